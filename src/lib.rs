@@ -1,0 +1,1 @@
+//! Deploys a jar to plain servers over SSH without losing a request.
