@@ -1,1 +1,9 @@
 //! Deploys a jar to plain servers over SSH without losing a request.
+//!
+//! The floors, from the ground up; a module uses its own floor and those below, never one above:
+//!
+//! | floor | module | what it is |
+//! |---|---|---|
+//! | 0 | [`model`] | pure data and rules: routing, planner, outcome |
+
+pub mod model;

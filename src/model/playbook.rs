@@ -1,0 +1,287 @@
+//! The playbook as read and validated: how one application is started, checked, switched and
+//! stopped. Texts that hold `{{ … }}` stay templates here; `template` renders them per host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::names::{AppName, GroupName, RemotePath, SlotName};
+use super::template::Template;
+
+/// A playbook, every value checked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Playbook {
+    /// The application.
+    pub app: AppName,
+    /// Which jar on the controller is deployed: a glob, relative to the working folder.
+    pub artifact: String,
+    /// The two slots, in the order in which they are written; the first is used first.
+    pub slots: [Slot; 2],
+    /// Where releases are kept on a WAS host.
+    pub release: ReleasePolicy,
+    /// The state folder on every host, where the default will not do.
+    pub state_dir: Option<Template>,
+    /// How an instance is started.
+    pub start: Runner,
+    /// When an instance counts as healthy.
+    pub health: HealthCheck,
+    /// Requests that a new instance gets before any user's.
+    pub warmup: Option<Warmup>,
+    /// How nginx is switched.
+    pub nginx: Nginx,
+    /// What happens when a deploy fails.
+    pub update: Update,
+    /// How long old connections may go on after the switch.
+    pub drain: Drain,
+    /// How an old instance is stopped.
+    pub stop: Stop,
+    /// How long both slots stay up after the switch.
+    pub bake: Bake,
+    /// The folder of the playbook's file: template files are found from here.
+    pub folder: PathBuf,
+}
+
+/// One slot: the same port number, or template, on every host of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Slot {
+    /// Its name, such as `blue`.
+    pub name: SlotName,
+    /// The WAS hosts.
+    pub group: GroupName,
+    /// The port, or a template of host variables.
+    pub port: Template,
+    /// Variables for templates, as `slot.vars`.
+    pub vars: BTreeMap<String, String>,
+}
+
+/// Where releases live and how many are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleasePolicy {
+    /// The folder; releases lie in `releases/` below it, logs in `logs/`.
+    pub dir: Template,
+    /// How many releases are kept, running ones not counted.
+    pub keep: u32,
+}
+
+/// How an instance is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runner {
+    /// `java … -jar app.jar …`, detached.
+    Java(Java),
+    /// The user's own script.
+    Command(UserCommand),
+}
+
+/// The runner `java`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Java {
+    /// The program, a name for the `PATH` or a path; a template.
+    pub bin: Template,
+    /// Options before `-jar`.
+    pub opts: Vec<Template>,
+    /// Arguments after the jar.
+    pub args: Vec<Template>,
+    /// Environment variables, added to the login's own.
+    pub env: BTreeMap<String, Template>,
+}
+
+/// The runner `command`: a script that starts the application by itself and returns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserCommand {
+    /// The program and its arguments.
+    pub run: Vec<Template>,
+    /// The working folder; the release's own where it is absent.
+    pub chdir: Option<Template>,
+    /// Environment variables beside `NONSTOP_*`.
+    pub env: BTreeMap<String, Template>,
+    /// How long the script itself may run.
+    pub deadline: Duration,
+}
+
+/// When an instance counts as healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HealthCheck {
+    /// The path that is asked for.
+    pub path: String,
+    /// The status that is wanted.
+    pub status: u16,
+    /// Top-level or dotted JSON fields and the values that they must have.
+    pub json: BTreeMap<String, String>,
+    /// Text that the body must hold.
+    pub body_contains: Option<String>,
+    /// The time between two requests to one endpoint.
+    pub interval: Duration,
+    /// The deadline of one request.
+    pub timeout: Duration,
+    /// How long the run of successes must last.
+    pub min_healthy_time: Duration,
+    /// When to give up, counted from the start of the instance.
+    pub healthy_deadline: Duration,
+}
+
+/// Requests that fill caches and compile hot code before traffic comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warmup {
+    /// The path that is asked for.
+    pub path: String,
+    /// How many requests every endpoint gets.
+    pub requests: u32,
+}
+
+/// How nginx is switched.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Nginx {
+    /// The nginx hosts.
+    pub group: GroupName,
+    /// The way in which a routing is written down.
+    pub style: SwitchStyle,
+    /// How nginx is told to reload.
+    pub reload: ReloadWay,
+    /// A request through the listener that shows which release answers.
+    pub proof: Option<Proof>,
+    /// The nginx program; a template.
+    pub binary: Template,
+    /// The main configuration file; a template. Asked from nginx where it is absent.
+    pub conf: Option<Template>,
+}
+
+/// The way in which a routing is written into nginx.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchStyle {
+    /// A site that we render.
+    Site(Site),
+    /// The user's own files, one a slot, put in place under one name.
+    ConfPerSlot(ConfPerSlot),
+}
+
+/// The style `site`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Site {
+    /// The file that nginx includes; a template.
+    pub file: Template,
+    /// The names for `server_name`.
+    pub server_name: Vec<String>,
+    /// The port, or address and port, that nginx listens on; a template.
+    pub listen: Template,
+    /// Certificate and key, where the listener speaks TLS.
+    pub tls: Option<Tls>,
+    /// The user's own template on the controller, in place of ours.
+    pub template: Option<PathBuf>,
+    /// `client_max_body_size`, where nginx's own default of 1m is too small.
+    pub client_max_body_size: Option<String>,
+}
+
+/// Files of a TLS listener, on the nginx host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// The certificate chain.
+    pub certificate: RemotePath,
+    /// The private key.
+    pub key: RemotePath,
+}
+
+/// The style `conf_per_slot`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConfPerSlot {
+    /// The name under which the live slot's file is put in place; a template.
+    pub file: Template,
+    /// The user's own file of each slot, on the nginx host.
+    pub slots: BTreeMap<SlotName, Template>,
+    /// The port, or address and port, of the listener that the proof asks; a template.
+    pub listen: Template,
+    /// The name in the proof's `Host` header.
+    pub server_name: Option<String>,
+}
+
+/// How nginx is told to reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadWay {
+    /// `systemctl reload nginx` where systemd runs nginx, `nginx -s reload` elsewhere.
+    Auto,
+    /// Always `nginx -s reload`.
+    Signal,
+    /// Always `systemctl reload nginx`.
+    Systemctl,
+}
+
+/// A request that goes through the local listener of every nginx host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The URL; its host becomes SNI and `Host`, the connection goes to the local listener.
+    pub url: String,
+    /// Text that the answer's body must hold; a template.
+    pub expect: Template,
+}
+
+/// What happens when a deploy fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Update {
+    /// Whether the fleet goes back by itself when the new slot fails in the bake.
+    pub auto_revert: bool,
+}
+
+/// How long old connections may go on after the switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Drain {
+    /// When to stop waiting.
+    pub deadline: Duration,
+    /// What to do then.
+    pub on_deadline: OnDeadline,
+}
+
+/// What to do with an old slot that has connections left at the drain's deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeadline {
+    /// Leave it running, with a warning.
+    Keep,
+    /// Stop it; what is still in flight is lost.
+    Cut,
+}
+
+/// How an old instance is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stop {
+    /// The time between TERM and KILL.
+    pub grace: Duration,
+}
+
+/// How long both slots stay up after the switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bake {
+    /// How long.
+    pub duration: Duration,
+    /// What becomes of the old slot afterwards.
+    pub then: AfterBake,
+}
+
+/// What becomes of the old slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterBake {
+    /// It is drained and stopped.
+    Stop,
+    /// It stays up: a rollback is an instant switch until the next deploy retires it.
+    Keep,
+}
+
+impl Playbook {
+    /// The slot of that name.
+    pub fn slot(&self, name: &SlotName) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.name == *name)
+    }
+
+    /// The slot that is not `name`.
+    pub fn other_slot(&self, name: &SlotName) -> &Slot {
+        if self.slots[0].name == *name {
+            &self.slots[1]
+        } else {
+            &self.slots[0]
+        }
+    }
+}

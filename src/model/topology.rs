@@ -1,0 +1,114 @@
+//! The hosts of one application with everything about them resolved: roles, addresses, ports and
+//! folders. Made once from inventory and playbook; from here on nothing is a template that could
+//! have been rendered before the release was known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use super::inventory::Vars;
+use super::names::{Address, AppName, HostName, Port, RemotePath, SlotName};
+
+/// All hosts of the application. A host may have both roles.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Topology {
+    /// The application.
+    pub app: AppName,
+    /// The hosts that run it.
+    pub was: BTreeMap<HostName, WasHost>,
+    /// The hosts that route to it.
+    pub nginx: BTreeMap<HostName, NginxHost>,
+}
+
+/// A host that runs the application.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WasHost {
+    /// What nginx proxies to.
+    pub address: Address,
+    /// The folder that holds `releases/` and `logs/`.
+    pub release_dir: RemotePath,
+    /// The state folder, where the playbook names one.
+    pub state_dir: Option<RemotePath>,
+    /// The port of each slot that has this host.
+    pub ports: BTreeMap<SlotName, Port>,
+    /// Variables for templates that need the release.
+    pub vars: Vars,
+    /// Whether `sudo -n` may be used where root is needed.
+    pub may_sudo: bool,
+}
+
+/// A host that routes to the application.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NginxHost {
+    /// The host's own address.
+    pub address: Address,
+    /// The state folder, where the playbook names one.
+    pub state_dir: Option<RemotePath>,
+    /// The file that nginx includes and that a switch replaces.
+    pub file: RemotePath,
+    /// The user's own file of each slot, with the style `conf_per_slot`.
+    pub slot_files: BTreeMap<SlotName, RemotePath>,
+    /// Where the listener is.
+    pub listener: Listener,
+    /// The nginx program: a name for the `PATH` or an absolute path.
+    pub binary: String,
+    /// The main configuration file, where the playbook names one.
+    pub conf: Option<RemotePath>,
+    /// Variables for templates.
+    pub vars: Vars,
+    /// Whether `sudo -n` may be used where root is needed.
+    pub may_sudo: bool,
+}
+
+/// The listener of a site, as seen from its own host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listener {
+    /// The address to connect to; `127.0.0.1` where the listener takes all.
+    pub address: Address,
+    /// The port.
+    pub port: Port,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// The name to ask for, in SNI and `Host`.
+    pub server_name: Option<String>,
+}
+
+impl Topology {
+    /// All hosts, each once.
+    pub fn hosts(&self) -> BTreeSet<&HostName> {
+        self.was.keys().chain(self.nginx.keys()).collect()
+    }
+
+    /// The endpoints of a slot, in order.
+    pub fn endpoints(&self, slot: &SlotName) -> Vec<Endpoint> {
+        let on = |(host, was): (&HostName, &WasHost)| {
+            was.ports.get(slot).map(|port| Endpoint {
+                host: host.clone(),
+                port: *port,
+            })
+        };
+        self.was.iter().filter_map(on).collect()
+    }
+
+    /// The slot that an endpoint belongs to.
+    pub fn slot_of(&self, endpoint: &Endpoint) -> Option<&SlotName> {
+        let was = self.was.get(&endpoint.host)?;
+        was.ports
+            .iter()
+            .find(|(_, port)| **port == endpoint.port)
+            .map(|(slot, _)| slot)
+    }
+
+    /// The endpoint that nginx reaches at `address` and `port`.
+    pub fn endpoint_at(&self, address: &str, port: u16) -> Option<Endpoint> {
+        let of = |(host, was): (&HostName, &WasHost)| {
+            let port = *was.ports.values().find(|own| own.number() == port)?;
+            (was.address.as_str() == address).then(|| Endpoint {
+                host: host.clone(),
+                port,
+            })
+        };
+        self.was.iter().find_map(of)
+    }
+}
