@@ -1,6 +1,7 @@
 //! Texts with `{{ … }}`, rendered with strict undefined variables: a misspelt name is an error and
 //! never an empty text.
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
@@ -40,7 +41,7 @@ impl Template {
     /// Returns an error if the template asks for something that `context` has not.
     pub fn render(&self, context: &Value) -> Result<String, TemplateError> {
         environment()
-            .render_str(&self.0, context)
+            .render_str(&self.0, minijinja::value::Serde(context))
             .map_err(|error| failure(&self.0, &error))
     }
 }
@@ -48,7 +49,13 @@ impl Template {
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_keep_trailing_newline(true);
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .keep_trailing_newline(true)
+            .build()
+            .expect("no delimiter was changed"),
+    );
+    environment.set_fuel(Some(100_000));
     environment
 }
 
