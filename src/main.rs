@@ -1,1 +1,3 @@
+//! The binary `nonstop`.
+
 fn main() {}
