@@ -4,6 +4,8 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
+//! | 1 | [`remote`] | the closed vocabulary of remote commands, and the scripts behind it |
 //! | 0 | [`model`] | pure data and rules: routing, planner, outcome |
 
 pub mod model;
+pub mod remote;

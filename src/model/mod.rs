@@ -3,8 +3,13 @@
 
 pub mod endpoint;
 pub mod inventory;
+pub mod lock;
 pub mod names;
+pub mod observed;
+pub mod phase;
 pub mod playbook;
+pub mod process;
+pub mod record;
 pub mod routing;
 pub mod template;
 pub mod topology;

@@ -1,0 +1,227 @@
+//! What is true on the fleet now, as one `observe` of every host found it. The planner decides from
+//! this and from nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::lock::LockState;
+use super::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
+use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
+use super::record::RunRecord;
+
+/// What is true on every host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Observed {
+    /// By host. A host that could not be asked is absent.
+    pub hosts: BTreeMap<HostName, HostObserved>,
+}
+
+/// What is true on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostObserved {
+    /// The machine itself.
+    pub machine: Machine,
+    /// The state folder.
+    pub state: StateFolder,
+    /// The lock.
+    pub lock: LockState,
+    /// The record of the last run that changed this host for this application.
+    pub record: Option<RunRecord>,
+    /// What only a host with a slot has.
+    pub was: Option<WasObserved>,
+    /// What only an nginx host has.
+    pub nginx: Option<NginxObserved>,
+}
+
+/// The machine and the login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// Time since boot, in hundredths of a second.
+    pub uptime_centiseconds: u64,
+    /// The host's wall clock, in seconds since 1970; only ever shown to people.
+    pub clock_seconds: i64,
+    /// The login's numeric user.
+    pub uid: u32,
+    /// The login's name.
+    pub user: String,
+    /// Programs that are wanted and missing, such as `flock`.
+    pub missing_tools: Vec<String>,
+    /// Bytes of memory that a new process could get.
+    pub memory_available_bytes: u64,
+}
+
+/// The state folder as found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateFolder {
+    /// Where it is, or would be made.
+    pub path: RemotePath,
+    /// Whether it can be used.
+    pub status: StateStatus,
+}
+
+/// Whether a state folder can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateStatus {
+    /// It is there and ours.
+    Ready,
+    /// It is not there; the lock makes it.
+    Absent,
+    /// It belongs to another user.
+    ForeignOwner,
+}
+
+/// A host that runs the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WasObserved {
+    /// Every slot that the host has.
+    pub slots: BTreeMap<SlotName, SlotObserved>,
+    /// The releases that are kept, in the order of their ids.
+    pub releases: Vec<ReleaseObserved>,
+    /// Free bytes for the login user where releases are kept.
+    pub disk_free_bytes: u64,
+    /// Free inodes there; `None` where the file system does not count them.
+    pub disk_free_inodes: Option<u64>,
+}
+
+/// One slot on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SlotObserved {
+    /// The port.
+    pub port: Port,
+    /// Who listens there.
+    pub listener: Option<ListeningProcess>,
+    /// Established connections whose local port is this one.
+    pub connections: u32,
+    /// What the last start left on record, whether it still runs or not.
+    pub record: Option<InstanceRecord>,
+    /// Whether the recorded process runs: same pid, start time, boot and user.
+    pub record_runs: bool,
+    /// The most memory that the listener ever had, in bytes, swap included; 0 where none listens.
+    pub peak_memory_bytes: u64,
+}
+
+impl SlotObserved {
+    /// Whether the listener is the recorded process.
+    pub fn recorded_process_listens(&self) -> bool {
+        let identity = self
+            .listener
+            .as_ref()
+            .and_then(|listener| listener.identity.as_ref());
+        self.record_runs
+            && identity.is_some()
+            && identity == self.record.as_ref().map(|record| &record.identity)
+    }
+
+    /// Whether nothing listens and nothing recorded runs.
+    pub fn is_empty(&self) -> bool {
+        self.listener.is_none() && !self.record_runs
+    }
+
+    /// The release that runs here, where it is one of ours.
+    pub fn release(&self) -> Option<&ReleaseId> {
+        self.record
+            .as_ref()
+            .filter(|_| self.record_runs)
+            .map(|record| &record.release)
+    }
+
+    /// Who to signal to stop what runs here.
+    pub fn identity(&self) -> Option<&ProcessIdentity> {
+        match &self.record {
+            Some(record) if self.record_runs => Some(&record.identity),
+            _ => self
+                .listener
+                .as_ref()
+                .and_then(|listener| listener.identity.as_ref()),
+        }
+    }
+}
+
+/// A release on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleaseObserved {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The jar's SHA-256 as recorded when it was put there, in lower-case hex.
+    pub sha256: String,
+    /// The jar's size.
+    pub size_bytes: u64,
+    /// The jar's file name on the controller.
+    pub jar_name: String,
+    /// Whether a deploy of it failed.
+    pub failed: bool,
+}
+
+/// A host that routes to the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NginxObserved {
+    /// The running master; `None` if nginx does not run.
+    pub master: Option<Master>,
+    /// Its main configuration file.
+    pub conf: RemotePath,
+    /// The main error log, where it is a file.
+    pub error_log: Option<RemotePath>,
+    /// What `nginx -T` printed on its standard output; empty where the test failed.
+    pub dump: String,
+    /// What `nginx -t` complained of, where it failed.
+    pub test_failure: Option<String>,
+    /// The file that a switch replaces.
+    pub entry: Entry,
+    /// The entries beside it in the same folder, by file name, our own dotfiles left out.
+    pub siblings: BTreeMap<String, EntryKind>,
+    /// The user's own file of each slot, with the style `conf_per_slot`; `None` where it is missing.
+    pub slot_files: BTreeMap<SlotName, Option<String>>,
+    /// Numeric IP addresses of the host's interfaces, loopback included.
+    pub own_addresses: Vec<String>,
+    /// What the generation endpoint answered through the listener; filled in by the engine.
+    pub generation: Option<String>,
+    /// Whether a home of an unfinished run is saved there, by run.
+    pub saved_homes: Vec<String>,
+}
+
+/// The nginx master and its workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Master {
+    /// The master.
+    pub identity: ProcessIdentity,
+    /// Workers that take new connections.
+    pub serving: Vec<u32>,
+    /// Workers whose title says that they are shutting down.
+    pub leaving: Vec<u32>,
+}
+
+/// A file that nginx includes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// What is there.
+    pub kind: EntryKind,
+    /// The bytes that nginx reads there; `None` where nothing is.
+    pub content: Option<String>,
+    /// Numeric owner and group, `0:0`, of what the bytes come from.
+    pub owner: String,
+    /// Permission bits in octal, `644`.
+    pub mode: String,
+}
+
+/// What a directory entry is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum EntryKind {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link {
+        /// The link's text.
+        target: String,
+        /// The absolute path that it leads to.
+        resolved: String,
+    },
+    /// A folder, a device or a dangling link.
+    Other,
+}

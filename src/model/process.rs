@@ -1,0 +1,44 @@
+//! What tells one process from every other, so that a signal never reaches a stranger.
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{Port, ReleaseId, RemotePath, SlotName};
+
+/// Identifies a process beyond its pid, which the kernel gives out again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// The process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`: clock ticks between boot and start.
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id` of the boot in which it started.
+    pub boot_id: String,
+    /// The numeric user that it runs as.
+    pub uid: u32,
+}
+
+/// A process that listens on a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListeningProcess {
+    /// Who it is; `None` where another user's process cannot be looked into without root.
+    pub identity: Option<ProcessIdentity>,
+    /// The user that owns the listening socket.
+    pub uid: u32,
+    /// Its command line, words joined by spaces, at most 4096 bytes, control characters replaced.
+    pub command: String,
+}
+
+/// What a start left on record in a host's state folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstanceRecord {
+    /// The slot.
+    pub slot: SlotName,
+    /// The port.
+    pub port: Port,
+    /// The release that was started.
+    pub release: ReleaseId,
+    /// The process.
+    pub identity: ProcessIdentity,
+    /// Where its output goes.
+    pub log: RemotePath,
+}

@@ -1,0 +1,398 @@
+//! The closed vocabulary: everything that nonstop ever asks a host to do. Each command is one
+//! script below `sh/`; `render` gives it its parameters and `parse` reads its answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::lock::{Epoch, Fence, Owner};
+use crate::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
+use crate::model::playbook::ReloadWay;
+use crate::model::process::ProcessIdentity;
+
+/// What every command on a host knows about where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The application, which names the state folder.
+    pub app: AppName,
+    /// The state folder, where the playbook names one.
+    pub state_dir: Option<RemotePath>,
+    /// The folder with `releases/` and `logs/`, on a WAS host.
+    pub release_dir: Option<RemotePath>,
+    /// Whether `sudo -n` may be used where root is needed.
+    pub may_sudo: bool,
+}
+
+/// A command for one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Reads everything that the planner needs; changes nothing.
+    Observe(Observe),
+    /// Takes the lock by compare-and-swap of its epoch; makes the state folder where it is absent.
+    Lock(Lock),
+    /// Gives the lock back; the epoch stays.
+    Unlock(Unlock),
+    /// Takes the lock away from whoever holds it, by raising the epoch; the lock is free afterwards.
+    BreakLock(BreakLock),
+    /// Writes the run record.
+    Record(Record),
+    /// Computes the SHA-256 of a release's jar as it lies on the disk.
+    Digest(Digest),
+    /// Receives a jar on standard input into `releases/<id>/`.
+    Put(Put),
+    /// Removes what an upload left unfinished.
+    DiscardUpload(DiscardUpload),
+    /// Starts an instance and waits until its process listens.
+    Start(Start),
+    /// Ends a process by its identity: TERM, and after the grace KILL.
+    Stop(Stop),
+    /// Marks a release as failed, or takes the mark away.
+    MarkRelease(MarkRelease),
+    /// Tests a candidate in a shadow of the main file and saves home.
+    Prepare(Prepare),
+    /// Puts the candidate in place, reloads and proves.
+    Commit(Commit),
+    /// Puts home back, reloads and proves.
+    Revert(Revert),
+    /// Removes candidate, shadow and saved home.
+    CleanNginx(CleanNginx),
+    /// Waits until nginx workers are gone.
+    AwaitWorkers(AwaitWorkers),
+    /// Waits until a port has no established connections.
+    AwaitConnections(AwaitConnections),
+    /// Removes old releases and their logs.
+    Prune(Prune),
+    /// Reads the end of a slot's log.
+    LogTail(LogTail),
+    /// Asks an HTTP endpoint with curl, wget or nc, where sshd refuses forwarding.
+    Fetch(Fetch),
+    /// Lists the peers of a local port's connections, those in TIME_WAIT included.
+    Peers(Peers),
+    /// Tries every root command that the vocabulary needs, without running it.
+    SudoCheck(SudoCheck),
+}
+
+/// See [`Command::Observe`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observe {
+    /// The ports to look at, by slot; empty on a host without a slot.
+    pub slots: BTreeMap<SlotName, Port>,
+    /// What to look at in nginx; `None` on a host without nginx.
+    pub nginx: Option<ObserveNginx>,
+}
+
+/// What to look at in nginx.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObserveNginx {
+    /// The nginx program.
+    pub binary: String,
+    /// The main configuration file; asked from `nginx -V` where it is absent.
+    pub conf: Option<RemotePath>,
+    /// The file that a switch replaces.
+    pub file: RemotePath,
+    /// The user's own file of each slot.
+    pub slot_files: BTreeMap<SlotName, RemotePath>,
+}
+
+/// See [`Command::Lock`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// The epoch that was read; any other one there now means that somebody else was faster.
+    pub expected: Epoch,
+    /// The new epoch, higher than any that was read on any host.
+    pub epoch: Epoch,
+    /// The run that takes it.
+    pub run: RunId,
+    /// Who takes it.
+    pub owner: Owner,
+}
+
+/// See [`Command::Unlock`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlock {
+    /// Only the owner gives it back.
+    pub fence: Fence,
+}
+
+/// See [`Command::BreakLock`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakLock {
+    /// The epoch that was shown to the person who breaks it.
+    pub expected: Epoch,
+    /// The new epoch.
+    pub epoch: Epoch,
+}
+
+/// See [`Command::Record`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The fence.
+    pub fence: Fence,
+    /// The record as JSON, one line or many; the host keeps it as it is.
+    pub json: String,
+}
+
+/// See [`Command::Digest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// The release.
+    pub release: ReleaseId,
+}
+
+/// See [`Command::Put`]. The jar comes on standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// Checked before the last rename only; receiving runs unlocked.
+    pub fence: Fence,
+    /// The release.
+    pub release: ReleaseId,
+    /// The jar's SHA-256, lower-case hex.
+    pub sha256: String,
+    /// The jar's size.
+    pub size_bytes: u64,
+    /// The jar's file name on the controller.
+    pub jar_name: String,
+}
+
+/// See [`Command::DiscardUpload`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiscardUpload {
+    /// The fence.
+    pub fence: Fence,
+    /// The release whose unfinished upload goes. A finished one stays.
+    pub release: ReleaseId,
+}
+
+/// See [`Command::Start`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Checked before the process is started; the wait runs unlocked.
+    pub fence: Fence,
+    /// The slot.
+    pub slot: SlotName,
+    /// The port on which it must listen.
+    pub port: Port,
+    /// The release.
+    pub release: ReleaseId,
+    /// How.
+    pub runner: RenderedRunner,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// How long until it must listen.
+    pub deadline: Duration,
+}
+
+/// A runner with every template rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenderedRunner {
+    /// The words are the process itself: it is detached, and its pid is the instance's.
+    Process {
+        /// The program and its arguments. The working folder is the release's own.
+        argv: Vec<String>,
+    },
+    /// The words are a script that starts the process by itself and returns: the instance is the
+    /// process that listens on the port afterwards, and started after the script did.
+    Script {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The working folder; the release's own where it is absent.
+        chdir: Option<RemotePath>,
+        /// How long the script itself may run.
+        deadline: Duration,
+    },
+}
+
+/// See [`Command::Stop`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// Checked before TERM and anew before KILL; the grace runs unlocked.
+    pub fence: Fence,
+    /// The slot.
+    pub slot: SlotName,
+    /// The process that ends; any other one under that pid is left alone.
+    pub identity: ProcessIdentity,
+    /// The time between TERM and KILL.
+    pub grace: Duration,
+    /// The instance that must be alive and listening, in the same breath, before TERM is sent.
+    pub successor: Option<Successor>,
+}
+
+/// The instance that serves in place of one that is stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    /// Who it is.
+    pub identity: ProcessIdentity,
+    /// Where it listens.
+    pub port: Port,
+}
+
+/// See [`Command::MarkRelease`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkRelease {
+    /// The fence.
+    pub fence: Fence,
+    /// The release.
+    pub release: ReleaseId,
+    /// Whether it counts as failed from now on.
+    pub failed: bool,
+}
+
+/// The nginx of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NginxPlace {
+    /// The nginx program.
+    pub binary: String,
+    /// The main configuration file.
+    pub conf: RemotePath,
+    /// The main error log, where it is a file.
+    pub error_log: Option<RemotePath>,
+    /// How it is told to reload.
+    pub reload: ReloadWay,
+    /// The running master, which must be the same before and after.
+    pub master: ProcessIdentity,
+}
+
+/// What a switch puts where. All paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// The name that nginx includes.
+    pub entry: RemotePath,
+    /// What is written: the bytes themselves, or a link.
+    pub content: PlacedContent,
+    /// Where it is written: the entry, or the file that the entry's link leads to (the link stays).
+    pub target: RemotePath,
+    /// The file of an earlier tool that is renamed to the entry first.
+    pub takes_over: Option<RemotePath>,
+    /// SHA-256 of what nginx reads at the entry (or at `takes_over`) now, as it was observed;
+    /// `None` where nothing is. Anything else there at the commit is refused.
+    pub expected_sha256: Option<String>,
+}
+
+/// What a switch writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlacedContent {
+    /// A regular file with these bytes; owner and mode of the file that it replaces, or root's 0644.
+    File(String),
+    /// A symbolic link to this path.
+    Link(RemotePath),
+}
+
+/// See [`Command::Prepare`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepare {
+    /// The fence.
+    pub fence: Fence,
+    /// The nginx.
+    pub nginx: NginxPlace,
+    /// What will be put in place.
+    pub placement: Placement,
+    /// The bytes that nginx would read at the entry after the commit.
+    pub candidate: String,
+    /// The main file with its include led to the candidate; `{candidate}` stands for its path.
+    pub shadow: String,
+}
+
+/// See [`Command::Commit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The fence.
+    pub fence: Fence,
+    /// The nginx.
+    pub nginx: NginxPlace,
+    /// What is put in place; prepared before.
+    pub placement: Placement,
+    /// How long fresh workers may take to appear and old ones to step back.
+    pub deadline: Duration,
+}
+
+/// See [`Command::Revert`]. Where home came from is on the host since the prepare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revert {
+    /// The fence.
+    pub fence: Fence,
+    /// The run whose home is put back.
+    pub home: RunId,
+    /// The nginx.
+    pub nginx: NginxPlace,
+    /// How long fresh workers may take to appear and old ones to step back.
+    pub deadline: Duration,
+}
+
+/// See [`Command::CleanNginx`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CleanNginx {
+    /// The fence.
+    pub fence: Fence,
+    /// The name that nginx includes.
+    pub entry: RemotePath,
+    /// Where a candidate was written.
+    pub target: RemotePath,
+    /// The main configuration file.
+    pub conf: RemotePath,
+}
+
+/// See [`Command::AwaitWorkers`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitWorkers {
+    /// The master.
+    pub master: ProcessIdentity,
+    /// When to stop waiting.
+    pub deadline: Duration,
+}
+
+/// See [`Command::AwaitConnections`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitConnections {
+    /// The port.
+    pub port: Port,
+    /// When to stop waiting.
+    pub deadline: Duration,
+}
+
+/// See [`Command::Prune`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prune {
+    /// The fence.
+    pub fence: Fence,
+    /// How many of the newest are kept.
+    pub keep: u32,
+    /// Releases that stay whatever their age; one whose jar a process has open stays as well.
+    pub protected: BTreeSet<ReleaseId>,
+}
+
+/// See [`Command::LogTail`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTail {
+    /// The slot whose recorded log is read.
+    pub slot: SlotName,
+    /// How many lines from its end.
+    pub lines: u32,
+}
+
+/// See [`Command::Fetch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// The address to connect to, as seen from the host.
+    pub address: String,
+    /// The port.
+    pub port: Port,
+    /// The path with its query.
+    pub path: String,
+    /// The `Host` header.
+    pub host_header: String,
+    /// The request's deadline.
+    pub timeout: Duration,
+}
+
+/// See [`Command::Peers`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peers {
+    /// The local port.
+    pub port: Port,
+}
+
+/// See [`Command::SudoCheck`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SudoCheck {
+    /// The nginx, on an nginx host.
+    pub nginx: Option<ObserveNginx>,
+}

@@ -1,0 +1,5 @@
+//! Floor 1: what nonstop may ask of a host. A closed vocabulary of commands, each a readable POSIX
+//! script below `sh/`, and the pure functions that give a script its parameters and read its answer.
+
+pub mod answer;
+pub mod command;
