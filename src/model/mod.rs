@@ -2,10 +2,14 @@
 //! functions: no I/O, no clock, no runtime. Every other floor speaks in these types.
 
 pub mod endpoint;
+pub mod event;
+pub mod failure;
+pub mod finding;
 pub mod inventory;
 pub mod lock;
 pub mod names;
 pub mod observed;
+pub mod outcome;
 pub mod phase;
 pub mod playbook;
 pub mod process;

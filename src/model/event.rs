@@ -1,0 +1,221 @@
+//! What happens during a run, as data. The engine sends events; reporters turn them into text.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use super::failure::{Failure, HealthAnswer};
+use super::finding::Finding;
+use super::lock::{LockState, Owner};
+use super::names::{AppName, HostName, ReleaseId, RunId, SlotName};
+use super::outcome::{Exit, Outcome, Signal};
+use super::phase::Phase;
+
+/// An event with its time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stamped {
+    /// When, by the controller's clock.
+    pub at: Timestamp,
+    /// How long after the run's start.
+    pub elapsed: Duration,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// A run begins.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// The application.
+        app: AppName,
+        /// Who runs what.
+        owner: Owner,
+        /// The WAS hosts.
+        was: BTreeSet<HostName>,
+        /// The nginx hosts.
+        nginx: BTreeSet<HostName>,
+    },
+    /// The plan stands: this is what the run will do.
+    Planned {
+        /// The slot that has the traffic; absent on an empty fleet.
+        from: Option<SlotName>,
+        /// The slot that gets it.
+        to: SlotName,
+        /// The release that has the traffic, where it is known.
+        from_release: Option<ReleaseId>,
+        /// The release that gets it.
+        release: ReleaseId,
+        /// The phases, in order.
+        phases: Vec<Phase>,
+    },
+    /// Somebody else holds the lock, and we wait.
+    LockWaiting {
+        /// Where.
+        host: HostName,
+        /// Who holds it.
+        lock: LockState,
+    },
+    /// All of a phase's hosts begin.
+    PhaseStarted {
+        /// The phase.
+        phase: Phase,
+        /// Its hosts.
+        hosts: BTreeSet<HostName>,
+    },
+    /// All of a phase's hosts are through, or one failed.
+    PhaseEnded {
+        /// The phase.
+        phase: Phase,
+        /// How long it took.
+        took: Duration,
+        /// Whether every host did what it should.
+        succeeded: bool,
+    },
+    /// A host begins its part.
+    HostStarted {
+        /// The host.
+        host: HostName,
+        /// The phase.
+        phase: Phase,
+    },
+    /// Bytes of an upload.
+    Uploaded {
+        /// The host.
+        host: HostName,
+        /// How many are there.
+        sent_bytes: u64,
+        /// How many there will be.
+        total_bytes: u64,
+    },
+    /// One health check.
+    HealthTried {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The host whose view it is.
+        seen_from: HostName,
+        /// The count of tries so far.
+        tries: u32,
+        /// What came.
+        answer: HealthAnswer,
+        /// How long it has been healthy without a break.
+        healthy_for: Duration,
+    },
+    /// A host is through with its part.
+    HostDone {
+        /// The host.
+        host: HostName,
+        /// The phase.
+        phase: Phase,
+        /// How long it took.
+        took: Duration,
+        /// What there is to say about it.
+        note: Option<Note>,
+    },
+    /// A host's part failed.
+    HostFailed {
+        /// The host.
+        host: HostName,
+        /// The phase.
+        phase: Phase,
+        /// Why.
+        failure: Failure,
+    },
+    /// Something that a person should know, and the run goes on.
+    Warned {
+        /// What.
+        finding: Finding,
+    },
+    /// The run is refused before any change.
+    Refused {
+        /// All reasons, of all hosts.
+        findings: Vec<Finding>,
+    },
+    /// A signal came.
+    Interrupted {
+        /// Which.
+        signal: Signal,
+        /// Whether the run goes back (before the point of no return) or forward (after it).
+        unwinds: bool,
+    },
+    /// The run ends.
+    RunEnded {
+        /// In what state the fleet is.
+        outcome: Outcome,
+        /// The exit code.
+        exit: Exit,
+        /// The release that has the traffic now, where it is known.
+        live: Option<ReleaseId>,
+        /// The slot that has the traffic now, where it is known.
+        live_slot: Option<SlotName>,
+        /// How long it took in all.
+        took: Duration,
+        /// From the first rename to the last proof, where nginx was switched.
+        switch_took: Option<Duration>,
+    },
+}
+
+/// What there is to say about a host's part that went well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "note")]
+pub enum Note {
+    /// The jar was there already.
+    AlreadyThere,
+    /// A process was started.
+    Started {
+        /// Its pid.
+        pid: u32,
+        /// Its port.
+        endpoint: Endpoint,
+    },
+    /// A process was ended.
+    Stopped {
+        /// Its port.
+        endpoint: Endpoint,
+        /// Whether KILL was needed.
+        killed: bool,
+    },
+    /// An old process was kept, for connections were left at the deadline.
+    Kept {
+        /// Its port.
+        endpoint: Endpoint,
+        /// How many connections were left.
+        connections: u32,
+    },
+    /// The old slot stays up as the playbook says.
+    StaysUp {
+        /// Its port.
+        endpoint: Endpoint,
+    },
+    /// nginx runs the new routing, and this shows it.
+    Proven {
+        /// Which proof was used.
+        proof: ProofUsed,
+    },
+    /// Old releases were removed.
+    Pruned {
+        /// How many.
+        count: u32,
+    },
+}
+
+/// What showed that a switch took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofUsed {
+    /// Fresh workers, and the generation endpoint through the listener.
+    Generation,
+    /// Fresh workers, and the playbook's own request through the listener.
+    Request,
+    /// Fresh workers, and a connection that arrived at a new endpoint.
+    Arrival,
+    /// Fresh workers alone, for home has nothing to ask.
+    Workers,
+}

@@ -1,0 +1,201 @@
+//! Why a step on a host did not do what it should: data for reporters and for the planner.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use super::lock::LockState;
+use super::names::HostName;
+use super::process::{ListeningProcess, ProcessIdentity};
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "failure")]
+pub enum Failure {
+    /// The host could not be reached, or refused us. Nothing was sent.
+    #[error("cannot connect: {reason}")]
+    Unreachable {
+        /// What SSH says, with a hint where there is one.
+        reason: String,
+        /// Whether the host's key is the reason.
+        host_key: bool,
+    },
+    /// The command was sent and no answer came: it may have run or not.
+    #[error("outcome unknown: {reason}")]
+    OutcomeUnknown {
+        /// What happened to the connection.
+        reason: String,
+    },
+    /// The script could not do its work on this host.
+    #[error("{reason}")]
+    Script {
+        /// What it said.
+        reason: String,
+    },
+    /// `sudo -n` refused a command.
+    #[error("sudo refused `{command}`")]
+    Sudo {
+        /// The command.
+        command: String,
+    },
+    /// The fence refused: somebody else holds the host now.
+    #[error("fenced off by epoch {}", lock.epoch.0)]
+    Fenced {
+        /// The lock that is there.
+        lock: LockState,
+    },
+    /// The jar's bytes did not arrive as they were sent.
+    #[error("upload arrived as {size_bytes} bytes with sha256 {sha256}")]
+    UploadMismatch {
+        /// How many bytes arrived.
+        size_bytes: u64,
+        /// Their digest.
+        sha256: String,
+    },
+    /// The host could not write the jar.
+    #[error("upload failed: {reason}")]
+    UploadFailed {
+        /// What the system said.
+        reason: String,
+    },
+    /// The instance ended before it was healthy.
+    #[error("{endpoint} exited: {reason}")]
+    Exited {
+        /// Where it should listen.
+        endpoint: Endpoint,
+        /// What is known of why.
+        reason: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// The instance runs and does not listen.
+    #[error("{endpoint} does not listen after {}", humantime::format_duration(*waited))]
+    NotListening {
+        /// Where it should listen.
+        endpoint: Endpoint,
+        /// Who it is.
+        identity: ProcessIdentity,
+        /// How long it was given.
+        waited: Duration,
+        /// The end of its log.
+        tail: String,
+    },
+    /// Another process listens where the instance should.
+    #[error("another process listens on {endpoint}: {}", by.command)]
+    PortTaken {
+        /// Where it should listen.
+        endpoint: Endpoint,
+        /// Who listens.
+        by: ListeningProcess,
+        /// The end of the instance's log.
+        tail: String,
+    },
+    /// The instance did not get healthy in time, or stopped being healthy.
+    #[error("{endpoint} is not healthy as seen from {seen_from}: {answer}")]
+    Unhealthy {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The host whose view it is.
+        seen_from: HostName,
+        /// The last answer.
+        answer: HealthAnswer,
+        /// The recorded process.
+        identity: Option<ProcessIdentity>,
+        /// The end of its log.
+        tail: String,
+    },
+    /// nginx does not accept the candidate.
+    #[error("nginx refuses the candidate: {output}")]
+    CandidateRefused {
+        /// What nginx said.
+        output: String,
+    },
+    /// A file is not what was observed: somebody edits this host.
+    #[error("the nginx file changed under us")]
+    Drifted,
+    /// nginx was switched, and it is not proven that it runs what it should.
+    #[error("the switch is not proven: {reason}")]
+    Unproven {
+        /// Why.
+        reason: String,
+    },
+    /// The old process could not be ended.
+    #[error("{endpoint} could not be stopped: {reason}")]
+    StillRuns {
+        /// Where it listens.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
+    },
+    /// The old instance was left alone, for the new one is not alive and listening.
+    #[error("{endpoint} was not stopped: {reason}")]
+    SuccessorMissing {
+        /// The old instance.
+        endpoint: Endpoint,
+        /// What was found in the new one's place.
+        reason: String,
+    },
+}
+
+/// What a health check saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum HealthAnswer {
+    /// All that was asked for.
+    #[error("HTTP {status}, healthy")]
+    Healthy {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// An answer that is not the one wanted.
+    #[error("HTTP {status}: {reason}")]
+    Wrong {
+        /// The HTTP status.
+        status: u16,
+        /// What is not as wanted.
+        reason: String,
+        /// The start of the body.
+        body: String,
+    },
+    /// Nothing listens there.
+    #[error("connection refused")]
+    Refused,
+    /// No answer in time.
+    #[error("no answer within {}", humantime::format_duration(*waited))]
+    TimedOut {
+        /// The request's deadline.
+        waited: Duration,
+    },
+    /// The way there failed.
+    #[error("{reason}")]
+    Failed {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl HealthAnswer {
+    /// Whether it is the wanted one.
+    pub fn is_healthy(&self) -> bool {
+        matches!(self, Self::Healthy { .. })
+    }
+}
+
+impl Failure {
+    /// Whether the step may have had its effect although it counts as failed.
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    /// The end of the application's log, where the failure comes with one.
+    pub fn log_tail(&self) -> Option<&str> {
+        match self {
+            Self::Exited { tail, .. }
+            | Self::NotListening { tail, .. }
+            | Self::PortTaken { tail, .. }
+            | Self::Unhealthy { tail, .. } => Some(tail),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What preflight, doctor and the planner find before anything is touched. All findings of all
+//! hosts are listed together.
+
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use super::lock::LockState;
+use super::names::{HostName, ReleaseId, SlotName};
+use super::record::RunRecord;
+
+/// Something found, on a host or on the fleet as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The host; `None` for the fleet as a whole.
+    pub host: Option<HostName>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    #[serde(flatten)]
+    pub problem: Problem,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know; said by `doctor`.
+    Info,
+    /// The run goes on.
+    Warning,
+    /// The run is refused.
+    Refusal,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "problem")]
+pub enum Problem {
+    /// The host cannot be reached, or its key is not the one on record.
+    #[error("cannot connect: {reason}")]
+    Unreachable {
+        /// What SSH says.
+        reason: String,
+        /// Whether the host's key is the reason.
+        host_key: bool,
+    },
+    /// Asking the host failed.
+    #[error("cannot be examined: {reason}")]
+    CannotObserve {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody else holds the lock.
+    #[error("locked by {}", describe_owner(.lock))]
+    Locked {
+        /// The lock.
+        lock: LockState,
+    },
+    /// An earlier run never ended.
+    #[error("run {} never ended: it was interrupted in its phase {}", record.run, record.phase)]
+    InterruptedRun {
+        /// Its record.
+        record: Box<RunRecord>,
+    },
+    /// A host of the last run is not in the inventory.
+    #[error("`{missing}` took part in the last run and is not in the inventory's groups of this playbook")]
+    RecordedHostMissing {
+        /// The host.
+        missing: HostName,
+    },
+    /// A program is missing on the host.
+    #[error("has no `{tool}`")]
+    MissingTool {
+        /// The program.
+        tool: String,
+    },
+    /// The state folder belongs to somebody else.
+    #[error("state folder {path} belongs to another user")]
+    StateFolderForeign {
+        /// The folder.
+        path: String,
+    },
+    /// `sudo -n` would refuse a command that the run needs.
+    #[error("sudo refuses `{command}`")]
+    SudoRefused {
+        /// The command.
+        command: String,
+    },
+    /// nginx does not run.
+    #[error("nginx does not run")]
+    NginxNotRunning,
+    /// The configuration that is there fails nginx's own test.
+    #[error("`nginx -t` fails on what is there: {output}")]
+    NginxTestFails {
+        /// What nginx says.
+        output: String,
+    },
+    /// The file cannot be tested without being live.
+    #[error("{reason}")]
+    CannotShadow {
+        /// Why.
+        reason: String,
+    },
+    /// The nginx file could not be written for this routing.
+    #[error("{reason}")]
+    CannotRender {
+        /// Why.
+        reason: String,
+    },
+    /// Another file would win over ours, or routes to the same endpoints.
+    #[error("{file} {reason}")]
+    StrayFile {
+        /// The file.
+        file: String,
+        /// What it does.
+        reason: String,
+    },
+    /// The file that a switch replaces is not something that it may replace.
+    #[error("{path} is {what}, and cannot be replaced")]
+    EntryUnusable {
+        /// The path.
+        path: String,
+        /// What is there.
+        what: String,
+    },
+    /// The user's own file of a slot is missing.
+    #[error("the file of slot {slot} is missing")]
+    SlotFileMissing {
+        /// The slot.
+        slot: SlotName,
+    },
+    /// The site routes to something that is no endpoint of the inventory.
+    #[error("{file} routes to {target}, which is no endpoint of the inventory")]
+    UnknownEndpoint {
+        /// The nginx file.
+        file: String,
+        /// What it routes to.
+        target: String,
+    },
+    /// The site routes to both slots, or only to a part of one.
+    #[error("routes to {targets}, which is not one whole slot")]
+    PartialSlot {
+        /// What it routes to.
+        targets: String,
+    },
+    /// nginx hosts route to different slots.
+    #[error("nginx hosts disagree on the live slot: {views}")]
+    NginxDisagree {
+        /// Host by host.
+        views: String,
+    },
+    /// What nginx runs is not what its file says.
+    #[error(
+        "nginx runs generation `{running}`, and {file} says `{on_disk}`: somebody edited it, or a reload was refused"
+    )]
+    RunsOtherGeneration {
+        /// The file.
+        file: String,
+        /// What runs.
+        running: String,
+        /// What is on the disk.
+        on_disk: String,
+    },
+    /// A process that nonstop did not start listens on the idle port.
+    #[error("a foreign process listens on {endpoint}, the idle port: {command}")]
+    ForeignProcess {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its command line.
+        command: String,
+    },
+    /// Nothing listens on a port that nginx routes to.
+    #[error("nothing listens on {endpoint}, which nginx routes to")]
+    LiveInstanceDown {
+        /// The port.
+        endpoint: Endpoint,
+    },
+    /// The live application answers, and is not healthy; it is never deployed over.
+    #[error("the live instance {endpoint} is not healthy: {answer}")]
+    LiveInstanceUnhealthy {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its answer.
+        answer: String,
+    },
+    /// The kept old slot is still in use.
+    #[error("{endpoint} was kept by an earlier run and still has {connections} connections")]
+    KeptInstanceInUse {
+        /// The port.
+        endpoint: Endpoint,
+        /// How many.
+        connections: u32,
+    },
+    /// A process listens that could not be told from others without root.
+    #[error("the process on {endpoint} belongs to uid {uid} and cannot be looked into")]
+    ProcessOpaque {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Too little disk for the jar.
+    #[error("has {free_bytes} bytes free for releases, and the jar needs {needed_bytes}")]
+    DiskFull {
+        /// What is free.
+        free_bytes: u64,
+        /// What is needed.
+        needed_bytes: u64,
+    },
+    /// Too few inodes.
+    #[error("has {free} inodes free for releases")]
+    InodesFull {
+        /// What is free.
+        free: u64,
+    },
+    /// Too little memory for a second instance.
+    #[error("has {available_bytes} bytes of memory available, and the live instance took up to {peak_bytes}")]
+    MemoryTight {
+        /// What a new process could get.
+        available_bytes: u64,
+        /// The live instance's peak.
+        peak_bytes: u64,
+    },
+    /// sshd forwards nothing, and no tool can ask in its place.
+    #[error("sshd refuses forwarding, and none of curl, wget and nc is there")]
+    NoWayToAsk,
+    /// sshd forwards nothing; a tool on the host asks in its place.
+    #[error("sshd refuses forwarding; health is asked through a tool on the host, which is slower")]
+    ForwardingRefused,
+    /// A host's clock is far from the controller's.
+    #[error("its clock is {seconds} s away from the controller's")]
+    ClockSkew {
+        /// How far.
+        seconds: i64,
+    },
+    /// The release that was asked for is not on every WAS host.
+    #[error("release {release} is not on this host")]
+    ReleaseMissing {
+        /// The release.
+        release: ReleaseId,
+    },
+    /// There is no release to go back to.
+    #[error("there is no earlier release to go back to")]
+    NothingToGoBackTo,
+    /// Nothing is live, so there is nothing to roll back.
+    #[error("nothing is live")]
+    NothingLive,
+    /// Everything that was looked at is well.
+    #[error("{what}")]
+    Fine {
+        /// What.
+        what: String,
+    },
+}
+
+fn describe_owner(lock: &LockState) -> String {
+    let run = lock
+        .run
+        .as_ref()
+        .map_or_else(String::new, |run| format!(", run {run}"));
+    match &lock.owner {
+        Some(owner) => {
+            let build = owner
+                .build_url
+                .as_ref()
+                .map_or_else(String::new, |url| format!(", {url}"));
+            format!(
+                "{}@{} ({} since {}{build}{run})",
+                owner.who, owner.place, owner.command, owner.since
+            )
+        }
+        None => format!("somebody unknown{run}"),
+    }
+}
+
+impl Finding {
+    /// A finding that refuses the run.
+    pub fn refusal(host: Option<&HostName>, problem: Problem) -> Self {
+        Self {
+            host: host.cloned(),
+            severity: Severity::Refusal,
+            problem,
+        }
+    }
+
+    /// A finding that is said, and the run goes on.
+    pub fn warning(host: Option<&HostName>, problem: Problem) -> Self {
+        Self {
+            host: host.cloned(),
+            severity: Severity::Warning,
+            problem,
+        }
+    }
+}
