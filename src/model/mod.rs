@@ -8,6 +8,7 @@ pub mod finding;
 pub mod inventory;
 pub mod lock;
 pub mod names;
+pub mod nginx_conf;
 pub mod observed;
 pub mod outcome;
 pub mod phase;
