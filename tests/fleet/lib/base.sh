@@ -32,8 +32,7 @@ as_root() {
 
 # quiet CMD...: shows what it printed only when it failed.
 quiet() {
-  if output=$("$@" 2>&1 </dev/null); then return 0; fi
-  code=$?
+  output=$("$@" 2>&1 </dev/null) && return 0 || code=$?
   printf '%s\n' "$output" >&2
   return "$code"
 }

@@ -51,7 +51,7 @@ reset_host() {
   id=$(container "$1") || return 1
   # A frozen host cannot be reset; the error of one that is not frozen says nothing.
   docker unpause "$id" >/dev/null 2>&1 || true
-  quiet docker exec "$id" sh /fleet/host/reset || { say "$1 was not reset"; return 1; }
+  quiet docker exec "$id" sh /fleet/repo/tests/fleet/host/reset || { say "$1 was not reset"; return 1; }
 }
 
 fleet_status() {
@@ -67,7 +67,7 @@ add_key() {
 }
 
 kill_app() { # HOST PORT [SIGNAL]
-  pids=$(inside "$1" sh /fleet/host/listeners | while read -r port pid _; do
+  pids=$(inside "$1" sh /fleet/repo/tests/fleet/host/listeners | while read -r port pid _; do
     [ "$port" != "$2" ] || echo "$pid"
   done)
   [ -n "$pids" ] || fail "nothing listens on port $2 of $1"
@@ -111,18 +111,29 @@ cut_link() { # HOST PEER
   ' sh "$2"
 }
 
+frozen() { # CONTAINER
+  [ "$(docker inspect -f '{{.State.Paused}}' "$1")" = true ]
+}
+
+freeze() {
+  known "$1"
+  id=$(container "$1")
+  frozen "$id" || quiet docker pause "$id"
+}
+
 thaw() {
   known "$1"
-  docker unpause "$(container "$1")" >/dev/null 2>&1 || true
+  id=$(container "$1")
+  ! frozen "$id" || quiet docker unpause "$id"
 }
 
 hangup() {
-  # Every sshd but the listener, whose parent is init.
+  # Every sshd but the listener; the session's own process too, which holds the connection.
   # shellcheck disable=SC2016  # expanded over there
-  inside "$1" sh -c 'for entry in /proc/[0-9]*; do
+  inside "$1" sh -c 'listener=$(cat /run/sshd.pid)
+  for entry in /proc/[0-9]*; do
     [ "$(cat "$entry/comm" 2>/dev/null)" = sshd ] || continue
-    [ "$(sed "s/^.*) //" "$entry/stat" 2>/dev/null | cut -d " " -f 2)" = 1 ] ||
-      kill -KILL "${entry#/proc/}" 2>/dev/null
+    [ "${entry#/proc/}" = "$listener" ] || kill -KILL "${entry#/proc/}" 2>/dev/null
   done
   true'
 }
