@@ -37,15 +37,6 @@ quiet() {
   return "$code"
 }
 
-# install_packages PACKAGE...: by apt, where there is apt.
-install_packages() {
-  have apt-get || fail "please install by hand, there is no apt here: $*"
-  say "installing by apt: $*"
-  quiet as_root apt-get update || say "apt-get update failed; trying with the lists that are there"
-  quiet as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" ||
-    fail "apt could not install: $*"
-}
-
 # digest FILE...: one sha256 over the names and bytes of all files.
 digest() {
   if have sha256sum; then

@@ -45,12 +45,9 @@ daemon_answers() {
 }
 
 ensure_docker() {
-  missing=
-  have docker || missing=docker.io
-  have dockerd || daemon_answers || missing=docker.io
-  have docker-compose || docker compose version >/dev/null 2>&1 || missing="$missing docker-compose"
-  # shellcheck disable=SC2086  # a list of packages
-  [ -z "$missing" ] || install_packages $missing
+  "$root/.ci/need" docker
+  daemon_answers || "$root/.ci/need" dockerd
+  docker compose version >/dev/null 2>&1 || "$root/.ci/need" docker-compose
   daemon_answers || start_daemon
 }
 

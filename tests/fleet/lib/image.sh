@@ -27,7 +27,7 @@ ensure_base() {
   say "pulling $base"
   if docker pull -q "$base" >/dev/null 2>&1; then return 0; fi
   say "no registry can be reached: making $base by debootstrap"
-  have debootstrap || install_packages debootstrap
+  "$root/.ci/need" debootstrap
   tree=$(mktemp -d)
   if as_root debootstrap --variant=minbase bookworm "$tree/root" >"$state/debootstrap.log" 2>&1; then
     as_root rm -rf "$tree/root/var/cache/apt/archives"

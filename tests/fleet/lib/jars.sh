@@ -23,7 +23,7 @@ make_jars() {
   # shellcheck disable=SC2046  # our own file names hold no spaces
   wanted=$(cd "$here" && digest $(find app/src app/pom.xml lib/jars.sh -type f | sort))
   [ "$(cat "$state/jars/.made-from" 2>/dev/null)" != "$wanted" ] || return 0
-  if ! have javac || ! have mvn; then install_packages maven openjdk-17-jdk-headless; fi
+  "$root/.ci/need" javac mvn
   say "building the Spring Boot application by Maven"
   quiet mvn -B -q -f "$app/pom.xml" -DskipTests clean package || fail "Maven could not build tests/fleet/app"
   rm -rf "$state/jars.new"

@@ -14,7 +14,7 @@ ssh_port() {
 }
 
 make_keys() {
-  have ssh-keygen || install_packages openssh-client
+  "$root/.ci/need" ssh ssh-keygen
   mkdir -p "$state/hostkeys"
   key_pair "$state/id_ed25519" deploy@fleet
   for host in $hosts; do

@@ -1,0 +1,35 @@
+# `make` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help cargo demo test lint bench
+SHELL := /bin/sh
+export PATH := $(PATH):/usr/sbin:/sbin:$(HOME)/.cargo/bin
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@.ci/need cargo
+
+# The first step of whatever compiles: says how to get a usable cargo, and stops.
+cargo:
+	@.ci/need cargo cc
+
+demo: cargo ## A real deploy, a bad one that reverts itself and a rollback, on this machine
+	@.ci/need nginx
+	cargo run --quiet --bin nonstop -- demo $(ARGS)
+
+test: cargo ## All tests, those on the real fleet of containers too (KEEP=1 leaves it up)
+	@.ci/need nginx ssh sshd busybox dash shellcheck ansible-inventory nc visudo flock setsid
+	@.ci/test
+
+lint: cargo ## Formatting, clippy and shellcheck, with warnings as errors
+	@.ci/need shellcheck visudo
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	@if [ -e tests/fleet/main.rs ]; then cargo clippy --test fleet -- -D warnings; fi
+	shellcheck -x -P SCRIPTDIR .ci/need .ci/run .ci/test tests/fleet/ctl tests/fleet/host/*
+	git ls-files -z --cached --others --exclude-standard -- '*.sh' | xargs -0 shellcheck -x
+	visudo -cqf examples/sudoers/nonstop
+
+bench: cargo ## nonstop beside bare parallel ssh and scp: the same deploy on the same fleet
+	@.ci/need ssh
+	@tests/fleet/ctl up
+	@tests/fleet/bench
