@@ -4,8 +4,10 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
+//! | 1 | [`report`] | what people and programs get to see: eats events only |
 //! | 1 | [`remote`] | the closed vocabulary of remote commands, and the scripts behind it |
 //! | 0 | [`model`] | pure data and rules: routing, planner, outcome |
 
 pub mod model;
 pub mod remote;
+pub mod report;

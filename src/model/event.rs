@@ -20,6 +20,7 @@ pub struct Stamped {
     /// When, by the controller's clock.
     pub at: Timestamp,
     /// How long after the run's start.
+    #[serde(rename = "elapsed_seconds", serialize_with = "super::seconds::serialize")]
     pub elapsed: Duration,
     /// What.
     #[serde(flatten)]
@@ -75,6 +76,7 @@ pub enum Event {
         /// The phase.
         phase: Phase,
         /// How long it took.
+        #[serde(rename = "took_seconds", serialize_with = "super::seconds::serialize")]
         took: Duration,
         /// Whether every host did what it should.
         succeeded: bool,
@@ -106,6 +108,7 @@ pub enum Event {
         /// What came.
         answer: HealthAnswer,
         /// How long it has been healthy without a break.
+        #[serde(rename = "healthy_for_seconds", serialize_with = "super::seconds::serialize")]
         healthy_for: Duration,
     },
     /// A host is through with its part.
@@ -115,6 +118,7 @@ pub enum Event {
         /// The phase.
         phase: Phase,
         /// How long it took.
+        #[serde(rename = "took_seconds", serialize_with = "super::seconds::serialize")]
         took: Duration,
         /// What there is to say about it.
         note: Option<Note>,
@@ -156,8 +160,13 @@ pub enum Event {
         /// The slot that has the traffic now, where it is known.
         live_slot: Option<SlotName>,
         /// How long it took in all.
+        #[serde(rename = "took_seconds", serialize_with = "super::seconds::serialize")]
         took: Duration,
         /// From the first rename to the last proof, where nginx was switched.
+        #[serde(
+            rename = "switch_took_seconds",
+            serialize_with = "super::seconds::optional::serialize"
+        )]
         switch_took: Option<Duration>,
     },
 }

@@ -77,6 +77,7 @@ pub enum Failure {
         /// Who it is.
         identity: ProcessIdentity,
         /// How long it was given.
+        #[serde(rename = "waited_seconds", serialize_with = "super::seconds::serialize")]
         waited: Duration,
         /// The end of its log.
         tail: String,
@@ -165,6 +166,7 @@ pub enum HealthAnswer {
     #[error("no answer within {}", humantime::format_duration(*waited))]
     TimedOut {
         /// The request's deadline.
+        #[serde(rename = "waited_seconds", serialize_with = "super::seconds::serialize")]
         waited: Duration,
     },
     /// The way there failed.

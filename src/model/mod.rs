@@ -16,5 +16,7 @@ pub mod playbook;
 pub mod process;
 pub mod record;
 pub mod routing;
+pub mod run_view;
+pub mod seconds;
 pub mod template;
 pub mod topology;

@@ -1,0 +1,88 @@
+//! What to do next: command lines that can be copied, each with what it is good for.
+
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::run_view::{End, RunView};
+use crate::report::text::{failure, problem};
+
+/// How many pieces of advice fit on the screen.
+const LIMIT: usize = 6;
+
+/// A command line, and what it is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What to type.
+    pub command: String,
+    /// What it is good for.
+    pub purpose: String,
+}
+
+impl Advice {
+    /// Puts the two together.
+    pub fn new(command: impl Into<String>, purpose: impl Into<String>) -> Self {
+        Self {
+            command: command.into(),
+            purpose: purpose.into(),
+        }
+    }
+}
+
+/// What to do after a run that ended like this, each command once.
+pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
+    let mut all: Vec<Advice> = Vec::new();
+    let command = view
+        .start
+        .as_ref()
+        .map_or("deploy", |start| start.owner.command.as_str());
+    if end.outcome == Outcome::Mixed {
+        all.extend(mixed());
+    }
+    all.extend(
+        view.failures()
+            .map(|(host, _, failure)| failure::advice(failure, host)),
+    );
+    all.extend(view.refusals.iter().filter_map(problem::advice));
+    all.extend(closing(view, end, command));
+    let mut advice: Vec<Advice> = Vec::new();
+    for one in all {
+        if advice.len() < LIMIT && !advice.iter().any(|other| other.command == one.command) {
+            advice.push(one);
+        }
+    }
+    advice
+}
+
+fn mixed() -> [Advice; 3] {
+    [
+        Advice::new("nonstop status", "shows host by host what is live"),
+        Advice::new("nonstop deploy", "starts from there and goes forward everywhere"),
+        Advice::new("nonstop rollback", "starts from there and goes back everywhere"),
+    ]
+}
+
+fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
+    match end.exit {
+        Exit::Done => {
+            let planned = view.plan.as_ref()?;
+            let earlier = planned.from_release.as_ref()?;
+            let went_forward = end.outcome == Outcome::Deployed && command == "deploy";
+            went_forward.then(|| Advice::new("nonstop rollback", format!("goes back to {earlier}")))
+        }
+        Exit::Internal => Some(Advice::new(
+            format!("nonstop {command} -vv --log-file nonstop.log"),
+            "this is a bug in nonstop; the file says what to report",
+        )),
+        Exit::Refused | Exit::Failed | Exit::RolledBack if view.interrupts.is_empty() => Some(Advice::new(
+            format!("nonstop {command}"),
+            "once that is mended: the same again, from the start",
+        )),
+        Exit::Locked if end.outcome == Outcome::TakenOver => Some(Advice::new(
+            "nonstop status",
+            "shows who took over, and what is live now",
+        )),
+        Exit::Signalled(_) => Some(Advice::new(
+            "nonstop status",
+            "shows what is live, and that no lock is left",
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,86 @@
+//! Failures in words.
+
+use crate::model::failure::{Failure, HealthAnswer};
+use crate::model::names::HostName;
+use crate::model::process::ProcessIdentity;
+use crate::report::harmless::harmless;
+use crate::report::text::advice::Advice;
+use crate::report::text::health;
+use crate::report::units;
+
+/// The failure in words, on one line.
+pub fn describe(failure: &Failure) -> String {
+    match failure {
+        Failure::UploadMismatch { size_bytes, sha256 } => format!(
+            "the upload arrived as {} with sha256 {}, which is not what was sent",
+            units::bytes(*size_bytes),
+            harmless(sha256)
+        ),
+        failure => harmless(&failure.to_string()),
+    }
+}
+
+/// The process that failed, where one is known.
+pub fn pid(failure: &Failure) -> Option<u32> {
+    let identity: Option<&ProcessIdentity> = match failure {
+        Failure::NotListening { identity, .. } => Some(identity),
+        Failure::Unhealthy { identity, .. } => identity.as_ref(),
+        _ => None,
+    };
+    identity.map(|identity| identity.pid)
+}
+
+/// The health answer that made it fail, where one did.
+pub fn last_answer(failure: &Failure) -> Option<&HealthAnswer> {
+    match failure {
+        Failure::Unhealthy { answer, .. } => Some(answer),
+        _ => None,
+    }
+}
+
+/// More that is known, a line each: the pid, and the start of the answer's body.
+pub fn details(failure: &Failure) -> Vec<String> {
+    let pid = pid(failure).map(|pid| format!("pid {pid}"));
+    let body = last_answer(failure).and_then(health::body);
+    let body = body.map(|body| format!("body: {body}"));
+    pid.into_iter().chain(body).collect()
+}
+
+/// What a person can do about it.
+pub fn advice(failure: &Failure, host: &HostName) -> Advice {
+    let doctor = |what: &str| Advice::new(format!("nonstop doctor --limit {host}"), what);
+    let logs = |what: &str| Advice::new(format!("nonstop logs --limit {host}"), what);
+    let status = |what: &str| Advice::new("nonstop status", what);
+    match failure {
+        Failure::Unreachable { host_key: true, .. } => Advice::new(
+            format!("ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub   (on {host}'s own console)"),
+            "compare it with what was offered; if the host was rebuilt, mend known_hosts",
+        ),
+        Failure::Unreachable { .. } => doctor("says how far the connection gets"),
+        Failure::OutcomeUnknown { .. } => status("shows what is true now, whatever the lost answer was"),
+        Failure::Script { .. } => doctor("checks everything that the scripts need"),
+        Failure::Sudo { .. } => doctor("tries every entry of the sudoers file"),
+        Failure::Fenced { .. } => status("shows who holds the hosts now, and what is live"),
+        Failure::UploadMismatch { .. } => doctor("checks disk and inodes; nothing was left behind"),
+        Failure::UploadFailed { .. } => doctor("shows what is free; nothing was left behind"),
+        Failure::Exited { .. } | Failure::NotListening { .. } => {
+            logs("shows why the application did not come up")
+        }
+        Failure::Unhealthy { .. } => logs("shows what the application says about itself"),
+        Failure::PortTaken { endpoint, .. } => Advice::new(
+            format!("ss -ltnp 'sport = :{}'   (on {host})", endpoint.port),
+            "names the process that has the port; stop it, or give the slot another port",
+        ),
+        Failure::CandidateRefused { .. } => Advice::new(
+            "nonstop plan",
+            "shows the file as it would be written; mend what nginx complains of",
+        ),
+        Failure::Drifted => Advice::new(
+            "nonstop plan",
+            "shows the file as it is now; find out who else edits it before the next deploy",
+        ),
+        Failure::Unproven { .. } => doctor("checks nginx: its test, its listener, what it runs"),
+        Failure::StillRuns { .. } => status("shows the old process; the next deploy retires it"),
+        Failure::SuccessorMissing { .. } => logs("shows what became of the new instance"),
+    }
+}

@@ -1,0 +1,83 @@
+//! How a run ended, in words: in what state the fleet is.
+
+use crate::model::names::{ReleaseId, SlotName};
+use crate::model::outcome::{Exit, Outcome, Signal};
+use crate::model::run_view::{End, RunView};
+
+/// The headline: what became of the run.
+pub fn headline(view: &RunView, end: &End) -> String {
+    let command = view
+        .start
+        .as_ref()
+        .map_or("run", |start| start.owner.command.as_str());
+    match (end.outcome, end.exit) {
+        (_, Exit::Internal) => format!("{command}: internal error"),
+        (Outcome::Deployed, Exit::Signalled(_)) => format!("{command} interrupted, and finished forward"),
+        (Outcome::Deployed, _) => format!("{command} done"),
+        (Outcome::Mixed, _) => "MIXED: a person is needed".to_owned(),
+        (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
+        (Outcome::RolledBack, _) => format!("{command} FAILED after the switch, rolled back"),
+        (Outcome::AsItWas, Exit::Done) => "nothing to do".to_owned(),
+        (Outcome::AsItWas, Exit::Refused) => format!("{command} REFUSED before any change"),
+        (Outcome::AsItWas, Exit::Locked) => format!("{command} did not begin: locked by somebody else"),
+        (Outcome::AsItWas, Exit::Signalled(_)) => format!("{command} interrupted and unwound"),
+        (Outcome::AsItWas, _) => format!("{command} FAILED before the switch"),
+    }
+}
+
+/// In what state the fleet is, a sentence a line.
+pub fn state_of_the_fleet(end: &End) -> Vec<String> {
+    let live = live(end.live_slot.as_ref(), end.live.as_ref());
+    let lines: &[&str] = match (end.outcome, end.exit) {
+        (Outcome::Deployed, _) => {
+            let live = live.unwrap_or_else(|| "the new release".to_owned());
+            return vec![format!("Every nginx sends its requests to {live}.")];
+        }
+        (Outcome::RolledBack, _) => {
+            let where_to = live.map_or_else(String::new, |live| format!(", on {live}"));
+            return vec![
+                format!("Traffic is back where it was{where_to}."),
+                "Every nginx was seen to run what it ran before.".to_owned(),
+            ];
+        }
+        (Outcome::AsItWas, Exit::Done) => return vec![still(live)],
+        (Outcome::AsItWas, Exit::Refused | Exit::Locked) => {
+            return vec!["Nothing was changed.".to_owned(), still(live)];
+        }
+        (Outcome::AsItWas, _) => return vec!["No nginx was switched.".to_owned(), still(live)],
+        (Outcome::Mixed, _) => &[
+            "nginx hosts disagree on the live slot, or it is not known whether they agree.",
+            "Nothing that is still needed was stopped: both slots were left up.",
+            "The run stays open; the next deploy or rollback starts from here.",
+        ],
+        (Outcome::TakenOver, _) => {
+            &["Another run took the hosts over; this one changed nothing from then on."]
+        }
+    };
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// A signal as people call it.
+pub fn describe_signal(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Hangup => "the terminal went away (HUP)",
+        Signal::Interrupt => "Ctrl-C (INT)",
+        Signal::Terminate => "asked to end (TERM)",
+    }
+}
+
+fn still(live: Option<String>) -> String {
+    match live {
+        Some(live) => format!("Traffic goes to {live}, as before."),
+        None => "Nothing was live before, and nothing is now.".to_owned(),
+    }
+}
+
+fn live(slot: Option<&SlotName>, release: Option<&ReleaseId>) -> Option<String> {
+    match (slot, release) {
+        (Some(slot), Some(release)) => Some(format!("{slot} ({release})")),
+        (Some(slot), None) => Some(slot.to_string()),
+        (None, Some(release)) => Some(release.to_string()),
+        (None, None) => None,
+    }
+}

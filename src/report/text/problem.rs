@@ -1,0 +1,171 @@
+//! Findings in words, and what helps against each.
+
+use crate::model::finding::{Finding, Problem};
+use crate::report::harmless::harmless;
+use crate::report::text::advice::Advice;
+use crate::report::units::{bytes, count};
+
+/// The problem in words, on one line.
+pub fn describe(problem: &Problem) -> String {
+    match problem {
+        Problem::DiskFull {
+            free_bytes,
+            needed_bytes,
+        } => format!(
+            "has {} free for releases, and the jar needs {}",
+            bytes(*free_bytes),
+            bytes(*needed_bytes)
+        ),
+        Problem::InodesFull { free } => format!("has {} free for releases", count_u64(*free, "inode")),
+        Problem::MemoryTight {
+            available_bytes,
+            peak_bytes,
+        } => format!(
+            "has {} of memory available, and the live instance took up to {}",
+            bytes(*available_bytes),
+            bytes(*peak_bytes)
+        ),
+        Problem::KeptInstanceInUse {
+            endpoint,
+            connections,
+        } => format!(
+            "{endpoint} was kept by an earlier run and still has {}",
+            count(*connections as usize, "connection")
+        ),
+        problem => harmless(&problem.to_string()),
+    }
+}
+
+/// What helps, in a sentence; `None` where there is nothing to mend.
+pub fn hint(problem: &Problem) -> Option<String> {
+    host_hint(problem)
+        .or_else(|| nginx_hint(problem))
+        .or_else(|| instance_hint(problem))
+        .or_else(|| run_hint(problem))
+}
+
+/// A command line that helps, where one does.
+pub fn advice(finding: &Finding) -> Option<Advice> {
+    match &finding.problem {
+        Problem::Locked { .. } => Some(Advice::new(
+            "nonstop unlock --force",
+            "only if you are sure that its owner is dead; it says what it breaks",
+        )),
+        Problem::InterruptedRun { .. } | Problem::NginxDisagree { .. } => Some(Advice::new(
+            "nonstop status",
+            "shows host by host what is live and what was left",
+        )),
+        Problem::Fine { .. } => None,
+        _ => Some(Advice::new(
+            "nonstop doctor",
+            "checks all of it again without changing anything",
+        )),
+    }
+}
+
+fn host_hint(problem: &Problem) -> Option<String> {
+    let text = match problem {
+        Problem::Unreachable { host_key: true, .. } => {
+            "compare the key on the host's own console with the one offered; if the host was rebuilt, \
+             take the old line out of known_hosts"
+        }
+        Problem::Unreachable { .. } => {
+            "try `ssh` to it from here with the same user and key; the inventory's address, port, user \
+             and bastion are what is used"
+        }
+        Problem::CannotObserve { .. } => "`nonstop doctor -v` shows the script's own words",
+        Problem::MissingTool { tool } => {
+            return Some(format!("install the package that has `{}`", harmless(tool)));
+        }
+        Problem::StateFolderForeign { .. } => {
+            "deploy as the user that owns it, give it to this one, or name another with `state_dir`"
+        }
+        Problem::SudoRefused { .. } => "add this command to the sudoers file, with NOPASSWD",
+        Problem::DiskFull { .. } | Problem::InodesFull { .. } => {
+            "make room, or lower `release.keep`; nonstop removes only what it made"
+        }
+        Problem::MemoryTight { .. } => "lower -Xmx, or give the host more memory: both slots run at once",
+        Problem::NoWayToAsk => {
+            "set `AllowTcpForwarding local` in sshd_config (reload sshd), or install curl, wget or nc"
+        }
+        Problem::ForwardingRefused => "`AllowTcpForwarding local` in sshd_config makes it fast again",
+        Problem::ClockSkew { .. } => "check its NTP; nothing depends on it, but its logs mislead",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn nginx_hint(problem: &Problem) -> Option<String> {
+    let text = match problem {
+        Problem::NginxNotRunning => "start it; a switch is only ever a reload",
+        Problem::NginxTestFails { .. } => {
+            "mend it first: no reload works until then, and the next restart fails"
+        }
+        Problem::CannotShadow { .. } => {
+            "include the folder or the file from the main configuration's own http block"
+        }
+        Problem::CannotRender { .. } => "check the playbook's `nginx` section",
+        Problem::StrayFile { .. } => "move it out of the included folder; backups belong elsewhere",
+        Problem::EntryUnusable { .. } => "make it a plain file or a link to one, or name another file",
+        Problem::SlotFileMissing { .. } => {
+            "put it where the playbook's `conf_per_slot` says, readable for the login user"
+        }
+        Problem::UnknownEndpoint { .. } => {
+            "`address` in the inventory must be what nginx proxies to, and the slots' ports its ports"
+        }
+        Problem::PartialSlot { .. } => {
+            "the file must route to every host of one slot; `nonstop status` shows what it does"
+        }
+        Problem::NginxDisagree { .. } => {
+            "`nonstop status` shows each; put the same file on all of them, or go on from an interrupted \
+             run with `nonstop deploy` or `nonstop rollback`"
+        }
+        Problem::RunsOtherGeneration { .. } => {
+            "look at nginx's error log; once the file is right, reload nginx by hand"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn instance_hint(problem: &Problem) -> Option<String> {
+    let text = match problem {
+        Problem::ForeignProcess { .. } => {
+            "stop it, or give the slot another port; nonstop never stops what it cannot identify as the app"
+        }
+        Problem::LiveInstanceDown { .. } => {
+            "bring it back first, or the switch has nothing to go back to on that host"
+        }
+        Problem::LiveInstanceUnhealthy { .. } => {
+            "look at `nonstop logs`; an application that answers is live, whatever it answers"
+        }
+        Problem::KeptInstanceInUse { .. } => {
+            "wait until they are gone, or close them; the next deploy then retires it"
+        }
+        Problem::ProcessOpaque { .. } => {
+            "deploy as the user that runs it, or stop it once by hand: without root it cannot be told \
+             from others"
+        }
+        Problem::ReleaseMissing { .. } => "`nonstop status` lists the releases of every host",
+        Problem::NothingToGoBackTo => "deploy the older jar instead: `nonstop deploy --jar FILE`",
+        Problem::NothingLive => "`nonstop deploy` is the first step",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn run_hint(problem: &Problem) -> Option<String> {
+    let text = match problem {
+        Problem::Locked { .. } => {
+            "wait for it with `--lock-wait 5m`; `nonstop unlock --force` only if its owner is dead"
+        }
+        Problem::InterruptedRun { .. } => "`nonstop status` shows what it left",
+        Problem::RecordedHostMissing { .. } => "put it back into the inventory",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn count_u64(number: u64, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
+}

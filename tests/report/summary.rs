@@ -1,0 +1,241 @@
+//! The summary at the end.
+
+use insta::assert_snapshot;
+use nonstop::report::output::Palette;
+use nonstop::report::{harmless, summary};
+
+use crate::fixture::Story;
+
+fn summary_of(story: &Story) -> String {
+    summary::render(&story.view(), Palette::Monochrome)
+}
+
+#[test]
+fn a_deploy_says_what_was_done_and_how_long_it_took() {
+    assert_snapshot!(summary_of(&Story::deploy()), @"
+    sokdak: deploy done (15 s)
+      from    blue (20260101-100000-sokdak-1)
+      to      green (20260102-100000-sokdak-2)
+      switch  312 ms from the first rename to the last proof, 1 nginx host
+      run     0197-run
+
+    state of the fleet
+      Every nginx sends its requests to green (20260102-100000-sokdak-2).
+
+    hosts
+      nginx-1  proven by fresh workers and the generation endpoint
+      was-1    started pid 4242 on was-1:8081; stopped was-1:8080; removed 2 old releases
+      was-2    started pid 9876 on was-2:8081; stopped was-2:8080 by KILL, for it did not end by TERM; removed 1 old release
+
+    phases
+      lock 120 ms   upload 5.4 s   start 1.2 s
+      verify 6.0 s  prepare 90 ms  commit 312 ms
+      stop 2.4 s    finish 0 ms
+
+    warnings
+      was-2  warning  its clock is 42 s away from the controller's
+                      hint: check its NTP; nothing depends on it, but its logs mislead
+
+    what to do next
+      nonstop rollback  goes back to 20260101-100000-sokdak-1
+
+    outcome: deployed
+    ");
+}
+
+#[test]
+fn a_health_failure_says_why_where_things_stand_and_what_to_do() {
+    assert_snapshot!(summary_of(&Story::unhealthy()), @r#"
+    sokdak: deploy FAILED before the switch (107 s)
+      from  blue (20260101-100000-sokdak-1)
+      to    green (20260102-100000-sokdak-2)
+      run   0197-run
+
+    state of the fleet
+      No nginx was switched.
+      Traffic goes to blue (20260101-100000-sokdak-1), as before.
+
+    what failed
+      was-2  verify     was-2:8081 is not healthy as seen from was-2: HTTP 503: status is DOWN
+             pid 9876
+             body: {"status":"DOWN","components":{"db":{"status":"DOWN"}}}
+             the end of its log:
+             | ERROR try 6: cannot reach the database^[[2J
+             | ERROR try 7: cannot reach the database^[[2J
+             | ERROR try 8: cannot reach the database^[[2J
+             | ERROR try 9: cannot reach the database^[[2J
+             | ERROR try 10: cannot reach the database^[[2J
+             | ERROR try 11: cannot reach the database^[[2J
+             | ERROR try 12: cannot reach the database^[[2J
+             | ERROR try 13: cannot reach the database^[[2J
+             | ERROR try 14: cannot reach the database^[[2J
+             | ERROR try 15: cannot reach the database^[[2J
+             | ERROR try 16: cannot reach the database^[[2J
+             | ERROR try 17: cannot reach the database^[[2J
+             | ERROR try 18: cannot reach the database^[[2J
+             | ERROR try 19: cannot reach the database^[[2J
+             | ERROR try 20: cannot reach the database^[[2J
+
+    hosts
+      was-1  started pid 4242 on was-1:8081; stopped was-1:8081; last health answer of was-1:8081: connection refused
+      was-2  started pid 9876 on was-2:8081; stopped was-2:8081; FAILED in verify
+
+    phases
+      lock 120 ms              upload 5.4 s   start 1.2 s
+      verify 100 s NOT PASSED  revert 700 ms
+
+    what to do next
+      nonstop logs --limit was-2  shows what the application says about itself
+      nonstop deploy              once that is mended: the same again, from the start
+
+    outcome: as_it_was
+    "#);
+}
+
+#[test]
+fn a_refusal_lists_all_findings_of_all_hosts() {
+    assert_snapshot!(summary_of(&Story::refused()), @r#"
+    sokdak: deploy REFUSED before any change (810 ms)
+      run  0197-run
+
+    state of the fleet
+      Nothing was changed.
+      Traffic goes to blue (20260101-100000-sokdak-1), as before.
+
+    refused for 5 reasons
+      nginx-1  REFUSED  `nginx -t` fails on what is there:
+                        | nginx: [emerg] unknown directive "sever" in /etc/nginx/sites-enabled/a:3
+                        | nginx: configuration file /etc/nginx/nginx.conf test failed
+                        hint: mend it first: no reload works until then, and the next restart fails
+      was-1    REFUSED  a foreign process listens on was-1:8081, the idle port: python3 -m http.server 8081^[]0;owned^G
+                        hint: stop it, or give the slot another port; nonstop never stops what it cannot identify as the app
+               REFUSED  has 9.0 MB free for releases, and the jar needs 180.3 MB
+                        hint: make room, or lower `release.keep`; nonstop removes only what it made
+               warning  sshd refuses forwarding; health is asked through a tool on the host, which is slower
+                        hint: `AllowTcpForwarding local` in sshd_config makes it fast again
+      was-2    REFUSED  has 12.0 MB free for releases, and the jar needs 180.3 MB
+               REFUSED  has no `flock`
+                        hint: install the package that has `flock`
+
+    what to do next
+      nonstop doctor  checks all of it again without changing anything
+      nonstop deploy  once that is mended: the same again, from the start
+
+    outcome: as_it_was
+    "#);
+}
+
+#[test]
+fn a_rolled_back_switch_says_that_traffic_is_where_it_was() {
+    assert_snapshot!(summary_of(&Story::rolled_back()), @"
+    sokdak: deploy FAILED after the switch, rolled back (18 s)
+      from  blue (20260101-100000-sokdak-1)
+      to    green (20260102-100000-sokdak-2)
+      run   0197-run
+
+    state of the fleet
+      Traffic is back where it was, on blue (20260101-100000-sokdak-1).
+      Every nginx was seen to run what it ran before.
+
+    what failed
+      nginx-1  commit     the switch is not proven: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)
+
+    hosts
+      nginx-1  proven by fresh workers; FAILED in commit
+      was-1    started pid 4242 on was-1:8081
+      was-2    started pid 9876 on was-2:8081
+
+    phases
+      lock 120 ms    upload 5.4 s   start 1.2 s
+      verify 6.0 s   prepare 90 ms  commit 5.2 s NOT PASSED
+      revert 240 ms
+
+    what to do next
+      nonstop doctor --limit nginx-1  checks nginx: its test, its listener, what it runs
+      nonstop deploy                  once that is mended: the same again, from the start
+
+    outcome: rolled_back
+    ");
+}
+
+#[test]
+fn a_mixed_fleet_is_said_loudly_with_the_ways_out() {
+    assert_snapshot!(summary_of(&Story::mixed()), @"
+    sokdak: MIXED: a person is needed (18 s)
+      from  blue (20260101-100000-sokdak-1)
+      to    green (20260102-100000-sokdak-2)
+      run   0197-run
+
+    state of the fleet
+      nginx hosts disagree on the live slot, or it is not known whether they agree.
+      Nothing that is still needed was stopped: both slots were left up.
+      The run stays open; the next deploy or rollback starts from here.
+
+    what failed
+      nginx-1  commit     the switch is not proven: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)
+      nginx-1  revert     outcome unknown: the connection ended without an exit status
+
+    hosts
+      nginx-1  FAILED in commit, revert
+      was-1    started pid 4242 on was-1:8081
+      was-2    started pid 9876 on was-2:8081
+
+    phases
+      lock 120 ms               upload 5.4 s   start 1.2 s
+      verify 6.0 s              prepare 90 ms  commit 5.2 s NOT PASSED
+      revert 240 ms NOT PASSED
+
+    what to do next
+      nonstop status                  shows host by host what is live
+      nonstop deploy                  starts from there and goes forward everywhere
+      nonstop rollback                starts from there and goes back everywhere
+      nonstop doctor --limit nginx-1  checks nginx: its test, its listener, what it runs
+
+    outcome: mixed
+    ");
+}
+
+#[test]
+fn an_interrupted_run_says_that_it_was_unwound() {
+    assert_snapshot!(summary_of(&Story::interrupted()), @"
+    sokdak: deploy interrupted and unwound (8.8 s)
+      from    blue (20260101-100000-sokdak-1)
+      to      green (20260102-100000-sokdak-2)
+      signal  Ctrl-C (INT) during verify
+      run     0197-run
+
+    state of the fleet
+      No nginx was switched.
+      Traffic goes to blue (20260101-100000-sokdak-1), as before.
+
+    hosts
+      was-1  started pid 4242 on was-1:8081
+      was-2  started pid 9876 on was-2:8081
+
+    phases
+      lock 120 ms              upload 5.4 s   start 1.2 s
+      verify 1.5 s NOT PASSED  revert 300 ms
+
+    what to do next
+      nonstop status  shows what is live, and that no lock is left
+
+    outcome: as_it_was
+    ");
+}
+
+#[test]
+fn nothing_from_a_host_can_steer_the_terminal() {
+    let stories = [Story::unhealthy(), Story::refused(), Story::mixed()];
+    for story in stories {
+        let text = summary_of(&story).replace('\n', "");
+        assert!(!text.contains(harmless::is_dangerous), "{text}");
+    }
+}
+
+#[test]
+fn colours_add_nothing_to_the_words() {
+    let story = Story::unhealthy();
+    let colored = summary::render(&story.view(), Palette::Colored);
+    assert!(colored.contains("\u{1b}["));
+    assert_eq!(console::strip_ansi_codes(&colored), summary_of(&story));
+}
