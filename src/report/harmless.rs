@@ -115,10 +115,10 @@ mod tests {
 
     #[test]
     fn a_tail_is_bounded_in_lines_and_in_width() {
-        let log: String = (0..100)
-            .map(|n| format!("  line {n} {}\n", "x".repeat(500)))
+        let lines: Vec<String> = (0..100)
+            .map(|n| format!("  line {n} {}", "x".repeat(500)))
             .collect();
-        let tail = harmless_tail(&log, 15);
+        let tail = harmless_tail(&lines.join("\n"), 15);
         assert_eq!(tail.len(), 15);
         assert!(tail[14].starts_with("  line 99 "), "{}", tail[14]);
         assert!(tail.iter().all(|line| line.chars().count() <= LINE_LIMIT + 3));

@@ -1,8 +1,14 @@
 //! What people and programs get to see of a run, as snapshots. Every story is told as events, the
 //! way the engine sends them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made is a failed test"
+)]
+
 mod fixture;
 mod json;
 mod plain;
 mod progress;
+mod stories;
 mod summary;

@@ -11,7 +11,7 @@ use nonstop::report::Reporter;
 use nonstop::report::output::Palette;
 use nonstop::report::progress::Progress;
 
-use crate::fixture::{Story, WAS};
+use crate::fixture::Story;
 
 /// A screen that is high enough for everything, and wraps at its width as terminals do: a full line
 /// leaves the cursor on it until the next character comes.

@@ -1,0 +1,191 @@
+//! The runs that the tests look at, one function a story.
+
+use nonstop::model::event::{Event, Note, ProofUsed};
+use nonstop::model::failure::{Failure, HealthAnswer};
+use nonstop::model::finding::{Finding, Problem};
+use nonstop::model::outcome::{Exit, Outcome, Signal};
+use nonstop::model::phase::Phase;
+
+use crate::fixture::{NEW, NGINX, OLD, Story, WAS, endpoint, host, process};
+
+impl Story {
+    fn until_verified() -> Self {
+        let mut story = Self::of("deploy");
+        story
+            .after(300)
+            .passes(Phase::Lock, &["was-1", "was-2", "nginx-1"], 120)
+            .planned()
+            .uploads()
+            .starts();
+        story
+    }
+
+    fn until_prepared() -> Self {
+        let mut story = Self::until_verified();
+        story.verifies().passes(Phase::Prepare, &NGINX, 90);
+        story
+    }
+
+    pub(crate) fn deploy() -> Self {
+        let mut story = Self::until_prepared();
+        let proof = ProofUsed::Generation;
+        story
+            .begin(Phase::Commit, &NGINX)
+            .after(312)
+            .done("nginx-1", Phase::Commit, Some(Note::Proven { proof }))
+            .end(Phase::Commit, true)
+            .begin(Phase::Stop, &WAS)
+            .after(2_400);
+        for (name, killed) in WAS.into_iter().zip([false, true]) {
+            let endpoint = endpoint(name, 8080);
+            story.done(name, Phase::Stop, Some(Note::Stopped { endpoint, killed }));
+        }
+        let note = |count| Some(Note::Pruned { count });
+        story
+            .end(Phase::Stop, true)
+            .begin(Phase::Finish, &WAS)
+            .done("was-1", Phase::Finish, note(2))
+            .done("was-2", Phase::Finish, note(1))
+            .end(Phase::Finish, true)
+            .then(Event::Warned {
+                finding: Finding::warning(Some(&host("was-2")), Problem::ClockSkew { seconds: 42 }),
+            })
+            .ends(Outcome::Deployed, Exit::Done, Some(("green", NEW)));
+        story
+    }
+
+    pub(crate) fn unhealthy() -> Self {
+        let mut story = Self::until_verified();
+        let answer = HealthAnswer::Wrong {
+            status: 503,
+            reason: "status is DOWN".to_owned(),
+            body: "{\"status\":\"DOWN\",\"components\":{\"db\":{\"status\":\"DOWN\"}}}".to_owned(),
+        };
+        let lines: Vec<String> = (1..=20)
+            .map(|n| format!("\u{1b}[31mERROR\u{1b}[0m try {n}: cannot reach the database\u{1b}[2J"))
+            .collect();
+        let tail = lines.join("\n");
+        story
+            .begin(Phase::Verify, &WAS)
+            .after(1_000)
+            .health("was-1", 1, HealthAnswer::Refused)
+            .health("was-2", 1, answer.clone())
+            .after(99_000)
+            .failed(
+                "was-2",
+                Phase::Verify,
+                Failure::Unhealthy {
+                    endpoint: endpoint("was-2", 8081),
+                    seen_from: host("was-2"),
+                    answer,
+                    identity: Some(process(9876)),
+                    tail,
+                },
+            )
+            .end(Phase::Verify, false)
+            .begin(Phase::Revert, &WAS)
+            .after(700);
+        for name in WAS {
+            let endpoint = endpoint(name, 8081);
+            let killed = false;
+            story.done(name, Phase::Revert, Some(Note::Stopped { endpoint, killed }));
+        }
+        story
+            .end(Phase::Revert, true)
+            .ends(Outcome::AsItWas, Exit::Failed, Some(("blue", OLD)));
+        story
+    }
+
+    pub(crate) fn refused() -> Self {
+        let mut story = Self::of("deploy");
+        let on = |name: &str, problem| Finding::refusal(Some(&host(name)), problem);
+        let full = |free_bytes| Problem::DiskFull {
+            free_bytes,
+            needed_bytes: 180_337_035,
+        };
+        story
+            .after(800)
+            .then(Event::Refused {
+                findings: vec![
+                    on("was-2", full(12_000_000)),
+                    on(
+                        "was-2",
+                        Problem::MissingTool {
+                            tool: "flock".to_owned(),
+                        },
+                    ),
+                    on(
+                        "was-1",
+                        Problem::ForeignProcess {
+                            endpoint: endpoint("was-1", 8081),
+                            command: "python3 -m http.server 8081\u{1b}]0;owned\u{7}".to_owned(),
+                        },
+                    ),
+                    Finding::warning(Some(&host("was-1")), Problem::ForwardingRefused),
+                    on("was-1", full(9_000_000)),
+                    on(
+                        "nginx-1",
+                        Problem::NginxTestFails {
+                            output:
+                                "nginx: [emerg] unknown directive \"sever\" in /etc/nginx/sites-enabled/a:3\n\
+                                     nginx: configuration file /etc/nginx/nginx.conf test failed\n"
+                                    .to_owned(),
+                        },
+                    ),
+                ],
+            })
+            .ends(Outcome::AsItWas, Exit::Refused, Some(("blue", OLD)));
+        story
+    }
+
+    fn unproven() -> Self {
+        let mut story = Self::until_prepared();
+        story.begin(Phase::Commit, &NGINX).after(5_200).failed(
+            "nginx-1",
+            Phase::Commit,
+            Failure::Unproven {
+                reason: "[emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)".to_owned(),
+            },
+        );
+        story.end(Phase::Commit, false).begin(Phase::Revert, &NGINX);
+        story
+    }
+
+    pub(crate) fn rolled_back() -> Self {
+        let mut story = Self::unproven();
+        let proof = ProofUsed::Workers;
+        story
+            .after(240)
+            .done("nginx-1", Phase::Revert, Some(Note::Proven { proof }))
+            .end(Phase::Revert, true)
+            .ends(Outcome::RolledBack, Exit::RolledBack, Some(("blue", OLD)));
+        story
+    }
+
+    pub(crate) fn mixed() -> Self {
+        let mut story = Self::unproven();
+        let reason = "the connection ended without an exit status".to_owned();
+        story
+            .after(240)
+            .failed("nginx-1", Phase::Revert, Failure::OutcomeUnknown { reason })
+            .end(Phase::Revert, false)
+            .ends(Outcome::Mixed, Exit::Mixed, None);
+        story
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        let mut story = Self::until_verified();
+        let signal = Signal::Interrupt;
+        story
+            .begin(Phase::Verify, &WAS)
+            .after(1_500)
+            .then(Event::Interrupted {
+                signal,
+                unwinds: true,
+            })
+            .end(Phase::Verify, false)
+            .passes(Phase::Revert, &WAS, 300)
+            .ends(Outcome::AsItWas, Exit::Signalled(signal), Some(("blue", OLD)));
+        story
+    }
+}
