@@ -4,6 +4,7 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
+//! | 3 | [`ssh`] | the hosts over SSH: login, host keys, commands, uploads, HTTP through tunnels |
 //! | 1 | [`report`] | what people and programs get to see: eats events only |
 //! | 1 | [`remote`] | the closed vocabulary of remote commands, and the scripts behind it |
 //! | 0 | [`model`] | pure data and rules: routing, planner, outcome |
@@ -11,3 +12,4 @@
 pub mod model;
 pub mod remote;
 pub mod report;
+pub mod ssh;

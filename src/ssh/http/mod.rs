@@ -1,0 +1,231 @@
+//! HTTP/1.1 through direct-tcpip channels of a session: what a health check or a proof asks for, as
+//! seen from the host itself. Connections are kept alive for each target and replaced when dead.
+
+mod connection;
+mod pool;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
+use tokio::time::timeout;
+
+use connection::Connection;
+pub(super) use pool::Pool;
+use pool::Target;
+
+use super::session::Session;
+
+/// A request, sent from the host's own network.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// What the host connects to; its own loopback is `127.0.0.1`.
+    pub connect_host: String,
+    /// The TCP port.
+    pub connect_port: u16,
+    /// The `Host` header.
+    pub host_header: String,
+    /// The method.
+    pub method: Method,
+    /// The path, with its query.
+    pub path: String,
+    /// More headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// How long everything may take.
+    pub timeout: Duration,
+    /// How much of the answer's body is read.
+    pub max_body_bytes: usize,
+}
+
+impl HttpRequest {
+    /// A GET with five seconds of time and at most 64 KiB of answer.
+    pub fn get(connect_host: impl Into<String>, connect_port: u16, path: impl Into<String>) -> Self {
+        let connect_host = connect_host.into();
+        let name = if connect_host.contains(':') {
+            format!("[{connect_host}]")
+        } else {
+            connect_host.clone()
+        };
+        Self {
+            host_header: format!("{name}:{connect_port}"),
+            connect_host,
+            connect_port,
+            method: Method::GET,
+            path: path.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            timeout: Duration::from_secs(5),
+            max_body_bytes: 64 * 1024,
+        }
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            host: self.connect_host.clone(),
+            port: self.connect_port,
+        }
+    }
+
+    fn to_hyper(&self) -> Result<Request<Full<Bytes>>, HttpError> {
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(&self.path)
+            .header("host", &self.host_header);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let body = Full::new(self.body.clone());
+        request
+            .body(body)
+            .map_err(|error| HttpError::BadRequest(error.to_string()))
+    }
+
+    /// Whether sending it twice does no harm.
+    fn is_safe(&self) -> bool {
+        self.method.is_safe()
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status, such as 200.
+    pub status: u16,
+    /// The headers as they came; what is no UTF-8 is replaced.
+    pub headers: Vec<(String, String)>,
+    /// The body, or its beginning.
+    pub body: Bytes,
+    /// Whether the body was longer than was asked for.
+    pub body_cut: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// Nobody listens there, or the host gets no connection to it.
+    #[error("no connection to {target}: {detail}")]
+    Refused {
+        /// What the host connected to.
+        target: String,
+        /// What its sshd says.
+        detail: String,
+    },
+    /// The host's sshd forbids forwarding (`AllowTcpForwarding`, `PermitOpen`, `DisableForwarding`).
+    #[error("the sshd of the host does not allow forwarding to {target}")]
+    ForwardingRefused {
+        /// What was asked for.
+        target: String,
+    },
+    /// The SSH connection is gone.
+    #[error("the SSH connection is lost ({0})")]
+    ConnectionLost(String),
+    /// No whole answer in time.
+    #[error("no answer from {target} within {} s", after.as_secs_f32())]
+    TimedOut {
+        /// What was asked.
+        target: String,
+        /// The time it had.
+        after: Duration,
+    },
+    /// What came is no HTTP answer, or not a whole one.
+    #[error("no proper HTTP answer from {target}: {detail}")]
+    Protocol {
+        /// What was asked.
+        target: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The request itself makes no sense.
+    #[error("not a proper HTTP request: {0}")]
+    BadRequest(String),
+}
+
+impl Session {
+    /// Sends a request from the host and reads the answer. Dropping the future, or running out of
+    /// time, ends that connection only; the next request gets a fresh one.
+    pub async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let target = request.target();
+        match timeout(request.timeout, self.exchange(request, &target)).await {
+            Ok(result) => result,
+            Err(_) => Err(HttpError::TimedOut {
+                target: target.to_string(),
+                after: request.timeout,
+            }),
+        }
+    }
+
+    /// Closes the idle connections to one target, so that nothing of ours keeps it busy.
+    pub fn close_http(&self, connect_host: &str, connect_port: u16) {
+        self.pool().forget(&Target {
+            host: connect_host.to_owned(),
+            port: connect_port,
+        });
+    }
+
+    async fn exchange(&self, request: &HttpRequest, target: &Target) -> Result<HttpResponse, HttpError> {
+        // A kept connection may have died unseen; a safe request is then sent once more.
+        if request.is_safe()
+            && let Some(kept) = self.pool().take(target)
+            && let Ok(response) = self.over(kept, request, target).await
+        {
+            return Ok(response);
+        }
+        let fresh = Connection::open(self, target).await?;
+        self.over(fresh, request, target).await
+    }
+
+    async fn over(
+        &self,
+        mut connection: Connection,
+        request: &HttpRequest,
+        target: &Target,
+    ) -> Result<HttpResponse, HttpError> {
+        let protocol = |error: hyper::Error| HttpError::Protocol {
+            target: target.to_string(),
+            detail: words(&error),
+        };
+        let response = connection.send(request.to_hyper()?).await.map_err(protocol)?;
+        let answer = read(response, request.max_body_bytes).await.map_err(protocol)?;
+        if !answer.body_cut {
+            self.pool().keep(target, connection);
+        }
+        Ok(answer)
+    }
+}
+
+async fn read(response: Response<Incoming>, most: usize) -> Result<HttpResponse, hyper::Error> {
+    let (head, mut incoming) = response.into_parts();
+    let (mut body, mut body_cut) = (Vec::new(), false);
+    while let Some(frame) = incoming.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let room = most - body.len();
+        body.extend_from_slice(&data[..room.min(data.len())]);
+        if data.len() > room {
+            body_cut = true;
+            break;
+        }
+    }
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+    Ok(HttpResponse {
+        status: head.status.as_u16(),
+        headers: headers.collect(),
+        body: body.into(),
+        body_cut,
+    })
+}
+
+/// hyper's errors keep the interesting part in their source.
+fn words(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,60 @@
+//! The idle connections of a session, by target.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use super::connection::Connection;
+
+/// No more idle connections than this are kept for one target.
+const IDLE: usize = 4;
+
+/// What a connection leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in super::super) struct Target {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// The idle connections.
+#[derive(Debug, Default)]
+pub(in super::super) struct Pool {
+    idle: Mutex<HashMap<Target, Vec<Connection>>>,
+}
+
+impl Pool {
+    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<Target, Vec<Connection>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection that seems alive.
+    pub(super) fn take(&self, target: &Target) -> Option<Connection> {
+        let mut idle = self.idle();
+        let kept = idle.get_mut(target)?;
+        kept.retain(Connection::is_usable);
+        kept.pop()
+    }
+
+    /// Keeps a connection whose last answer was read to its end.
+    pub(super) fn keep(&self, target: &Target, connection: Connection) {
+        let mut idle = self.idle();
+        let kept = idle.entry(target.clone()).or_default();
+        if connection.is_usable() && kept.len() < IDLE {
+            kept.push(connection);
+        }
+    }
+
+    pub(super) fn forget(&self, target: &Target) {
+        self.idle().remove(target);
+    }
+}

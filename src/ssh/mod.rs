@@ -1,0 +1,43 @@
+//! Reaches the hosts: one SSH connection a host over russh, kept for the run. Knows nothing of
+//! releases, slots or nginx; the typed commands of the engine stand on top of [`Session`].
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `connector` | the sessions of a run, shared bastions, caps and retries |
+//! | `settings/` | where a host is and how to log in: inventory, then `ssh -G`, then defaults |
+//! | `known_hosts/` | the verdict on a host key |
+//! | `handshake` | one try: stream, key exchange, host key, login |
+//! | `login/` | keys, agent, passphrases, and the order in which they are tried |
+//! | `session` | the connection of a host and its channels |
+//! | `exec`, `upload` | a command with bounded output; a file into a command's stdin |
+//! | `http/` | HTTP through direct-tcpip |
+//!
+//! Every await on the network has a deadline. An outcome that is not known is
+//! [`ExecError::OutcomeUnknown`] and never read as failure or success.
+
+mod backoff;
+mod channels;
+mod connector;
+mod error;
+mod exec;
+mod handler;
+mod handshake;
+mod http;
+pub mod known_hosts;
+mod login;
+mod options;
+mod output;
+mod session;
+mod settings;
+mod upload;
+
+pub use connector::Connector;
+pub use error::{ConnectCause, ConnectError, HostKeyError, Phase};
+pub use exec::{ExecError, ExecOutput, ExecRequest, Exit, NotSent};
+pub use http::{HttpError, HttpRequest, HttpResponse};
+pub use login::{KeyError, LoginError, Prompt, Tried};
+pub use options::{ConnectorOptions, HostKeyPolicy, SshConfig};
+pub use output::Captured;
+pub use session::Session;
+pub use settings::SettingsError;
+pub use upload::UploadRequest;
