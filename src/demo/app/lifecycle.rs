@@ -1,0 +1,145 @@
+//! From the command line to the end of the process: start, serve, and the graceful end that Spring
+//! Boot has with `server.shutdown=graceful`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::arguments::AppArguments;
+use super::jar::{AtStart, DemoJar, OnTerm};
+use super::service::Service;
+
+/// How long requests in flight may take after TERM; a phase of Spring Boot has the same.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Runs the application until a signal ends it; `words` are those after `demo-app`.
+pub fn run<S: AsRef<str>>(words: &[S]) -> ExitCode {
+    let served = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))
+        .and_then(|runtime| runtime.block_on(application(words)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            say("ERROR", &format!("Application run failed: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn application<S: AsRef<str>>(words: &[S]) -> Result<(), String> {
+    let began = Instant::now();
+    let arguments = AppArguments::parse(words).map_err(|error| error.to_string())?;
+    let jar =
+        DemoJar::read(&arguments.jar).map_err(|error| format!("{}: {error}", arguments.jar.display()))?;
+    let behaviour = jar.behaviour.on(&own_names());
+    say("INFO", &format!("Starting demo-app {}", jar.version));
+    // Before the port listens, so that no TERM finds the process without its handler.
+    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    match behaviour.at_start {
+        AtStart::Listen => {}
+        AtStart::ListenAfter(delay) => tokio::time::sleep(delay).await,
+        AtStart::Crash => return Err("this version crashes at start".to_owned()),
+    }
+    let place = SocketAddr::new(arguments.address, arguments.port);
+    let listener = TcpListener::bind(place)
+        .await
+        .map_err(|error| format!("Port {} was not bound: {error}", arguments.port))?;
+    let elapsed = began.elapsed().as_secs_f64();
+    say(
+        "INFO",
+        &format!(
+            "Started demo-app {} on {place} in {elapsed:.3} seconds",
+            jar.version
+        ),
+    );
+    let service = Service::new(jar.version, arguments.profile, arguments.port, behaviour.health);
+    let ended = async {
+        while term.recv().await.is_some() {
+            match behaviour.on_term {
+                OnTerm::Finish => break,
+                OnTerm::Ignore => say("WARN", "TERM is ignored"),
+            }
+        }
+    };
+    serve(listener, Arc::new(service), ended).await;
+    Ok(())
+}
+
+/// Serves until `ended`, and then until what is in flight is answered.
+pub(in crate::demo) async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    ended: impl Future<Output = ()>,
+) {
+    let (leave, leaving) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut ended = std::pin::pin!(ended);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut ended => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&service), leaving.clone()));
+                }
+                // Out of descriptors: the next connection may close one.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+        }
+    }
+    drop(listener);
+    say("INFO", "Commencing graceful shutdown");
+    leave.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    match tokio::time::timeout(GRACE, all).await {
+        Ok(()) => say("INFO", "Graceful shutdown complete"),
+        Err(_) => say("WARN", "Graceful shutdown aborted with requests still active"),
+    }
+}
+
+async fn connection(stream: TcpStream, service: Arc<Service>, mut leaving: watch::Receiver<bool>) {
+    // An answer that waits for a delayed acknowledgement would be measured as the deploy's fault.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(|request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
+    });
+    let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        // The peer's fault or its end: nothing is owed to anybody.
+        _ = &mut serving => return,
+        _ = leaving.wait_for(|leaving| *leaving) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = serving.await;
+}
+
+/// The names by which a jar may mean this host.
+fn own_names() -> Vec<String> {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let home = std::path::Path::new(&home).file_name();
+    let home = home.map(|name| name.to_string_lossy().into_owned());
+    home.into_iter().chain([kernel.trim().to_owned()]).collect()
+}
+
+/// Writes a line of the log; a log that cannot be written is no reason to stop serving.
+fn say(level: &str, line: &str) {
+    use std::io::Write as _;
+    let now = jiff::Timestamp::now();
+    let _ = writeln!(std::io::stdout(), "{now:.3} {level:>5} demo-app : {line}");
+}
