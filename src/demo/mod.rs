@@ -2,4 +2,5 @@
 //! containers are wanted. The command line starts it; nothing below knows of it.
 
 pub mod app;
+pub mod ssh_server;
 pub mod traffic;
