@@ -4,9 +4,9 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
+//! | 3 | [`demo`] | an embedded fleet on loopback |
 //! | 3 | [`ssh`] | the hosts over SSH: login, host keys, commands, uploads, HTTP through tunnels |
 //! | 1 | [`report`] | what people and programs get to see: eats events only |
-//! | 3 | [`demo`] | an embedded fleet on loopback |
 //! | 1 | [`remote`] | the closed vocabulary of remote commands, and the scripts behind it |
 //! | 0 | [`model`] | pure data and rules: routing, planner, outcome |
 
