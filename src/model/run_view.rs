@@ -301,9 +301,9 @@ impl RunView {
                 let host = self.host(host);
                 let phase = *phase;
                 host.part = Part::Working { phase, since: at };
-                // Answers of an earlier phase say nothing about this one; on the way home they are
-                // what the summary tells.
-                if phase != Phase::Revert {
+                // Answers of an earlier wait say nothing about this one; after a failure they stay,
+                // for the summary.
+                if asks_for_health(phase) {
                     host.health.clear();
                 }
             }
@@ -371,20 +371,20 @@ impl RunView {
 }
 
 impl HostView {
-    /// The last answer of the endpoint that keeps this host busy: an unhealthy one before any other.
-    /// `None` on the way home, when nobody waits for health.
+    /// The last answer of the endpoint that keeps this host busy, an unhealthy one before any other.
+    /// `None` where the host does not wait for health.
     pub fn awaited_health(&self) -> Option<(&Endpoint, &Health)> {
-        let homeward = matches!(
-            self.part,
-            Part::Working {
-                phase: Phase::Revert,
-                ..
-            }
-        );
+        let Part::Working { phase, .. } = self.part else {
+            return None;
+        };
         let worst = self
             .health
             .iter()
             .min_by_key(|(_, health)| health.answer.is_healthy());
-        worst.filter(|_| !homeward)
+        worst.filter(|_| asks_for_health(phase))
     }
+}
+
+fn asks_for_health(phase: Phase) -> bool {
+    matches!(phase, Phase::Start | Phase::Verify | Phase::Bake)
 }

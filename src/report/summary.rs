@@ -25,7 +25,11 @@ pub fn render(view: &RunView, palette: Palette) -> String {
     };
     let sections = [
         head(view, end, palette),
-        section("state of the fleet", outcome::state_of_the_fleet(end), palette),
+        section(
+            "state of the fleet",
+            outcome::state_of_the_fleet(view, end),
+            palette,
+        ),
         refusals(view, palette),
         failures(view, palette),
         hosts(view, palette),

@@ -89,10 +89,10 @@ fn a_health_failure_is_told_with_its_way_back() {
     05:12:41.140 was-2   health    was-2:8081 answers: HTTP 503: status is DOWN (try 1)
     05:14:20.140 was-2   verify    FAILED: was-2:8081 is not healthy as seen from was-2: HTTP 503: status is DOWN
     05:14:20.140 fleet   verify    NOT PASSED after 100 s
-    05:14:20.140 fleet   revert    begins on 2 hosts
-    05:14:20.840 was-1   revert    done in 700 ms: stopped was-1:8081
-    05:14:20.840 was-2   revert    done in 700 ms: stopped was-2:8081
-    05:14:20.840 fleet   revert    done in 700 ms
+    05:14:20.140 fleet   stop      begins on 2 hosts
+    05:14:20.840 was-1   stop      done in 700 ms: stopped was-1:8081
+    05:14:20.840 was-2   stop      done in 700 ms: stopped was-2:8081
+    05:14:20.840 fleet   stop      done in 700 ms
     05:14:20.850 fleet   end       as_it_was after 107 s
     ");
 }
@@ -133,11 +133,21 @@ fn an_interrupt_is_told_with_the_direction_that_it_takes() {
     05:12:40.140 fleet   verify    begins on 2 hosts
     05:12:41.640 fleet   signal    Ctrl-C (INT): going back
     05:12:41.640 fleet   verify    NOT PASSED after 1.5 s
-    05:12:41.640 fleet   revert    begins on 2 hosts
-    05:12:41.940 was-1   revert    done in 300 ms
-    05:12:41.940 was-2   revert    done in 300 ms
-    05:12:41.940 fleet   revert    done in 300 ms
+    05:12:41.640 fleet   stop      begins on 2 hosts
+    05:12:41.940 was-1   stop      done in 300 ms
+    05:12:41.940 was-2   stop      done in 300 ms
+    05:12:41.940 fleet   stop      done in 300 ms
     05:12:41.950 fleet   end       as_it_was after 8.8 s
+    ");
+}
+
+#[test]
+fn a_wait_for_a_lock_is_told_once() {
+    assert_snapshot!(lines_of(&Story::locked()), @"
+    05:12:33.120 fleet   run       deploy of sokdak by kim@ci-7, run 0197-run: 2 WAS hosts, 1 nginx host
+    05:12:34.120 was-1   lock      waits for the lock of jenkins@ci-3 (deploy since 2026-01-02T05:10:00Z, https://ci.example/job/sokdak/12/)
+    05:12:36.120 fleet   refused   for 1 reason, listed below
+    05:12:36.130 fleet   end       as_it_was after 3.0 s
     ");
 }
 

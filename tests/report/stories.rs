@@ -3,6 +3,8 @@
 use nonstop::model::event::{Event, Note, ProofUsed};
 use nonstop::model::failure::{Failure, HealthAnswer};
 use nonstop::model::finding::{Finding, Problem};
+use nonstop::model::lock::{Epoch, LockState, Owner};
+use nonstop::model::names::RunId;
 use nonstop::model::outcome::{Exit, Outcome, Signal};
 use nonstop::model::phase::Phase;
 
@@ -83,15 +85,15 @@ impl Story {
                 },
             )
             .end(Phase::Verify, false)
-            .begin(Phase::Revert, &WAS)
+            .begin(Phase::Stop, &WAS)
             .after(700);
         for name in WAS {
             let endpoint = endpoint(name, 8081);
             let killed = false;
-            story.done(name, Phase::Revert, Some(Note::Stopped { endpoint, killed }));
+            story.done(name, Phase::Stop, Some(Note::Stopped { endpoint, killed }));
         }
         story
-            .end(Phase::Revert, true)
+            .end(Phase::Stop, true)
             .ends(Outcome::AsItWas, Exit::Failed, Some(("blue", OLD)));
         story
     }
@@ -134,7 +136,7 @@ impl Story {
                     ),
                 ],
             })
-            .ends(Outcome::AsItWas, Exit::Refused, Some(("blue", OLD)));
+            .ends(Outcome::AsItWas, Exit::Refused, None);
         story
     }
 
@@ -184,8 +186,37 @@ impl Story {
                 unwinds: true,
             })
             .end(Phase::Verify, false)
-            .passes(Phase::Revert, &WAS, 300)
+            .passes(Phase::Stop, &WAS, 300)
             .ends(Outcome::AsItWas, Exit::Signalled(signal), Some(("blue", OLD)));
+        story
+    }
+
+    pub(crate) fn locked() -> Self {
+        let mut story = Self::of("deploy");
+        let lock = LockState {
+            epoch: Epoch(7),
+            run: Some(RunId::new("0197-other").unwrap()),
+            owner: Some(Owner {
+                who: "jenkins".to_owned(),
+                place: "ci-3".to_owned(),
+                command: "deploy".to_owned(),
+                build_url: Some("https://ci.example/job/sokdak/12/".to_owned()),
+                since: "2026-01-02T05:10:00Z".to_owned(),
+            }),
+        };
+        let host = host("was-1");
+        for _ in 0..3 {
+            story.after(1_000).then(Event::LockWaiting {
+                host: host.clone(),
+                lock: lock.clone(),
+            });
+        }
+        let finding = Finding::refusal(Some(&host), Problem::Locked { lock });
+        story
+            .then(Event::Refused {
+                findings: vec![finding],
+            })
+            .ends(Outcome::AsItWas, Exit::Locked, None);
         story
     }
 }

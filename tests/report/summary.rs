@@ -81,12 +81,12 @@ fn a_health_failure_says_why_where_things_stand_and_what_to_do() {
       was-2  started pid 9876 on was-2:8081; stopped was-2:8081; FAILED in verify
 
     phases
-      lock 120 ms              upload 5.4 s   start 1.2 s
-      verify 100 s NOT PASSED  revert 700 ms
+      lock 120 ms              upload 5.4 s  start 1.2 s
+      verify 100 s NOT PASSED  stop 700 ms
 
     what to do next
-      nonstop logs --limit was-2  shows what the application says about itself
-      nonstop deploy              once that is mended: the same again, from the start
+      nonstop logs --host was-2  shows what the application says about itself
+      nonstop deploy             once that is mended: the same again, from the start
 
     outcome: as_it_was
     "#);
@@ -100,7 +100,6 @@ fn a_refusal_lists_all_findings_of_all_hosts() {
 
     state of the fleet
       Nothing was changed.
-      Traffic goes to blue (20260101-100000-sokdak-1), as before.
 
     refused for 5 reasons
       nginx-1  REFUSED  `nginx -t` fails on what is there:
@@ -213,11 +212,32 @@ fn an_interrupted_run_says_that_it_was_unwound() {
       was-2  started pid 9876 on was-2:8081
 
     phases
-      lock 120 ms              upload 5.4 s   start 1.2 s
-      verify 1.5 s NOT PASSED  revert 300 ms
+      lock 120 ms              upload 5.4 s  start 1.2 s
+      verify 1.5 s NOT PASSED  stop 300 ms
 
     what to do next
       nonstop status  shows what is live, and that no lock is left
+
+    outcome: as_it_was
+    ");
+}
+
+#[test]
+fn a_lock_of_somebody_else_is_named_with_its_owner() {
+    assert_snapshot!(summary_of(&Story::locked()), @"
+    sokdak: deploy did not begin: locked by somebody else (3.0 s)
+      run  0197-run
+
+    state of the fleet
+      Nothing was changed.
+
+    refused for 1 reason
+      was-1  REFUSED  locked by jenkins@ci-3 (deploy since 2026-01-02T05:10:00Z, https://ci.example/job/sokdak/12/, run 0197-other)
+                      hint: wait for it with `--lock-wait 5m`; `nonstop unlock --force` only if its owner is dead
+
+    what to do next
+      nonstop deploy --lock-wait 5m  waits until the other is done
+      nonstop unlock --force         only if you are sure that its owner is dead; it says what it breaks
 
     outcome: as_it_was
     ");

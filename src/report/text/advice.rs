@@ -36,6 +36,10 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     if end.outcome == Outcome::Mixed {
         all.extend(mixed());
     }
+    if (end.outcome, end.exit) == (Outcome::AsItWas, Exit::Locked) {
+        let command = format!("nonstop {command} --lock-wait 5m");
+        all.push(Advice::new(command, "waits until the other is done"));
+    }
     all.extend(
         view.failures()
             .map(|(host, _, failure)| failure::advice(failure, host)),

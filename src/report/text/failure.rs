@@ -49,7 +49,7 @@ pub fn details(failure: &Failure) -> Vec<String> {
 /// What a person can do about it.
 pub fn advice(failure: &Failure, host: &HostName) -> Advice {
     let doctor = |what: &str| Advice::new(format!("nonstop doctor --limit {host}"), what);
-    let logs = |what: &str| Advice::new(format!("nonstop logs --limit {host}"), what);
+    let logs = |what: &str| Advice::new(format!("nonstop logs --host {host}"), what);
     let status = |what: &str| Advice::new("nonstop status", what);
     match failure {
         Failure::Unreachable { host_key: true, .. } => Advice::new(

@@ -26,7 +26,7 @@ pub fn headline(view: &RunView, end: &End) -> String {
 }
 
 /// In what state the fleet is, a sentence a line.
-pub fn state_of_the_fleet(end: &End) -> Vec<String> {
+pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
     let live = live(end.live_slot.as_ref(), end.live.as_ref());
     let lines: &[&str] = match (end.outcome, end.exit) {
         (Outcome::Deployed, _) => {
@@ -40,11 +40,16 @@ pub fn state_of_the_fleet(end: &End) -> Vec<String> {
                 "Every nginx was seen to run what it ran before.".to_owned(),
             ];
         }
-        (Outcome::AsItWas, Exit::Done) => return vec![still(live)],
-        (Outcome::AsItWas, Exit::Refused | Exit::Locked) => {
-            return vec!["Nothing was changed.".to_owned(), still(live)];
+        (Outcome::AsItWas, exit) => {
+            let untouched = matches!(exit, Exit::Done | Exit::Refused | Exit::Locked);
+            let first = if untouched {
+                "Nothing was changed."
+            } else {
+                "No nginx was switched."
+            };
+            let first = first.to_owned();
+            return std::iter::once(first).chain(still(view, live)).collect();
         }
-        (Outcome::AsItWas, _) => return vec!["No nginx was switched.".to_owned(), still(live)],
         (Outcome::Mixed, _) => &[
             "nginx hosts disagree on the live slot, or it is not known whether they agree.",
             "Nothing that is still needed was stopped: both slots were left up.",
@@ -66,10 +71,12 @@ pub fn describe_signal(signal: Signal) -> &'static str {
     }
 }
 
-fn still(live: Option<String>) -> String {
+/// Where traffic still goes, unless the run ended before it was known.
+fn still(view: &RunView, live: Option<String>) -> Option<String> {
+    let was_empty = || view.plan.as_ref().is_some_and(|plan| plan.from.is_none());
     match live {
-        Some(live) => format!("Traffic goes to {live}, as before."),
-        None => "Nothing was live before, and nothing is now.".to_owned(),
+        Some(live) => Some(format!("Traffic goes to {live}, as before.")),
+        None => was_empty().then(|| "Nothing was live before, and nothing is now.".to_owned()),
     }
 }
 
