@@ -1,6 +1,7 @@
 //! Floor 0: what a fleet, a release and a run are, and the rules that decide. Pure data and pure
 //! functions: no I/O, no clock, no runtime. Every other floor speaks in these types.
 
+pub mod context;
 pub mod endpoint;
 pub mod event;
 pub mod failure;
@@ -9,6 +10,7 @@ pub mod inventory;
 pub mod lock;
 pub mod names;
 pub mod nginx_conf;
+pub mod nginx_site;
 pub mod observed;
 pub mod outcome;
 pub mod phase;

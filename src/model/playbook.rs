@@ -169,10 +169,19 @@ pub struct Site {
     pub listen: Template,
     /// Certificate and key, where the listener speaks TLS.
     pub tls: Option<Tls>,
-    /// The user's own template on the controller, in place of ours.
-    pub template: Option<PathBuf>,
+    /// The user's own template, in place of ours.
+    pub template: Option<SiteTemplate>,
     /// `client_max_body_size`, where nginx's own default of 1m is too small.
     pub client_max_body_size: Option<String>,
+}
+
+/// A user's own template of a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SiteTemplate {
+    /// Where it lies on the controller.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: Template,
 }
 
 /// Files of a TLS listener, on the nginx host.

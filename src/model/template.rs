@@ -1,6 +1,8 @@
 //! Texts with `{{ … }}`, rendered with strict undefined variables: a misspelt name is an error and
 //! never an empty text.
 
+use std::collections::BTreeSet;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
@@ -19,6 +21,8 @@ pub struct TemplateError {
     pub source_text: String,
     /// What the template engine says.
     pub reason: String,
+    /// The line within the template, from 1, where the engine knows it.
+    pub line: Option<usize>,
 }
 
 impl Template {
@@ -34,6 +38,19 @@ impl Template {
     /// The text as written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether rendering cannot change the text.
+    pub fn is_constant(&self) -> bool {
+        !["{{", "{%", "{#"].iter().any(|opening| self.0.contains(opening))
+    }
+
+    /// The variables that the template asks for, with dots between levels, in order.
+    pub fn names(&self) -> BTreeSet<String> {
+        environment()
+            .template_from_str(&self.0)
+            .map(|template| template.undeclared_variables(true).into_iter().collect())
+            .unwrap_or_default()
     }
 
     /// The text with every `{{ … }}` replaced from `context`, a JSON object.
@@ -67,6 +84,7 @@ fn failure(text: &str, error: &minijinja::Error) -> TemplateError {
     TemplateError {
         source_text: text.to_owned(),
         reason,
+        line: error.line(),
     }
 }
 

@@ -1,0 +1,78 @@
+//! Floor 1: the files that a person writes. Reads an inventory and a playbook, checks every value, and
+//! resolves both into the hosts of one application; whatever is wrong is reported at once, each
+//! mistake with its place, its line and a hint. The command line calls [`load`]; nothing here
+//! connects anywhere.
+
+mod check;
+mod fields;
+mod inventory;
+mod playbook;
+mod report;
+mod resolve;
+mod rules;
+mod scalar;
+mod source;
+mod suggest;
+mod values;
+mod yaml;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::inventory::Inventory;
+use crate::model::playbook::Playbook;
+use crate::model::topology::Topology;
+
+pub use self::check::check_json;
+pub use self::inventory::{LoadedInventory, load_inventory};
+pub use self::playbook::{LoadedPlaybook, Places, load_playbook};
+pub use self::report::{Problem, Report};
+pub use self::resolve::resolve;
+pub use self::source::{Source, Spot};
+
+/// Everything that the files say.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// All hosts of the inventory.
+    pub inventory: Inventory,
+    /// The playbook.
+    pub playbook: Playbook,
+    /// The hosts of the application.
+    pub topology: Topology,
+}
+
+/// Reads and resolves an inventory and a playbook.
+///
+/// Returns all that is wrong with both.
+pub fn load(inventory: &Path, playbook: &Path) -> Result<Config, Report> {
+    match (Source::read(inventory), Source::read(playbook)) {
+        (Ok(inventory), Ok(playbook)) => load_sources(&inventory, &playbook),
+        (inventory, playbook) => {
+            let mut report = Report::default();
+            report.problems.extend(inventory.err());
+            report.problems.extend(playbook.err());
+            Err(report)
+        }
+    }
+}
+
+/// The same as [`load`], of texts that are there already.
+pub fn load_sources(inventory: &Arc<Source>, playbook: &Arc<Source>) -> Result<Config, Report> {
+    match (load_inventory(inventory), load_playbook(playbook)) {
+        (Ok(inventory), Ok(playbook)) => {
+            let topology = resolve(&playbook, &inventory)?;
+            Ok(Config {
+                inventory: inventory.inventory,
+                playbook: playbook.playbook,
+                topology,
+            })
+        }
+        (inventory, playbook) => {
+            let mut report = Report::default();
+            for wrong in [inventory.err(), playbook.err()].into_iter().flatten() {
+                report.append(wrong);
+            }
+            Err(report)
+        }
+    }
+}

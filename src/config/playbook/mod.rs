@@ -1,0 +1,165 @@
+//! The playbook's file: its keys, defaults and contradictions. One file a part of the playbook;
+//! `docs/playbook.md` describes every key.
+
+mod health;
+mod nginx;
+mod slots;
+mod start;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::playbook::{Playbook, ReleasePolicy};
+
+use super::fields::{Fields, Item, Notes};
+use super::report::{Problem, Report};
+use super::source::{Source, Spot};
+use super::{rules, values, yaml};
+
+/// Where each key of a playbook stands, by its path such as `slots.blue.port`, for mistakes that only
+/// show beside the inventory.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    source: Option<Arc<Source>>,
+    spots: BTreeMap<String, Spot>,
+}
+
+impl Places {
+    /// A problem at a key, or at the nearest key above it.
+    pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
+        match self.spot(path) {
+            Some(spot) => Problem::at(&spot, message),
+            None => Problem::with_file("playbook", message),
+        }
+    }
+
+    /// The place of a key, or of the nearest key above it.
+    pub fn spot(&self, path: &str) -> Option<Spot> {
+        let mut path = path;
+        loop {
+            if let Some(spot) = self.spots.get(path) {
+                return Some(spot.clone());
+            }
+            match path.rfind('.') {
+                Some(dot) => path = &path[..dot],
+                None => return self.source.as_ref().map(Source::whole),
+            }
+        }
+    }
+}
+
+/// A playbook and where its keys stand.
+#[derive(Debug, Clone)]
+pub struct LoadedPlaybook {
+    /// The playbook.
+    pub playbook: Playbook,
+    /// Where its keys stand.
+    pub places: Places,
+}
+
+impl From<Playbook> for LoadedPlaybook {
+    /// A playbook that was made without a file.
+    fn from(playbook: Playbook) -> Self {
+        Self {
+            playbook,
+            places: Places::default(),
+        }
+    }
+}
+
+/// Reads a playbook. Relative files in it are found from the folder of its own file.
+///
+/// Returns all that is wrong with it.
+pub fn load_playbook(source: &Arc<Source>) -> Result<LoadedPlaybook, Report> {
+    let mut report = Report::default();
+    let root = yaml::parse(source, &mut report);
+    let Some(root) = root else {
+        if report.problems.is_empty() {
+            report.push(Problem::with_file(source.name(), "the playbook is empty"));
+        }
+        return Err(report);
+    };
+    let notes = Notes::default();
+    let playbook = Fields::top(&notes, &root).and_then(|top| read(top, source));
+    report.append(notes.report.into_inner());
+    let places = Places {
+        source: Some(Arc::clone(source)),
+        spots: notes.spots.into_inner(),
+    };
+    report.finish(playbook.map(|playbook| LoadedPlaybook { playbook, places }))
+}
+
+fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
+    let app = top.require("app", values::name);
+    let artifact = top.require("artifact", artifact);
+    let slots = top.require_item("slots").and_then(|item| slots::read(&item));
+    let release = top.require_item("release").and_then(|item| release(&item));
+    let state_dir = top.read("state_dir", |item| {
+        values::ruled_template(item, rules::remote_path)
+    });
+    let start = top.require_item("start").and_then(|item| start::read(&item));
+    let health = top.require_item("health").and_then(|item| health::read(&item));
+    let warmup = top.item("warmup").and_then(|item| health::warmup(&item));
+    let names = slots
+        .as_ref()
+        .map(|slots| [slots[0].name.clone(), slots[1].name.clone()]);
+    let nginx = top
+        .require_item("nginx")
+        .and_then(|item| nginx::read(&item, names.as_ref(), source));
+    let update = timing::update(top.item("update").as_ref());
+    let drain = timing::drain(top.item("drain").as_ref());
+    let stop = timing::stop(top.item("stop").as_ref());
+    let bake = timing::bake(top.item("bake").as_ref());
+    top.later(
+        "watch",
+        "take it away: going back is up to the controller in this version",
+    );
+    top.later(
+        "hooks",
+        "take it away, or run these commands around `nonstop deploy`",
+    );
+    top.later("notify", "take it away: the exit code tells the outcome");
+    top.later(
+        "memory",
+        "take it away: preflight measures the memory of every host",
+    );
+    top.later(
+        "identify",
+        "take it away: the process that was started is recognised by itself",
+    );
+    top.finish();
+    Some(Playbook {
+        app: app?,
+        artifact: artifact?,
+        slots: slots?,
+        release: release?,
+        state_dir,
+        start: start?,
+        health: health?,
+        warmup,
+        nginx: nginx?,
+        update,
+        drain,
+        stop,
+        bake,
+        folder: PathBuf::from(source.folder()),
+    })
+}
+
+fn artifact(item: &Item<'_>) -> super::fields::Read<String> {
+    if item.node.entries().is_some() {
+        let problem = item.problem("`artifact` as a map is not supported yet");
+        return Err(problem.hint("write the glob of a jar on the controller, such as `build/libs/*.jar`"));
+    }
+    values::ruled(item, rules::artifact)
+}
+
+fn release(item: &Item<'_>) -> Option<ReleasePolicy> {
+    let mut fields = Fields::of(item)?;
+    let dir = fields.require("dir", |item| values::ruled_template(item, rules::remote_path));
+    let keep = fields.read_or("keep", 5, |item| values::whole(item, 1..=1000));
+    fields.finish();
+    Some(ReleasePolicy { dir: dir?, keep })
+}

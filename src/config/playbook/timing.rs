@@ -1,0 +1,92 @@
+//! `update`, `drain`, `stop` and `bake`: what happens around the switch, and when.
+
+use std::time::Duration;
+
+use crate::model::playbook::{AfterBake, Bake, Drain, OnDeadline, Stop, Update};
+
+use super::super::fields::{Fields, Item, Read};
+use super::super::values;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// `update`; blue-green with a revert by itself where it is absent.
+pub(super) fn update(item: Option<&Item<'_>>) -> Update {
+    let Some(mut fields) = item.and_then(Fields::of) else {
+        return Update { auto_revert: true };
+    };
+    fields.read("strategy", strategy);
+    let auto_revert = fields.read_or("auto_revert", true, values::boolean);
+    fields.read("auto_promote", |item| {
+        if values::boolean(item)? {
+            return Ok(());
+        }
+        let problem = item.problem("`auto_promote: false` is not supported yet");
+        Err(problem.hint("use `bake` to keep both slots up for a while after the switch"))
+    });
+    fields.later("max_parallel", "take it away: all hosts start at once");
+    fields.later("canary", "take it away: all traffic moves in one step");
+    fields.later("steps", "take it away: all traffic moves in one step");
+    fields.finish();
+    Update { auto_revert }
+}
+
+fn strategy(item: &Item<'_>) -> Read<()> {
+    match item.node.text() {
+        Some(later @ ("rolling" | "canary")) => {
+            let problem = item.problem(format!("`strategy: {later}` is not supported yet"));
+            Err(problem.hint("use `blue_green`, which is also the default"))
+        }
+        _ => values::choice(item, &[("blue_green", ())]),
+    }
+}
+
+/// `drain`; 30 seconds and then keep where it is absent.
+pub(super) fn drain(item: Option<&Item<'_>>) -> Drain {
+    let mut drain = Drain {
+        deadline: 30 * SECOND,
+        on_deadline: OnDeadline::Keep,
+    };
+    if let Some(mut fields) = item.and_then(Fields::of) {
+        drain.deadline = fields.read_or("deadline", drain.deadline, |item| {
+            values::duration(item, Duration::ZERO..=24 * HOUR)
+        });
+        drain.on_deadline = fields.read_or("on_deadline", drain.on_deadline, |item| {
+            values::choice(item, &[("keep", OnDeadline::Keep), ("cut", OnDeadline::Cut)])
+        });
+        fields.finish();
+    }
+    drain
+}
+
+/// `stop`; 30 seconds between TERM and KILL where it is absent.
+pub(super) fn stop(item: Option<&Item<'_>>) -> Stop {
+    let mut stop = Stop { grace: 30 * SECOND };
+    if let Some(mut fields) = item.and_then(Fields::of) {
+        stop.grace = fields.read_or("grace", stop.grace, |item| values::duration(item, SECOND..=HOUR));
+        fields.finish();
+    }
+    stop
+}
+
+/// `bake`; no time and then stop where it is absent.
+pub(super) fn bake(item: Option<&Item<'_>>) -> Bake {
+    let mut bake = Bake {
+        duration: Duration::ZERO,
+        then: AfterBake::Stop,
+    };
+    if let Some(mut fields) = item.and_then(Fields::of) {
+        bake.duration = fields.read_or("for", bake.duration, |item| {
+            values::duration(item, Duration::ZERO..=24 * HOUR)
+        });
+        bake.then = fields.read_or("then", bake.then, |item| {
+            values::choice(item, &[("stop", AfterBake::Stop), ("keep", AfterBake::Keep)])
+        });
+        fields.later(
+            "detach",
+            "take it away, or use `then: keep` and stop the old slot with the next deploy",
+        );
+        fields.finish();
+    }
+    bake
+}

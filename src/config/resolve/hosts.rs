@@ -1,0 +1,195 @@
+//! One host of the application: ports, folders, files and listener.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::context;
+use crate::model::inventory::{Host, Vars};
+use crate::model::names::{Address, HostName, Port, RemotePath, SlotName};
+use crate::model::playbook::SwitchStyle;
+use crate::model::topology::{Listener, NginxHost, Topology, WasHost};
+
+use super::super::inventory::{magic, rendered};
+use super::super::rules;
+use super::Resolver;
+
+fn path(text: &str) -> Result<RemotePath, String> {
+    RemotePath::new(text).map_err(|error| error.to_string())
+}
+
+impl Resolver<'_> {
+    /// The host's variables with ours beside them.
+    fn vars(&self, name: &HostName, host: &Host) -> Vars {
+        let groups = &self.inventory.inventory.groups;
+        let member_of = groups
+            .iter()
+            .filter(|(group, hosts)| group.as_str() != "all" && hosts.contains(name));
+        let mut vars = rendered(
+            &host.vars,
+            &magic(name, member_of.map(|(group, _)| group.to_string()).collect()),
+        );
+        let text = |text: &str| Value::String(text.to_owned());
+        vars.insert("host".to_owned(), text(name.as_str()));
+        vars.insert("address".to_owned(), text(host.address.as_str()));
+        vars.insert("app".to_owned(), text(self.playbook.playbook.app.as_str()));
+        vars
+    }
+
+    fn state_dir(&mut self, name: &HostName, context: &Value) -> Option<RemotePath> {
+        let template = self.playbook.playbook.state_dir.as_ref()?;
+        self.value("state_dir", template, name, context, path)
+    }
+
+    /// A host that runs the application.
+    pub(super) fn was(&mut self, name: &HostName) -> Option<WasHost> {
+        let playbook = &self.playbook.playbook;
+        let host = self.inventory.inventory.hosts.get(name)?;
+        let vars = self.vars(name, host);
+        let context = context::host(&vars);
+        let mut ports: BTreeMap<SlotName, Port> = BTreeMap::new();
+        for slot in &playbook.slots {
+            let path = format!("slots.{}.port", slot.name);
+            let parse = |text: &str| text.trim().parse::<Port>().map_err(|error| error.to_string());
+            let port = self.value(&path, &slot.port, name, &context::slot(&vars, slot), parse);
+            let taken = port.and_then(|port| ports.iter().find(|(_, other)| **other == port));
+            if let Some((other, port)) = taken {
+                let message = format!(
+                    "slots `{other}` and `{}` have the same port on host `{name}`: {port}",
+                    slot.name
+                );
+                self.problem(&path, message, None);
+            }
+            ports.extend(port.map(|port| (slot.name.clone(), port)));
+        }
+        let release_dir = self.value("release.dir", &playbook.release.dir, name, &context, path);
+        let state_dir = self.state_dir(name, &context);
+        Some(WasHost {
+            address: host.address.clone(),
+            release_dir: release_dir?,
+            state_dir,
+            ports,
+            vars,
+            may_sudo: host.connection.become_root != Some(false),
+        })
+    }
+
+    /// A host that routes to the application.
+    pub(super) fn nginx(&mut self, name: &HostName) -> Option<NginxHost> {
+        let nginx = &self.playbook.playbook.nginx;
+        let host = self.inventory.inventory.hosts.get(name)?;
+        let vars = self.vars(name, host);
+        let context = context::host(&vars);
+        let state_dir = self.state_dir(name, &context);
+        let binary = self.value("nginx.binary", &nginx.binary, name, &context, |text| {
+            rules::program(text)
+                .map(|()| text.to_owned())
+                .map_err(|reason| format!("`{text}` {reason}"))
+        });
+        let conf = nginx
+            .conf
+            .as_ref()
+            .map(|conf| self.value("nginx.conf", conf, name, &context, path));
+        let mut slot_files = BTreeMap::new();
+        let (key, file, listen, tls, server_name) = match &nginx.style {
+            SwitchStyle::Site(site) => {
+                let server_name = site.server_name.iter().find_map(|name| askable(name));
+                (
+                    "nginx.site",
+                    &site.file,
+                    &site.listen,
+                    site.tls.is_some(),
+                    server_name,
+                )
+            }
+            SwitchStyle::ConfPerSlot(conf) => {
+                for (slot, file) in &conf.slots {
+                    let key = format!("nginx.conf_per_slot.slots.{slot}");
+                    slot_files.extend(
+                        self.value(&key, file, name, &context, path)
+                            .map(|file| (slot.clone(), file)),
+                    );
+                }
+                let server_name = conf.server_name.as_deref().and_then(askable);
+                (
+                    "nginx.conf_per_slot",
+                    &conf.file,
+                    &conf.listen,
+                    false,
+                    server_name,
+                )
+            }
+        };
+        let file = self.value(&format!("{key}.file"), file, name, &context, path);
+        let listen = self.value(&format!("{key}.listen"), listen, name, &context, |text| {
+            rules::parse_listen(text).map_err(|reason| format!("`{text}` {reason}"))
+        });
+        for (slot, own) in &slot_files {
+            if file.as_ref() == Some(own) {
+                let message = format!(
+                    "the file of slot `{slot}` on host `{name}` is the very file that is replaced: {own}"
+                );
+                self.problem(&format!("{key}.slots.{slot}"), message, None);
+            }
+        }
+        let (address, port) = listen?;
+        let address = address.or_else(|| Address::new("127.0.0.1").ok());
+        Some(NginxHost {
+            address: host.address.clone(),
+            state_dir,
+            file: file?,
+            slot_files,
+            listener: Listener {
+                address: address?,
+                port,
+                tls,
+                server_name,
+            },
+            binary: binary?,
+            conf: match conf {
+                None => None,
+                Some(conf) => Some(conf?),
+            },
+            vars,
+            may_sudo: host.connection.become_root != Some(false),
+        })
+    }
+
+    /// Two hosts that nginx cannot tell apart would get each other's requests and proofs.
+    pub(super) fn distinct(&mut self, topology: &Topology) {
+        let mut seen: BTreeMap<&str, &HostName> = BTreeMap::new();
+        for (name, host) in &topology.was {
+            if let Some(other) = seen.insert(host.address.as_str(), name) {
+                let shared = topology.was[other]
+                    .ports
+                    .values()
+                    .any(|port| host.ports.values().any(|own| own == port));
+                if shared {
+                    let message = format!(
+                        "hosts `{other}` and `{name}` have the same address and ports: {}",
+                        host.address
+                    );
+                    let slot = &self.playbook.playbook.slots[0].name;
+                    let hint =
+                        "give each its own `address` in the inventory, or make the ports differ by host"
+                            .to_owned();
+                    self.problem(&format!("slots.{slot}.port"), message, Some(hint));
+                }
+            }
+        }
+    }
+}
+
+/// A name that a request can ask for, of one for `server_name`.
+fn askable(name: &str) -> Option<String> {
+    let name = match name {
+        "_" => return None,
+        name if name.starts_with("*.") => format!("nonstop{}", &name[1..]),
+        name if name.starts_with('.') => name[1..].to_owned(),
+        name => name.to_owned(),
+    };
+    Some(match name.strip_suffix(".*") {
+        Some(stem) => format!("{stem}.invalid"),
+        None => name,
+    })
+}

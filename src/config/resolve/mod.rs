@@ -1,0 +1,84 @@
+//! Inventory and playbook together: which hosts the application has, and everything about them that
+//! does not need a release. Templates that do need one are tried with a sample, so that a misspelt
+//! variable is found here and not in the middle of a deploy.
+
+mod hosts;
+mod render;
+mod samples;
+
+use std::collections::BTreeSet;
+
+use crate::model::names::{GroupName, HostName};
+use crate::model::topology::Topology;
+
+use super::inventory::LoadedInventory;
+use super::playbook::LoadedPlaybook;
+use super::report::Report;
+use super::suggest;
+
+/// The hosts of the application.
+///
+/// Returns all that is wrong with the two files beside each other.
+pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result<Topology, Report> {
+    let mut resolver = Resolver {
+        playbook,
+        inventory,
+        report: Report::default(),
+    };
+    let slot = &playbook.playbook.slots[0];
+    let was = resolver.members(&slot.group, &format!("slots.{}.group", slot.name));
+    let nginx = resolver.members(&playbook.playbook.nginx.group, "nginx.group");
+    for host in was.union(&nginx) {
+        resolver
+            .report
+            .problems
+            .extend(inventory.problems.get(host).cloned().unwrap_or_default());
+    }
+    let topology = Topology {
+        app: playbook.playbook.app.clone(),
+        was: was
+            .iter()
+            .filter_map(|host| Some((host.clone(), resolver.was(host)?)))
+            .collect(),
+        nginx: nginx
+            .iter()
+            .filter_map(|host| Some((host.clone(), resolver.nginx(host)?)))
+            .collect(),
+    };
+    resolver.distinct(&topology);
+    resolver.samples(&topology);
+    resolver.report.finish(Some(topology))
+}
+
+struct Resolver<'a> {
+    playbook: &'a LoadedPlaybook,
+    inventory: &'a LoadedInventory,
+    report: Report,
+}
+
+impl Resolver<'_> {
+    fn problem(&mut self, path: &str, message: impl Into<String>, hint: Option<String>) {
+        let problem = self.playbook.places.problem(path, message);
+        self.report.push(problem.maybe_hint(hint));
+    }
+
+    /// The members of a group that the playbook names.
+    fn members(&mut self, group: &GroupName, path: &str) -> BTreeSet<HostName> {
+        let groups = &self.inventory.inventory.groups;
+        match groups.get(group) {
+            Some(members) if members.is_empty() => {
+                self.problem(path, format!("group `{group}` has no hosts"), None);
+                BTreeSet::new()
+            }
+            Some(members) => members.clone(),
+            None => {
+                let names = || groups.keys().map(GroupName::as_str);
+                let hint = suggest::did_you_mean(group.as_str(), names()).unwrap_or_else(|| {
+                    format!("the inventory has: {}", names().collect::<Vec<_>>().join(", "))
+                });
+                self.problem(path, format!("the inventory has no group `{group}`"), Some(hint));
+                BTreeSet::new()
+            }
+        }
+    }
+}
