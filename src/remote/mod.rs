@@ -2,4 +2,9 @@
 //! script below `sh/`, and the pure functions that give a script its parameters and read its answer.
 
 pub mod answer;
+mod assignments;
 pub mod command;
+pub mod parse;
+mod quote;
+pub mod render;
+mod scripts;

@@ -1,0 +1,286 @@
+//! The parameters of every command as shell assignments.
+
+use super::command::{Command, NginxPlace, ObserveNginx, Place, PlacedContent, Placement, Prepare};
+use super::command::{RenderedRunner, Start, Stop};
+use super::quote::{base64, hex_digest, milliseconds, one_line, optional_path, path, quoted, words};
+use crate::model::lock::Fence;
+use crate::model::names::RemotePath;
+use crate::model::playbook::ReloadWay;
+use crate::model::process::ProcessIdentity;
+
+/// Assignments in order; each value is a shell word already.
+#[derive(Default)]
+struct Assignments(Vec<(&'static str, String)>);
+
+/// The assignments that a command's script starts with: names, and values as shell words.
+pub(super) fn assignments(place: &Place, command: &Command) -> Vec<(&'static str, String)> {
+    let mut list = Assignments::default();
+    list.set("APP", &place.app)
+        .word("STATE_DIR", optional_path(place.state_dir.as_ref()))
+        .word("RELEASE_DIR", optional_path(place.release_dir.as_ref()))
+        .set("MAY_SUDO", yes_or_no(place.may_sudo));
+    list.of_lock(command);
+    list.of_release(command);
+    list.of_instance(command);
+    list.of_nginx(place, command);
+    list.of_reading(command);
+    list.0
+}
+
+fn yes_or_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+/// The shadow with the path that the script gives the candidate.
+fn shadow(place: &Place, prepare: &Prepare) -> String {
+    let folder = prepare.placement.target.parent();
+    let candidate = format!(
+        "{}/.nonstop-{}.candidate",
+        folder.as_str().trim_end_matches('/'),
+        place.app
+    );
+    prepare.shadow.replace("{candidate}", &candidate)
+}
+
+impl Assignments {
+    fn word(&mut self, name: &'static str, word: String) -> &mut Self {
+        self.0.push((name, word));
+        self
+    }
+
+    fn set(&mut self, name: &'static str, value: impl ToString) -> &mut Self {
+        self.word(name, quoted(&value.to_string()))
+    }
+
+    fn of_lock(&mut self, command: &Command) {
+        match command {
+            Command::Lock(lock) => {
+                self.set("EXPECTED_EPOCH", lock.expected.0)
+                    .set("EPOCH", lock.epoch.0)
+                    .set("RUN", &lock.run)
+                    .word("WHO", one_line(&lock.owner.who))
+                    .word("PLACE", one_line(&lock.owner.place))
+                    .word("OWNER_COMMAND", one_line(&lock.owner.command))
+                    .word(
+                        "BUILD_URL",
+                        one_line(lock.owner.build_url.as_deref().unwrap_or_default()),
+                    )
+                    .word("SINCE", one_line(&lock.owner.since));
+            }
+            Command::BreakLock(lock) => {
+                self.set("EXPECTED_EPOCH", lock.expected.0)
+                    .set("EPOCH", lock.epoch.0);
+            }
+            Command::Unlock(unlock) => {
+                self.fence(&unlock.fence);
+            }
+            Command::Record(record) => {
+                self.fence(&record.fence).word("RECORD", base64(&record.json));
+            }
+            _ => {}
+        }
+    }
+
+    fn of_release(&mut self, command: &Command) {
+        match command {
+            Command::Digest(digest) => {
+                self.set("RELEASE", &digest.release);
+            }
+            Command::Put(put) => {
+                self.fence(&put.fence)
+                    .set("RELEASE", &put.release)
+                    .set("SHA256", &put.sha256)
+                    .set("SIZE_BYTES", put.size_bytes)
+                    .word("JAR_NAME", one_line(&put.jar_name));
+            }
+            Command::DiscardUpload(discard) => {
+                self.fence(&discard.fence).set("RELEASE", &discard.release);
+            }
+            Command::MarkRelease(mark) => {
+                self.fence(&mark.fence)
+                    .set("RELEASE", &mark.release)
+                    .set("FAILED", yes_or_no(mark.failed));
+            }
+            Command::Prune(prune) => {
+                let protected = prune.protected.iter().map(|id| quoted(id.as_str()));
+                self.fence(&prune.fence)
+                    .set("KEEP", prune.keep)
+                    .word("PROTECTED", words(protected));
+            }
+            _ => {}
+        }
+    }
+
+    fn of_instance(&mut self, command: &Command) {
+        match command {
+            Command::Start(start) => self.start(start),
+            Command::Stop(stop) => self.stop(stop),
+            Command::LogTail(tail) => {
+                self.set("SLOT", &tail.slot).set("LINES", tail.lines);
+            }
+            Command::AwaitConnections(wait) => {
+                self.set("PORT", wait.port)
+                    .set("DEADLINE_MS", milliseconds(wait.deadline));
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, start: &Start) {
+        let (runner, chdir, script_deadline) = match &start.runner {
+            RenderedRunner::Process { .. } => ("process", None, "0".to_owned()),
+            RenderedRunner::Script { chdir, deadline, .. } => {
+                ("script", chdir.as_ref(), milliseconds(*deadline))
+            }
+        };
+        self.fence(&start.fence)
+            .set("SLOT", &start.slot)
+            .set("PORT", start.port)
+            .set("RELEASE", &start.release)
+            .set("RUNNER", runner)
+            .word("CHDIR", optional_path(chdir))
+            .set("SCRIPT_DEADLINE_MS", script_deadline)
+            .set("DEADLINE_MS", milliseconds(start.deadline));
+    }
+
+    fn stop(&mut self, stop: &Stop) {
+        let successor = stop.successor.as_ref();
+        let of = |value: fn(&ProcessIdentity) -> String| {
+            successor.map_or_else(String::new, |successor| value(&successor.identity))
+        };
+        self.fence(&stop.fence)
+            .set("SLOT", &stop.slot)
+            .set("PID", stop.identity.pid)
+            .set("START_TICKS", stop.identity.start_ticks)
+            .set("IDENTITY_BOOT", &stop.identity.boot_id)
+            .set("IDENTITY_UID", stop.identity.uid)
+            .set("GRACE_MS", milliseconds(stop.grace))
+            .set("SUCCESSOR_PID", of(|identity| identity.pid.to_string()))
+            .set("SUCCESSOR_START", of(|identity| identity.start_ticks.to_string()))
+            .set("SUCCESSOR_BOOT", of(|identity| identity.boot_id.clone()))
+            .set("SUCCESSOR_UID", of(|identity| identity.uid.to_string()))
+            .set(
+                "SUCCESSOR_PORT",
+                successor.map_or_else(String::new, |s| s.port.to_string()),
+            );
+    }
+
+    fn of_nginx(&mut self, place: &Place, command: &Command) {
+        match command {
+            Command::Prepare(prepare) => {
+                self.fence(&prepare.fence)
+                    .nginx(&prepare.nginx)
+                    .placement(&prepare.placement)
+                    .word("CANDIDATE", base64(&prepare.candidate))
+                    .word("SHADOW", base64(&shadow(place, prepare)));
+            }
+            Command::Commit(commit) => {
+                let bytes = match &commit.placement.content {
+                    PlacedContent::File(bytes) => bytes.as_str(),
+                    PlacedContent::Link(_) => "",
+                };
+                self.fence(&commit.fence)
+                    .nginx(&commit.nginx)
+                    .placement(&commit.placement)
+                    .word("CANDIDATE", base64(bytes))
+                    .set("DEADLINE_MS", milliseconds(commit.deadline));
+            }
+            Command::Revert(revert) => {
+                self.fence(&revert.fence)
+                    .nginx(&revert.nginx)
+                    .set("HOME_RUN", &revert.home)
+                    .set("DEADLINE_MS", milliseconds(revert.deadline));
+            }
+            Command::CleanNginx(clean) => {
+                self.fence(&clean.fence)
+                    .word("ENTRY", path(&clean.entry))
+                    .word("TARGET", path(&clean.target))
+                    .word("CONF", path(&clean.conf));
+            }
+            Command::AwaitWorkers(wait) => {
+                self.master(&wait.master)
+                    .set("DEADLINE_MS", milliseconds(wait.deadline));
+            }
+            _ => {}
+        }
+    }
+
+    fn of_reading(&mut self, command: &Command) {
+        match command {
+            Command::Observe(observe) => {
+                let slots = observe.slots.iter();
+                let slots = slots.map(|(slot, port)| quoted(&format!("{slot}={port}")));
+                self.set("WAS", yes_or_no(!observe.slots.is_empty()))
+                    .word("SLOTS", words(slots))
+                    .observed_nginx(observe.nginx.as_ref());
+            }
+            Command::SudoCheck(check) => {
+                self.observed_nginx(check.nginx.as_ref());
+            }
+            Command::Fetch(fetch) => {
+                self.set("ADDRESS", &fetch.address)
+                    .set("PORT", fetch.port)
+                    .word("REQUEST_PATH", one_line(&fetch.path))
+                    .word("HOST_HEADER", one_line(&fetch.host_header))
+                    .set("TIMEOUT_MS", milliseconds(fetch.timeout));
+            }
+            Command::Peers(peers) => {
+                self.set("PORT", peers.port);
+            }
+            _ => {}
+        }
+    }
+
+    fn fence(&mut self, fence: &Fence) -> &mut Self {
+        self.set("FENCE_EPOCH", fence.epoch.0)
+            .set("FENCE_RUN", &fence.run)
+            .set("FENCE_SEQUENCE", fence.sequence)
+    }
+
+    fn master(&mut self, master: &ProcessIdentity) -> &mut Self {
+        self.set("MASTER_PID", master.pid)
+            .set("MASTER_START", master.start_ticks)
+            .set("MASTER_BOOT", &master.boot_id)
+            .set("MASTER_UID", master.uid)
+    }
+
+    fn nginx(&mut self, nginx: &NginxPlace) -> &mut Self {
+        let reload = match nginx.reload {
+            ReloadWay::Auto => "auto",
+            ReloadWay::Signal => "signal",
+            ReloadWay::Systemctl => "systemctl",
+        };
+        self.set("NGINX", &nginx.binary)
+            .word("CONF", path(&nginx.conf))
+            .word("ERROR_LOG", optional_path(nginx.error_log.as_ref()))
+            .set("RELOAD", reload)
+            .master(&nginx.master)
+    }
+
+    fn placement(&mut self, placement: &Placement) -> &mut Self {
+        let (placed, link) = match &placement.content {
+            PlacedContent::File(bytes) => (quoted(&hex_digest(bytes.as_bytes())), None),
+            PlacedContent::Link(to) => (format!("link:{}", path(to)), Some(to)),
+        };
+        self.word("ENTRY", path(&placement.entry))
+            .word("TARGET", path(&placement.target))
+            .word("TAKES_OVER", optional_path(placement.takes_over.as_ref()))
+            .set(
+                "EXPECTED_SHA256",
+                placement.expected_sha256.as_deref().unwrap_or_default(),
+            )
+            .word("PLACED", placed)
+            .word("LINK", optional_path(link))
+    }
+
+    fn observed_nginx(&mut self, nginx: Option<&ObserveNginx>) -> &mut Self {
+        let Some(nginx) = nginx else {
+            return self.set("NGINX", "");
+        };
+        let file = |(slot, file): (_, &RemotePath)| format!("{}={}", quoted(&format!("{slot}")), path(file));
+        self.set("NGINX", &nginx.binary)
+            .word("CONF", optional_path(nginx.conf.as_ref()))
+            .word("ENTRY", path(&nginx.file))
+            .word("SLOT_FILES", words(nginx.slot_files.iter().map(file)))
+    }
+}

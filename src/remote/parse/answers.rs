@@ -1,0 +1,277 @@
+//! The answer of each command, except the long one of observe.
+
+use super::fields::{Fields, bad};
+use super::{ParseError, addresses, observe};
+use crate::model::lock::{Epoch, LockState, Owner};
+use crate::model::process::{ListeningProcess, ProcessIdentity};
+use crate::remote::answer::{
+    Answer, Fenced, FetchAnswer, LockAnswer, LogEnd, PrepareAnswer, PutAnswer, StartAnswer, StopAnswer,
+    SudoEntry, SwitchAnswer,
+};
+use crate::remote::command::Command;
+
+/// No host gives out more epochs than this: the next one must still be a number to count with.
+const MAX_EPOCH: u64 = 1 << 60;
+
+type Read<T> = Result<T, ParseError>;
+
+/// The answer to `command` from its fields.
+pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
+    Ok(match command {
+        Command::Observe(_) => Answer::Observe(Box::new(observe::host(fields)?)),
+        Command::Lock(_) => Answer::Lock(lock_answer(fields)?),
+        Command::Unlock(_) => Answer::Unlock(passed(fields)?),
+        Command::BreakLock(_) => Answer::BreakLock(lock_answer(fields)?),
+        Command::Record(_) => Answer::Record(passed(fields)?),
+        Command::Digest(_) => Answer::Digest(fields.filled("sha256")?),
+        Command::Put(_) => Answer::Put(fenced(fields, put)?),
+        Command::DiscardUpload(_) => Answer::DiscardUpload(passed(fields)?),
+        Command::Start(_) => Answer::Start(fenced(fields, start)?),
+        Command::Stop(_) => Answer::Stop(fenced(fields, stop)?),
+        Command::MarkRelease(_) => Answer::MarkRelease(passed(fields)?),
+        Command::Prepare(_) => Answer::Prepare(fenced(fields, prepare)?),
+        Command::Commit(_) => Answer::Commit(fenced(fields, switch)?),
+        Command::Revert(_) => Answer::Revert(fenced(fields, switch)?),
+        Command::CleanNginx(_) => Answer::CleanNginx(passed(fields)?),
+        Command::AwaitWorkers(_) => Answer::AwaitWorkers(fields.numbers("leaving")?),
+        Command::AwaitConnections(_) => Answer::AwaitConnections(fields.value("connections")?),
+        Command::Prune(_) => Answer::Prune(fenced(fields, |fields| {
+            let mut pruned = Vec::new();
+            while let Some(release) = fields.maybe_value("pruned")? {
+                pruned.push(release);
+            }
+            Ok(pruned)
+        })?),
+        Command::LogTail(_) => Answer::LogTail(log_tail(fields)?),
+        Command::Fetch(_) => Answer::Fetch(fetch(fields)?),
+        Command::Peers(_) => Answer::Peers(peers(fields)?),
+        Command::SudoCheck(_) => Answer::SudoCheck(sudo_check(fields)?),
+    })
+}
+
+/// The lock as every script says it.
+pub(super) fn lock_state(fields: &mut Fields) -> Read<LockState> {
+    let epoch: u64 = fields.value("lock.epoch")?;
+    if epoch > MAX_EPOCH {
+        return Err(bad("lock.epoch", "is too high"));
+    }
+    let run = fields.filled("lock.run")?;
+    let who = fields.text("lock.who")?;
+    let owner = Owner {
+        place: fields.text("lock.place")?,
+        command: fields.text("lock.command")?,
+        build_url: fields.maybe_text("lock.build_url").filter(|url| !url.is_empty()),
+        since: fields.text("lock.since")?,
+        who,
+    };
+    let owner = (run.is_some() || owner != Owner::default()).then_some(owner);
+    Ok(LockState {
+        epoch: Epoch(epoch),
+        run,
+        owner,
+    })
+}
+
+/// An identity below `prefix`, where one is there.
+pub(super) fn maybe_identity(fields: &mut Fields, prefix: &str) -> Read<Option<ProcessIdentity>> {
+    let Some(pid) = fields.maybe_value(&format!("{prefix}.pid"))? else {
+        return Ok(None);
+    };
+    let start_ticks = fields.maybe_value(&format!("{prefix}.start_ticks"))?;
+    let boot_id = fields.maybe_text(&format!("{prefix}.boot_id"));
+    let uid = fields.maybe_value(&format!("{prefix}.uid"))?;
+    let (Some(start_ticks), Some(boot_id), Some(uid)) = (start_ticks, boot_id, uid) else {
+        return Err(bad(
+            &format!("{prefix}.pid"),
+            "comes without the rest of the identity",
+        ));
+    };
+    if boot_id.is_empty() || boot_id.len() > 64 || !boot_id.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(bad(&format!("{prefix}.boot_id"), "is no boot id"));
+    }
+    Ok(Some(ProcessIdentity {
+        pid,
+        start_ticks,
+        boot_id,
+        uid,
+    }))
+}
+
+/// An identity below `prefix`.
+pub(super) fn identity(fields: &mut Fields, prefix: &str) -> Read<ProcessIdentity> {
+    maybe_identity(fields, prefix)?.ok_or_else(|| bad(prefix, "has no identity"))
+}
+
+/// A listener below `prefix`.
+pub(super) fn listening_process(fields: &mut Fields, prefix: &str) -> Read<ListeningProcess> {
+    // The socket's user comes first, and the process's own with the identity after it.
+    let uid = fields
+        .maybe_value(&format!("{prefix}.uid"))?
+        .ok_or_else(|| bad(prefix, "has no user"))?;
+    Ok(ListeningProcess {
+        identity: maybe_identity(fields, prefix)?,
+        uid,
+        command: one_line(
+            &fields
+                .maybe_text(&format!("{prefix}.command"))
+                .unwrap_or_default(),
+        ),
+    })
+}
+
+fn one_line(text: &str) -> String {
+    text.trim().replace(['\n', '\t'], " ")
+}
+
+/// The answer of a command that has nothing to say but that it was let through.
+fn passed(fields: &mut Fields) -> Read<Fenced<()>> {
+    fenced(fields, |_| Ok(()))
+}
+
+fn fenced<T>(fields: &mut Fields, read: impl FnOnce(&mut Fields) -> Read<T>) -> Read<Fenced<T>> {
+    match fields.text("fence")?.as_str() {
+        "passed" => Ok(Fenced::Passed(read(fields)?)),
+        "refused" => Ok(Fenced::Refused(lock_state(fields)?)),
+        _ => Err(unknown("fence")),
+    }
+}
+
+fn unknown(key: &str) -> ParseError {
+    bad(key, "is not one of the known words")
+}
+
+fn lock_answer(fields: &mut Fields) -> Read<LockAnswer> {
+    match fields.text("lock")?.as_str() {
+        "taken" => Ok(LockAnswer::Taken),
+        "held" => Ok(LockAnswer::Held(lock_state(fields)?)),
+        _ => Err(unknown("lock")),
+    }
+}
+
+fn put(fields: &mut Fields) -> Read<PutAnswer> {
+    match fields.text("put")?.as_str() {
+        "stored" => Ok(PutAnswer::Stored),
+        "mismatch" => Ok(PutAnswer::Mismatch {
+            size_bytes: fields.value("size_bytes")?,
+            sha256: fields.text("sha256")?,
+        }),
+        "write_failed" => Ok(PutAnswer::WriteFailed {
+            reason: fields.text("reason")?,
+        }),
+        _ => Err(unknown("put")),
+    }
+}
+
+fn start(fields: &mut Fields) -> Read<StartAnswer> {
+    match fields.text("start")?.as_str() {
+        "listening" => Ok(StartAnswer::Listening {
+            identity: identity(fields, "identity")?,
+            log: fields.value("log")?,
+        }),
+        "exited" => Ok(StartAnswer::Exited {
+            reason: fields.text("reason")?,
+            tail: fields.text("tail")?,
+        }),
+        "not_listening" => Ok(StartAnswer::NotListening {
+            identity: identity(fields, "identity")?,
+            tail: fields.text("tail")?,
+        }),
+        "port_taken" => {
+            fields.text("by")?;
+            Ok(StartAnswer::PortTaken {
+                by: listening_process(fields, "by")?,
+                tail: fields.text("tail")?,
+            })
+        }
+        _ => Err(unknown("start")),
+    }
+}
+
+fn stop(fields: &mut Fields) -> Read<StopAnswer> {
+    match fields.text("stop")?.as_str() {
+        "terminated" => Ok(StopAnswer::Terminated),
+        "killed" => Ok(StopAnswer::Killed),
+        "already_gone" => Ok(StopAnswer::AlreadyGone),
+        "still_runs" => Ok(StopAnswer::StillRuns {
+            reason: fields.text("reason")?,
+        }),
+        "successor_missing" => Ok(StopAnswer::SuccessorMissing {
+            reason: fields.text("reason")?,
+        }),
+        _ => Err(unknown("stop")),
+    }
+}
+
+fn prepare(fields: &mut Fields) -> Read<PrepareAnswer> {
+    match fields.text("prepare")?.as_str() {
+        "accepted" => Ok(PrepareAnswer::Accepted {
+            warnings: fields.text("warnings")?,
+        }),
+        "refused" => Ok(PrepareAnswer::Refused {
+            output: fields.text("output")?,
+        }),
+        "drifted" => Ok(PrepareAnswer::Drifted),
+        _ => Err(unknown("prepare")),
+    }
+}
+
+fn switch(fields: &mut Fields) -> Read<SwitchAnswer> {
+    match fields.text("switch")?.as_str() {
+        "proven" => Ok(SwitchAnswer::Proven {
+            serving: fields.numbers("serving")?,
+            leaving: fields.numbers("leaving")?,
+        }),
+        "drifted" => Ok(SwitchAnswer::Drifted),
+        "unproven" => Ok(SwitchAnswer::Unproven {
+            reason: fields.text("reason")?,
+        }),
+        "no_home" => Ok(SwitchAnswer::NoHome),
+        _ => Err(unknown("switch")),
+    }
+}
+
+fn log_tail(fields: &mut Fields) -> Read<Option<LogEnd>> {
+    let Some(path) = fields.maybe_value("log")? else {
+        return Ok(None);
+    };
+    Ok(Some(LogEnd {
+        path,
+        text: fields.text("text")?,
+    }))
+}
+
+fn fetch(fields: &mut Fields) -> Read<FetchAnswer> {
+    match fields.text("fetch")?.as_str() {
+        "response" => Ok(FetchAnswer::Response {
+            status: fields.value("status")?,
+            body: fields.bytes("body")?,
+        }),
+        "failed" => Ok(FetchAnswer::Failed {
+            reason: fields.text("reason")?,
+        }),
+        "no_tool" => Ok(FetchAnswer::NoTool),
+        _ => Err(unknown("fetch")),
+    }
+}
+
+fn peers(fields: &mut Fields) -> Read<Vec<String>> {
+    let mut peers = Vec::new();
+    while let Some(text) = fields.maybe_text("peer") {
+        peers.push(addresses::socket(&text).ok_or_else(|| bad("peer", "is no address"))?);
+    }
+    Ok(peers)
+}
+
+fn sudo_check(fields: &mut Fields) -> Read<Vec<SudoEntry>> {
+    let entry = |mut group: Fields| {
+        let allowed = match group.text("sudo")?.as_str() {
+            "allowed" => true,
+            "denied" => false,
+            _ => return Err(unknown("sudo")),
+        };
+        let command = one_line(&group.text("sudo.command")?);
+        group.finish()?;
+        Ok(SudoEntry { command, allowed })
+    };
+    fields.groups("sudo").into_iter().map(entry).collect()
+}

@@ -1,0 +1,248 @@
+//! The answer of observe.
+
+use std::collections::BTreeMap;
+
+use super::answers::{identity, listening_process, lock_state, maybe_identity};
+use super::fields::{Fields, bad};
+use super::{ParseError, addresses};
+use crate::model::names::SlotName;
+use crate::model::observed::{
+    Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, ReleaseObserved, SlotObserved,
+    StateFolder, StateStatus, WasObserved,
+};
+use crate::model::process::{InstanceRecord, ProcessIdentity};
+use crate::model::record::RunRecord;
+
+type Read<T> = Result<T, ParseError>;
+
+/// What is true on the host.
+pub(super) fn host(fields: &mut Fields) -> Read<HostObserved> {
+    let machine = machine(fields)?;
+    let state = state(fields)?;
+    let lock = lock_state(fields)?;
+    let record = record(fields)?;
+    let was = if flag(fields, "was")? {
+        Some(was(fields)?)
+    } else {
+        None
+    };
+    let nginx = if flag(fields, "nginx")? {
+        Some(nginx(fields)?)
+    } else {
+        None
+    };
+    Ok(HostObserved {
+        machine,
+        state,
+        lock,
+        record,
+        was,
+        nginx,
+    })
+}
+
+fn flag(fields: &mut Fields, key: &str) -> Read<bool> {
+    match fields.maybe_text(key).as_deref() {
+        None | Some("no") => Ok(false),
+        Some("yes" | "present") => Ok(true),
+        Some(_) => Err(bad(key, "is neither yes nor no")),
+    }
+}
+
+fn kilobytes(fields: &mut Fields, key: &'static str) -> Read<u64> {
+    let value: u64 = fields.value(key)?;
+    value.checked_mul(1024).ok_or_else(|| bad(key, "is too large"))
+}
+
+fn machine(fields: &mut Fields) -> Read<Machine> {
+    let mut missing_tools = Vec::new();
+    while let Some(tool) = fields.maybe_text("missing_tool") {
+        missing_tools.push(tool);
+    }
+    Ok(Machine {
+        boot_id: fields.text("boot_id")?,
+        uptime_centiseconds: fields.value("uptime_cs")?,
+        clock_seconds: fields.value("clock")?,
+        uid: fields.value("uid")?,
+        user: fields.text("user")?,
+        missing_tools,
+        memory_available_bytes: kilobytes(fields, "memory_kb")?,
+    })
+}
+
+fn state(fields: &mut Fields) -> Read<StateFolder> {
+    Ok(StateFolder {
+        path: fields.value("state")?,
+        status: match fields.text("state.status")?.as_str() {
+            "ready" => StateStatus::Ready,
+            "absent" => StateStatus::Absent,
+            "foreign_owner" => StateStatus::ForeignOwner,
+            _ => return Err(bad("state.status", "is not one of the known words")),
+        },
+    })
+}
+
+/// A record that cannot be read is an error, not an absent one: the hosts that it names count.
+fn record(fields: &mut Fields) -> Read<Option<RunRecord>> {
+    let Some(json) = fields.maybe_bytes("record") else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&json)
+        .map(Some)
+        .map_err(|error| bad("record", &format!("cannot be read: {error}")))
+}
+
+fn was(fields: &mut Fields) -> Read<WasObserved> {
+    let slots = fields.groups("slot").into_iter().map(slot);
+    let slots = slots.collect::<Read<BTreeMap<_, _>>>()?;
+    let releases = fields.groups("release").into_iter().map(release);
+    Ok(WasObserved {
+        slots,
+        releases: releases.collect::<Read<_>>()?,
+        disk_free_bytes: kilobytes(fields, "disk_free_kb")?,
+        // Some file systems print `-`, or 0 for all: those count none.
+        disk_free_inodes: fields
+            .text("disk_free_inodes")?
+            .parse()
+            .ok()
+            .filter(|inodes| *inodes > 0),
+    })
+}
+
+fn release(mut fields: Fields) -> Read<ReleaseObserved> {
+    let release = ReleaseObserved {
+        id: fields.value("release")?,
+        sha256: fields.text("release.sha256")?,
+        size_bytes: fields.value("release.size_bytes")?,
+        jar_name: fields.text("release.jar_name")?,
+        failed: flag(&mut fields, "release.failed")?,
+    };
+    if release.sha256.len() != 64 || !release.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(bad("release.sha256", "is no digest"));
+    }
+    fields.finish()?;
+    Ok(release)
+}
+
+fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
+    let name: SlotName = fields.value("slot")?;
+    let port = fields.value("slot.port")?;
+    let mut record_runs = false;
+    let mut record = None;
+    if let Some(recorded_port) = fields.maybe_value("slot.record")? {
+        record = Some(InstanceRecord {
+            slot: name.clone(),
+            port: recorded_port,
+            release: fields.value("slot.record.release")?,
+            identity: identity(&mut fields, "slot.record")?,
+            log: fields.value("slot.record.log")?,
+        });
+        record_runs = flag(&mut fields, "slot.record.runs")?;
+    }
+    let listener = if flag(&mut fields, "slot.listener")? {
+        Some(listening_process(&mut fields, "slot.listener")?)
+    } else {
+        None
+    };
+    let slot = SlotObserved {
+        port,
+        listener,
+        connections: fields.value("slot.connections")?,
+        record,
+        record_runs,
+        peak_memory_bytes: kilobytes(&mut fields, "slot.peak_memory_kb")?,
+    };
+    fields.finish()?;
+    Ok((name, slot))
+}
+
+fn nginx(fields: &mut Fields) -> Read<NginxObserved> {
+    let siblings = fields.groups("sibling").into_iter().map(sibling);
+    let siblings = siblings.collect::<Read<_>>()?;
+    let slot_files = fields.groups("slot_file").into_iter().map(slot_file);
+    let slot_files = slot_files.collect::<Read<_>>()?;
+    let mut saved_homes = Vec::new();
+    while let Some(home) = fields.maybe_text("saved_home") {
+        saved_homes.push(home);
+    }
+    Ok(NginxObserved {
+        master: master(fields)?,
+        conf: fields.value("conf")?,
+        error_log: fields.maybe_value("error_log")?,
+        // It is searched and never written back: comments in another encoding do no harm.
+        dump: String::from_utf8_lossy(&fields.maybe_bytes("dump").unwrap_or_default()).into_owned(),
+        test_failure: fields.maybe_text("test_failure"),
+        entry: entry(fields)?,
+        siblings,
+        slot_files,
+        own_addresses: own_addresses(fields)?,
+        generation: None,
+        saved_homes,
+    })
+}
+
+fn master(fields: &mut Fields) -> Read<Option<Master>> {
+    if !flag(fields, "master")? {
+        return Ok(None);
+    }
+    let identity: Option<ProcessIdentity> = maybe_identity(fields, "master")?;
+    Ok(Some(Master {
+        identity: identity.ok_or_else(|| bad("master", "has no identity"))?,
+        serving: fields.numbers("master.serving")?,
+        leaving: fields.numbers("master.leaving")?,
+    }))
+}
+
+fn entry(fields: &mut Fields) -> Read<Entry> {
+    Ok(Entry {
+        kind: entry_kind(fields, "entry", "entry")?,
+        content: fields.maybe_exact("entry.content")?,
+        owner: fields.maybe_text("entry.owner").unwrap_or_default(),
+        mode: fields.maybe_text("entry.mode").unwrap_or_default(),
+    })
+}
+
+fn entry_kind(fields: &mut Fields, key: &'static str, prefix: &str) -> Read<EntryKind> {
+    match fields.text(key)?.as_str() {
+        "absent" => Ok(EntryKind::Absent),
+        "file" => Ok(EntryKind::File),
+        "other" => Ok(EntryKind::Other),
+        "link" => Ok(EntryKind::Link {
+            target: link(fields, prefix, "target")?,
+            resolved: link(fields, prefix, "resolved")?,
+        }),
+        _ => Err(bad(key, "is not one of the known words")),
+    }
+}
+
+fn link(fields: &mut Fields, prefix: &str, what: &str) -> Read<String> {
+    let key = format!("{prefix}.{what}");
+    fields
+        .maybe_text(&key)
+        .ok_or_else(|| bad(&key, "is missing from a link"))
+}
+
+fn sibling(mut fields: Fields) -> Read<(String, EntryKind)> {
+    let name = fields.text("sibling")?;
+    let kind = entry_kind(&mut fields, "sibling.kind", "sibling")?;
+    fields.finish()?;
+    Ok((name, kind))
+}
+
+fn slot_file(mut fields: Fields) -> Read<(SlotName, Option<String>)> {
+    let name = fields.value("slot_file")?;
+    let content = fields.maybe_exact("slot_file.content")?;
+    fields.finish()?;
+    Ok((name, content))
+}
+
+fn own_addresses(fields: &mut Fields) -> Read<Vec<String>> {
+    let mut list = Vec::new();
+    while let Some(address) = fields.maybe_value::<std::net::IpAddr>("address")? {
+        list.push(address.to_string());
+    }
+    while let Some(address) = fields.maybe_text("address6") {
+        list.push(addresses::interface(&address).ok_or_else(|| bad("address6", "is no address"))?);
+    }
+    Ok(list)
+}

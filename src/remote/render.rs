@@ -1,0 +1,87 @@
+//! Turns a command into the program that a host runs: quoted assignments, preludes, body. Parameters
+//! are never spliced into a script's text. The engine's hosts (`ssh`, `demo`) deliver the result.
+
+use super::assignments::assignments;
+use super::command::{Command, Place, RenderedRunner, Start};
+use super::quote::quoted;
+use super::scripts::Body;
+
+/// A complete program for a POSIX shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The program.
+    pub text: String,
+}
+
+/// How a program is handed to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// What is executed through the login's shell, whichever that is.
+    pub command_line: String,
+    /// What comes on standard input.
+    pub stdin: Stdin,
+}
+
+/// What a program's standard input is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stdin {
+    /// The program itself, and then the end.
+    Script(Vec<u8>),
+    /// The jar's bytes, and then the end.
+    Jar,
+}
+
+/// The name of a command's script, for logs: `observe`, `commit`.
+pub fn name(command: &Command) -> &'static str {
+    Body::of(command).name()
+}
+
+/// The program of a command.
+pub fn render(place: &Place, command: &Command) -> Script {
+    let body = Body::of(command);
+    let mut text = format!("#!/bin/sh\n# nonstop {}\n", body.name());
+    for (name, word) in assignments(place, command) {
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&word);
+        text.push('\n');
+    }
+    if let Command::Start(start) = command {
+        text.push_str("set --");
+        for word in start_words(start) {
+            text.push(' ');
+            text.push_str(&quoted(&word));
+        }
+        text.push('\n');
+    }
+    for part in body.parts() {
+        text.push_str(part);
+    }
+    Script { text }
+}
+
+/// How the program of a command is handed to a host.
+///
+/// It goes by standard input, so that no parameter shows in a process list and none is too long;
+/// its children then find their input at its end. Only where standard input carries the jar does the
+/// program go by the command line.
+pub fn invocation(place: &Place, command: &Command) -> Invocation {
+    let script = render(place, command).text;
+    if matches!(command, Command::Put(_)) {
+        return Invocation {
+            command_line: format!("exec /bin/sh -c {}", quoted(&script)),
+            stdin: Stdin::Jar,
+        };
+    }
+    Invocation {
+        command_line: "exec /bin/sh -c 'eval \"$(cat)\"'".to_owned(),
+        stdin: Stdin::Script(script.into_bytes()),
+    }
+}
+
+/// The environment as `NAME=value`, then program and arguments: what `env` is called with.
+fn start_words(start: &Start) -> impl Iterator<Item = String> {
+    let (RenderedRunner::Process { argv } | RenderedRunner::Script { argv, .. }) = &start.runner;
+    let environment = start.env.iter().map(|(name, value)| format!("{name}={value}"));
+    environment.chain(argv.iter().cloned())
+}

@@ -1,0 +1,72 @@
+//! The scripts below `sh/`, and which preludes each stands on.
+
+use super::command::Command;
+
+const BASE: &str = include_str!("sh/base.sh");
+const MACHINE: &str = include_str!("sh/machine.sh");
+const PROCESS: &str = include_str!("sh/process.sh");
+const SOCKETS: &str = include_str!("sh/sockets.sh");
+const STATE: &str = include_str!("sh/state.sh");
+const RELEASES: &str = include_str!("sh/releases.sh");
+const NGINX: &str = include_str!("sh/nginx.sh");
+const SWITCH: &str = include_str!("sh/switch.sh");
+
+/// A script with its preludes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body {
+    name: &'static str,
+    preludes: &'static [&'static str],
+    text: &'static str,
+}
+
+macro_rules! body {
+    ($name:literal, $($prelude:ident),+) => {
+        Body {
+            name: $name,
+            preludes: &[$($prelude),+],
+            text: include_str!(concat!("sh/", $name, ".sh")),
+        }
+    };
+}
+
+impl Body {
+    /// The script of a command.
+    pub(super) fn of(command: &Command) -> Self {
+        match command {
+            Command::Observe(_) => {
+                body!("observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, RELEASES, NGINX)
+            }
+            Command::Lock(_) => body!("lock", BASE, MACHINE, STATE),
+            Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE),
+            Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE),
+            Command::Record(_) => body!("record", BASE, MACHINE, STATE),
+            Command::Digest(_) => body!("digest", BASE, RELEASES),
+            Command::Put(_) => body!("put", BASE, MACHINE, STATE, RELEASES),
+            Command::DiscardUpload(_) => body!("discard_upload", BASE, MACHINE, STATE, RELEASES),
+            Command::Start(_) => body!("start", BASE, MACHINE, PROCESS, SOCKETS, STATE, RELEASES),
+            Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE),
+            Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, RELEASES),
+            Command::Prepare(_) => body!("prepare", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
+            Command::Commit(_) => body!("commit", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
+            Command::Revert(_) => body!("revert", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
+            Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE),
+            Command::AwaitWorkers(_) => body!("await_workers", BASE, MACHINE, PROCESS, NGINX),
+            Command::AwaitConnections(_) => body!("await_connections", BASE, MACHINE, PROCESS, SOCKETS),
+            Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, RELEASES),
+            Command::LogTail(_) => body!("log_tail", BASE, MACHINE, STATE, RELEASES),
+            Command::Fetch(_) => body!("fetch", BASE, MACHINE),
+            Command::Peers(_) => body!("peers", BASE),
+            Command::SudoCheck(_) => body!("sudo_check", BASE, MACHINE, PROCESS, STATE, NGINX),
+        }
+    }
+
+    /// The script's name, the file's without its ending.
+    pub(super) fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// The preludes in order, and the script itself.
+    pub(super) fn parts(self) -> impl Iterator<Item = &'static str> {
+        self.preludes.iter().copied().chain([self.text])
+    }
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# break_lock: takes the lock away from whoever holds it, by raising the epoch: every script of the
+# old owner is refused from now on. The lock is free afterwards.
+#
+# Parameters: EXPECTED_EPOCH (the one that was shown to the person), EPOCH.
+# Prints: `lock=taken`, or `lock=held` and the lock that is there.
+state_make
+state_lock 20
+lock_read
+if [ "$LOCK_EPOCH" = "$EPOCH" ] && [ -z "$LOCK_RUN" ]; then
+    say lock taken
+    answered
+fi
+if [ "$LOCK_EPOCH" != "$EXPECTED_EPOCH" ] || [ "$EPOCH" -le "$LOCK_EPOCH" ]; then
+    say lock held
+    lock_say
+    answered
+fi
+LOCK_EPOCH=$EPOCH LOCK_RUN=
+lock_write
+say lock taken
+answered

@@ -1,0 +1,11 @@
+#!/bin/sh
+# discard_upload: removes what an upload of a release left unfinished. A finished one stays.
+#
+# Parameters: the fence's, RELEASE. Prints: the fence's answer.
+fence_or_refuse
+parts_of "$RELEASE"
+for d_part in $PARTS; do
+    rm -rf -- "${RELEASES:?}/$d_part"
+done
+say fence passed
+answered

@@ -1,0 +1,117 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# prepare: saves home, once for each run, and lets nginx test the candidate through a shadow of its
+# main file, in the main file's own folder because includes may be relative. The candidate lies beside
+# its place under a dotfile's name, where no include finds it, until the commit renames it.
+#
+# Parameters: the fence's and nginx's; ENTRY, TARGET, TAKES_OVER (may be empty), EXPECTED_SHA256 (empty
+# where nothing is), PLACED (the digest of the bytes, or `link:TEXT`), LINK (empty for a file),
+# CANDIDATE and SHADOW (base64; the shadow names the candidate).
+# Prints: the fence's answer, and `prepare=accepted` with `warnings`, `prepare=refused` with `output`,
+# or `prepare=drifted`.
+switch_begin
+beside "$TARGET" candidate
+CANDIDATE_FILE=$BESIDE
+SHADOW_FILE=${CONF%/*}/.nonstop-$APP.conf
+HOME_MADE=no
+
+# drift: whether what nginx reads is something else than what was observed.
+drift() {
+    if [ -n "$TAKES_OVER" ]; then
+        if [ -e "$ENTRY" ] || [ -L "$ENTRY" ]; then return 0; fi
+        digest_of "$TAKES_OVER"
+    else
+        digest_of "$ENTRY"
+    fi
+    [ "$DIGEST" != "$EXPECTED_SHA256" ]
+}
+
+# save PATH NAME: copies a thing as it is into home.
+save() {
+    if [ -r "$1" ] && [ "$MY_UID" = "$(stat -c %u -- "$1")" ]; then
+        cp -a -T -- "$1" "$HOME_NEW/$2"
+    else
+        root cp -a -T -- "$1" "$HOME_NEW/$2"
+    fi
+}
+
+# save_home: saves what is there, unless this run has done so before.
+save_home() {
+    ! home_read "$FENCE_RUN" || return 0
+    HOME_NEW=$STATE/home/.new-$FENCE_RUN
+    rm -rf -- "$HOME_NEW"
+    mkdir -p -- "$HOME_NEW"
+    kind_of "$ENTRY"
+    s_entry=$KIND
+    kind_of "$TARGET"
+    s_target=$KIND
+    if [ "$s_entry" != absent ]; then save "$ENTRY" entry; fi
+    if [ "$TARGET" != "$ENTRY" ] && [ "$s_target" != absent ]; then save "$TARGET" target; fi
+    if [ -n "$TAKES_OVER" ]; then save "$TAKES_OVER" takes_over; fi
+    dd of="$HOME_NEW/meta" conv=fsync 2>/dev/null <<END
+entry=$ENTRY
+target=$TARGET
+takes_over=$TAKES_OVER
+entry_kind=$s_entry
+target_kind=$s_target
+placed=$PLACED
+END
+    mv -T -- "$HOME_NEW" "$HOME_DIR"
+    sync -- "$STATE/home" 2>/dev/null || :
+    HOME_MADE=yes
+}
+
+# write_candidate: the bytes that nginx would read, with owner and mode of the file that they replace.
+write_candidate() {
+    root rm -f -- "$CANDIDATE_FILE"
+    if [ -f "$TARGET" ] && [ ! -L "$TARGET" ]; then
+        root cp -a -T -- "$TARGET" "$CANDIDATE_FILE"
+    fi
+    printf '%s' "$CANDIDATE" | base64 -d >"$SCRATCH/candidate"
+    root tee -- "$CANDIDATE_FILE" <"$SCRATCH/candidate" >/dev/null
+    sync -- "$CANDIDATE_FILE" 2>/dev/null || :
+}
+
+refused() {
+    root rm -f -- "$CANDIDATE_FILE"
+    [ "$HOME_MADE" = no ] || rm -rf -- "$HOME_DIR"
+    say fence passed
+    say prepare refused
+    text output "$1"
+    answered
+}
+
+# conflicts FILE: the warnings of names that two sites want, of which one is ignored.
+conflicts() {
+    grep -F 'conflicting server name' "$1" | sort -u
+}
+
+# look_for_conflicts: refuses a candidate that adds such a warning.
+look_for_conflicts() {
+    conflicts "$SCRATCH/test" >"$SCRATCH/conflicts" || return 0
+    nginx_root -t >/dev/null 2>"$SCRATCH/baseline" || :
+    conflicts "$SCRATCH/baseline" >"$SCRATCH/known" || :
+    n_new=$(grep -v -x -F -f "$SCRATCH/known" "$SCRATCH/conflicts" | head -n 10) || return 0
+    refused "$n_new"
+}
+
+if drift; then
+    say fence passed
+    say prepare drifted
+    answered
+fi
+save_home
+write_candidate
+printf '%s' "$SHADOW" | base64 -d >"$SCRATCH/shadow"
+root tee -- "$SHADOW_FILE" <"$SCRATCH/shadow" >/dev/null
+t_status=0
+root "$NGINX" -T -c "$SHADOW_FILE" >"$SCRATCH/dump" 2>"$SCRATCH/test" || t_status=$?
+root rm -f -- "$SHADOW_FILE"
+[ "$t_status" -eq 0 ] || refused "$(tail -c 16384 "$SCRATCH/test")"
+[ "$(grep -c -x -F "# configuration file $CANDIDATE_FILE:" "$SCRATCH/dump")" = 1 ] ||
+    refused "nginx does not read the candidate through the shadow of $CONF"
+look_for_conflicts
+say fence passed
+say prepare accepted
+text warnings "$(grep -F '[warn]' "$SCRATCH/test" | tail -c 8192)"
+answered

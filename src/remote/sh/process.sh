@@ -1,0 +1,101 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# process: who a process is, from /proc alone. Needs machine.
+#
+# Parameters: none. Prints: nothing, except `identity_say`.
+
+# process_read PID: sets P_STATE, P_PARENT and P_START; false if there is no such process.
+# The command's name may hold spaces, brackets and line ends: fields count after its last bracket.
+process_read() {
+    p_line=
+    {
+        while IFS= read -r p_part || [ -n "$p_part" ]; do
+            p_line="$p_line$p_part "
+        done <"/proc/$1/stat"
+    } 2>/dev/null || return 1
+    case $p_line in
+    *') '*) ;;
+    *) return 1 ;;
+    esac
+    # shellcheck disable=SC2086
+    set -- ${p_line##*) }
+    [ $# -ge 20 ] || return 1
+    P_STATE=$1 P_PARENT=$2 P_START=${20}
+}
+
+# process_uid PID: sets P_UID, the effective user.
+process_uid() {
+    P_UID=
+    {
+        while read -r p_key p_real p_effective p_rest; do
+            if [ "$p_key" = Uid: ]; then
+                P_UID=$p_effective
+                break
+            fi
+        done <"/proc/$1/status"
+    } 2>/dev/null || :
+    [ -n "$P_UID" ]
+}
+
+# process_title PID: sets P_TITLE, the first word of its command line, or the title that nginx gives itself.
+process_title() {
+    P_TITLE=
+    { IFS= read -r P_TITLE <"/proc/$1/cmdline" || :; } 2>/dev/null
+}
+
+# process_alive PID: whether it is there and not a zombie; sets what process_read sets.
+process_alive() {
+    process_read "$1" || return 1
+    case $P_STATE in
+    Z | X | x) return 1 ;;
+    esac
+}
+
+# same_process PID START BOOT UID: whether exactly that process is alive.
+same_process() {
+    [ "$3" = "$BOOT_ID" ] || return 1
+    process_alive "$1" || return 1
+    [ "$P_START" = "$2" ] || return 1
+    process_uid "$1" || return 1
+    [ "$P_UID" = "$4" ]
+}
+
+# descends PID ANCESTOR: whether ANCESTOR is PID or one of its parents.
+descends() {
+    d_pid=$1
+    while [ "$d_pid" -gt 1 ]; do
+        [ "$d_pid" != "$2" ] || return 0
+        process_read "$d_pid" || return 1
+        d_pid=$P_PARENT
+    done
+    return 1
+}
+
+# children_read PID: sets CHILDREN, the pids of its children, zombies left out.
+children_read() {
+    c_found=
+    if [ -r "/proc/$1/task/$1/children" ]; then
+        { read -r c_found <"/proc/$1/task/$1/children" || :; } 2>/dev/null
+    else
+        c_found=$(cd /proc && echo [0-9]*)
+    fi
+    CHILDREN=
+    for c_pid in $c_found; do
+        if process_alive "$c_pid" && [ "$P_PARENT" = "$1" ]; then
+            CHILDREN="$CHILDREN $c_pid"
+        fi
+    done
+}
+
+# identity_say PREFIX PID START UID: answers an identity of this boot.
+identity_say() {
+    say "$1.pid" "$2"
+    say "$1.start_ticks" "$3"
+    say "$1.boot_id" "$BOOT_ID"
+    say "$1.uid" "$4"
+}
+
+# command_say KEY PID: answers the command line, words joined by spaces.
+command_say() {
+    { tr '\0' ' ' <"/proc/$2/cmdline"; } 2>/dev/null | text_from "$1" 4096
+}

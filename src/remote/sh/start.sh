@@ -1,0 +1,215 @@
+#!/bin/sh
+# shellcheck disable=SC2034,SC2153
+# start: starts an instance, puts it on record at once, and waits until it listens.
+#
+# With the runner `process` the words are the process: it is detached, and it or a process that it
+# started must be the listener. With `script` the words start the process by themselves and return:
+# the instance is the listener that is younger than this script. The working folder is the release's
+# own, or CHDIR; NONSTOP_JAR, NONSTOP_PORT, NONSTOP_SLOT and NONSTOP_RELEASE are in the environment; a
+# word `{jar}` becomes the jar's path. A process of ours that cannot have its port is ended here.
+#
+# Parameters: the fence's, SLOT, PORT, RELEASE, RUNNER (process or script), CHDIR (may be empty),
+# SCRIPT_DEADLINE_MS, DEADLINE_MS; the positional ones are words `NAME=value`, then program and
+# arguments.
+# Prints: the fence's answer, and `start=listening` with `identity.*` and `log`, `start=exited` with
+# `reason` and `tail`, `start=not_listening` with `identity.*` and `tail`, or `start=port_taken` with
+# `by.*` and `tail`.
+HOME_FOLDER=$RELEASES/$RELEASE
+LOG=$LOGS/$RELEASE-$SLOT.log
+LOG_SIZE=0
+STARTED='' STARTED_AT='' ADOPTED=no
+
+# tail_say: answers what this start added to the log, its last 40 lines.
+tail_say() {
+    { tail -c "+$((LOG_SIZE + 1))" -- "$LOG" 2>/dev/null || :; } | tail -n 40 | tail -c 16384 | text_from tail 16384
+}
+
+exited() {
+    say fence passed
+    say start exited
+    text reason "$1"
+    tail_say
+    answered
+}
+
+# ended_by STATUS: sets REASON.
+ended_by() {
+    if [ "$1" -gt 128 ]; then
+        REASON="ended by signal $(($1 - 128))"
+    else
+        REASON="ended with exit status $1"
+    fi
+}
+
+# record_instance PID START UID: puts the process on record; under the flock.
+record_instance() {
+    write_file "$STATE/instance.$SLOT" <<END
+slot=$SLOT
+port=$PORT
+release=$RELEASE
+pid=$1
+start_ticks=$2
+boot_id=$BOOT_ID
+uid=$3
+log=$LOG
+END
+}
+
+# run_detached ENVIRONMENT... PROGRAM ARGUMENT...: becomes the words, in a session of its own, with
+# the login's own locale, path and mask and none of our descriptors.
+run_detached() {
+    cd -- "${CHDIR:-$HOME_FOLDER}" || exit
+    umask "$LOGIN_UMASK"
+    PATH=$LOGIN_PATH
+    if [ "$LOGIN_LC_ALL" = unset ]; then
+        unset LC_ALL
+    else
+        LC_ALL=$LOGIN_LC_ALL
+    fi
+    export NONSTOP_JAR="$HOME_FOLDER/app.jar" NONSTOP_PORT="$PORT" NONSTOP_SLOT="$SLOT" NONSTOP_RELEASE="$RELEASE"
+    if command -v setsid >/dev/null 2>&1; then
+        exec setsid env "$@"
+    fi
+    exec nohup env "$@"
+}
+
+# launch ENVIRONMENT... PROGRAM ARGUMENT...: starts the words with `{jar}` replaced; sets STARTED and
+# STARTED_AT.
+launch() {
+    l_left=$#
+    while [ "$l_left" -gt 0 ]; do
+        l_word=$1
+        shift
+        [ "$l_word" != '{jar}' ] || l_word=$HOME_FOLDER/app.jar
+        set -- "$@" "$l_word"
+        l_left=$((l_left - 1))
+    done
+    run_detached "$@" </dev/null >>"$LOG" 2>&1 3>&- 9>&- &
+    STARTED=$!
+    process_read "$STARTED" || P_START=0
+    STARTED_AT=$P_START
+}
+
+# end_started: ends the process that this script started, which cannot have its port.
+end_started() {
+    same_process "$STARTED" "$STARTED_AT" "$BOOT_ID" "$MY_UID" || return 0
+    kill -TERM "$STARTED" 2>/dev/null || :
+    deadline_in 2000
+    while same_process "$STARTED" "$STARTED_AT" "$BOOT_ID" "$MY_UID" && time_left; do nap; done
+    same_process "$STARTED" "$STARTED_AT" "$BOOT_ID" "$MY_UID" || return 0
+    kill -KILL "$STARTED" 2>/dev/null || :
+}
+
+port_taken() {
+    say fence passed
+    say start port_taken
+    listener_say by
+    tail_say
+    answered
+}
+
+# listening PID: the listener is the instance; puts it on record if it is not the started process.
+listening() {
+    if ! process_read "$1" || ! process_uid "$1"; then exited "the listener ended at once"; fi
+    l_start=$P_START l_uid=$P_UID
+    if [ "$1" != "$STARTED" ]; then
+        fence_again
+        record_instance "$1" "$l_start" "$l_uid"
+        state_unlock
+    fi
+    say fence passed
+    say start listening
+    identity_say identity "$1" "$l_start" "$l_uid"
+    text log "$LOG"
+    answered
+}
+
+# await_process: waits until the started process, or one that it started, has the port.
+await_process() {
+    deadline_in "$DEADLINE_MS"
+    while :; do
+        listener_read "$PORT" "$STARTED"
+        if [ "$LISTENER" = own ]; then
+            listening "$STARTED"
+        elif [ "$LISTENER" = other ]; then
+            if [ -n "$LISTENER_PID" ] && descends "$LISTENER_PID" "$STARTED"; then
+                listening "$LISTENER_PID"
+            fi
+            end_started
+            port_taken
+        fi
+        if ! process_alive "$STARTED"; then
+            [ "$ADOPTED" = no ] || exited "ended"
+            a_status=0
+            wait "$STARTED" || a_status=$?
+            ended_by "$a_status"
+            exited "$REASON"
+        fi
+        time_left || break
+        nap
+    done
+    say fence passed
+    say start not_listening
+    identity_say identity "$STARTED" "$STARTED_AT" "$MY_UID"
+    tail_say
+    answered
+}
+
+# await_script: waits until the user's script has returned, and then for the listener.
+await_script() {
+    deadline_in "$SCRIPT_DEADLINE_MS"
+    while process_alive "$STARTED"; do
+        if ! time_left; then
+            # The script leads a session, and so a process group.
+            kill -KILL "-$STARTED" 2>/dev/null || kill -KILL "$STARTED" 2>/dev/null || :
+            exited "the script did not return within $SCRIPT_DEADLINE_MS ms"
+        fi
+        nap
+    done
+    a_status=0
+    wait "$STARTED" || a_status=$?
+    ended_by "$a_status"
+    [ "$a_status" -eq 0 ] || exited "the script $REASON"
+    deadline_in "$DEADLINE_MS"
+    while :; do
+        listener_read "$PORT" ''
+        if [ "$LISTENER" = other ]; then
+            if [ -n "$LISTENER_PID" ] && process_read "$LISTENER_PID" && [ "$P_START" -ge "$STARTED_AT" ]; then
+                listening "$LISTENER_PID"
+            fi
+            port_taken
+        fi
+        time_left || break
+        nap
+    done
+    exited "the script returned, and nothing listens on port $PORT"
+}
+
+# adopt: whether an earlier try of this very start is on record and runs; its answer got lost.
+adopt() {
+    instance_read "$SLOT" || return 1
+    [ "$I_RELEASE $I_PORT" = "$RELEASE $PORT" ] || return 1
+    same_process "$I_PID" "$I_START" "$I_BOOT" "$I_UID" || return 1
+    STARTED=$I_PID STARTED_AT=$I_START ADOPTED=yes
+}
+
+mkdir -p -- "$LOGS"
+fence_or_refuse
+[ -f "$HOME_FOLDER/app.jar" ] || exited "$HOME_FOLDER/app.jar is not there"
+: >>"$LOG"
+LOG_SIZE=$(stat -c %s -- "$LOG")
+if adopt; then
+    state_unlock
+    await_process
+fi
+listener_read "$PORT" ''
+[ "$LISTENER" = none ] || port_taken
+launch "$@"
+if [ "$RUNNER" = process ]; then
+    record_instance "$STARTED" "$STARTED_AT" "$MY_UID"
+    state_unlock
+    await_process
+else
+    state_unlock
+    await_script
+fi

@@ -1,0 +1,217 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# switch: what prepare, commit and revert have in common: home, renames, reload and proof. Needs
+# state and nginx.
+#
+# Home is what was there before the run: `home/RUN/meta` (entry, target, takes_over, their kinds), and
+# copies of the things themselves, `entry`, `target` and `takes_over`, made by `cp -a` with owner,
+# mode and label. `home/RUN/committed` is there from before the first rename of a commit until a
+# revert is proven: while it is there, what nginx runs may differ from home.
+#
+# Parameters: those of nginx; APP; MASTER_PID, MASTER_START, MASTER_BOOT, MASTER_UID; ERROR_LOG (may be
+# empty); RELOAD (auto, signal or systemctl); DEADLINE_MS.
+# Prints: `switch=proven` with `serving` and `leaving`, `switch=unproven` with `reason`,
+# `switch=drifted` or `switch=no_home`.
+
+# switch_begin: takes both flocks, the state's and then nginx's, and passes the fence. The nginx one is
+# the folder of the main file: shared by all apps and users of this nginx, and by nobody else's.
+switch_begin() {
+    scratch
+    fence_or_refuse
+    nginx_find
+    use_root "$MASTER_UID"
+    exec 8<"${CONF%/*}"
+    deadline_in 30000
+    until flock -n 8; do
+        time_left || fail busy "${CONF%/*}"
+        nap
+    done
+}
+
+# beside PATH NAME: sets BESIDE, our own dotfile in the folder of PATH: no include's glob matches it.
+beside() {
+    BESIDE=${1%/*}/.nonstop-$APP.$2
+}
+
+# drifted: answers that something else is there than what was observed; nothing was changed.
+drifted() {
+    printf 'drifted: %s\n' "$1"
+    say fence passed
+    say switch drifted
+    answered
+}
+
+unproven() {
+    say fence passed
+    say switch unproven
+    text reason "$1"
+    answered
+}
+
+# home_read RUN: sets HOME_DIR, HOME_ENTRY, HOME_TARGET, HOME_TAKES_OVER, HOME_ENTRY_KIND,
+# HOME_TARGET_KIND and HOME_PLACED (what the commit puts: the digest of its bytes, or the link);
+# false if nothing was saved.
+home_read() {
+    HOME_DIR=$STATE/home/$1
+    HOME_ENTRY='' HOME_TARGET='' HOME_TAKES_OVER='' HOME_ENTRY_KIND='' HOME_TARGET_KIND='' HOME_PLACED=
+    [ -f "$HOME_DIR/meta" ] || return 1
+    while IFS= read -r h_line; do
+        h_value=${h_line#*=}
+        case ${h_line%%=*} in
+        entry) HOME_ENTRY=$h_value ;;
+        target) HOME_TARGET=$h_value ;;
+        takes_over) HOME_TAKES_OVER=$h_value ;;
+        entry_kind) HOME_ENTRY_KIND=$h_value ;;
+        target_kind) HOME_TARGET_KIND=$h_value ;;
+        placed) HOME_PLACED=$h_value ;;
+        esac
+    done <"$HOME_DIR/meta"
+}
+
+# same_thing PATH SAVED: whether what is at PATH is what was saved: kind, link or bytes, owner, mode.
+same_thing() {
+    if [ -L "$2" ]; then
+        [ -L "$1" ] && [ "$(readlink -- "$1")" = "$(readlink -- "$2")" ]
+        return
+    fi
+    [ -f "$1" ] && [ ! -L "$1" ] || return 1
+    [ "$(stat -c '%u:%g %a' -- "$1")" = "$(stat -c '%u:%g %a' -- "$2")" ] || return 1
+    digest_of "$1"
+    s_there=$DIGEST
+    digest_of "$2"
+    [ "$s_there" = "$DIGEST" ]
+}
+
+# is_placed PATH PLACED: whether what is at PATH is what a commit put there.
+is_placed() {
+    case $2 in
+    link:*) [ -L "$1" ] && [ "$(readlink -- "$1")" = "${2#link:}" ] ;;
+    *)
+        [ -f "$1" ] && [ ! -L "$1" ] || return 1
+        digest_of "$1"
+        [ "$DIGEST" = "$2" ]
+        ;;
+    esac
+}
+
+# put_thing SAVED PATH: puts a copy of a saved thing at PATH, by one rename in its folder.
+put_thing() {
+    beside "$2" home
+    root rm -f -- "$BESIDE"
+    root cp -a -T -- "$1" "$BESIDE"
+    [ -L "$BESIDE" ] || sync -- "$BESIDE" 2>/dev/null || :
+    root mv -T -- "$BESIDE" "$2"
+}
+
+# log_mark: remembers how long the error log is now.
+log_mark() {
+    LOG_MARK=
+    [ -n "$ERROR_LOG" ] && [ -f "$ERROR_LOG" ] || return 0
+    LOG_MARK=$(stat -c %s -- "$ERROR_LOG" 2>/dev/null) || LOG_MARK=
+}
+
+# emerg_read: sets EMERG, the `[emerg]` lines that were written since the mark, at most ten.
+emerg_read() {
+    EMERG=
+    [ -n "$LOG_MARK" ] && [ -f "$ERROR_LOG" ] || return 0
+    e_size=$(stat -c %s -- "$ERROR_LOG")
+    [ "$e_size" -ge "$LOG_MARK" ] || LOG_MARK=0
+    [ "$e_size" -gt "$LOG_MARK" ] || return 0
+    if [ -r "$ERROR_LOG" ]; then
+        tail -c "+$((LOG_MARK + 1))" -- "$ERROR_LOG" >"$SCRATCH/log"
+    else
+        root tail -c "+$((LOG_MARK + 1))" -- "$ERROR_LOG" >"$SCRATCH/log" || return 0
+    fi
+    EMERG=$(grep -F '[emerg]' "$SCRATCH/log" | head -n 10) || :
+}
+
+# systemd_runs_it: whether systemd's unit nginx is this very master.
+systemd_runs_it() {
+    [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1 || return 1
+    [ "$(systemctl show -p MainPID nginx 2>/dev/null)" = "MainPID=$MASTER_PID" ]
+}
+
+# reload: tells nginx to read its files; false, with the words in $SCRATCH/reload, if it refuses.
+reload() {
+    case $RELOAD in
+    auto) if systemd_runs_it; then r_way=systemctl; else r_way=signal; fi ;;
+    *) r_way=$RELOAD ;;
+    esac
+    if [ "$r_way" = systemctl ]; then
+        # A unit that sends HUP answers 0 whatever happens.
+        nginx_root -t >"$SCRATCH/reload" 2>&1 || return 1
+        root systemctl reload nginx >"$SCRATCH/reload" 2>&1
+    else
+        nginx_root -s reload >"$SCRATCH/reload" 2>&1
+    fi
+}
+
+# workers_before: remembers the workers as `PID:START`.
+workers_before() {
+    BEFORE=
+    children_read "$MASTER_PID"
+    for b_pid in $CHILDREN; do
+        process_alive "$b_pid" || continue
+        BEFORE="$BEFORE $b_pid:$P_START"
+    done
+    BEFORE="$BEFORE "
+}
+
+# switched: whether a fresh worker serves and no old one does.
+switched() {
+    workers_read "$MASTER_PID"
+    [ -n "$SERVING" ] || return 1
+    for w_pid in $SERVING; do
+        process_alive "$w_pid" || return 1
+        case $BEFORE in
+        *" $w_pid:$P_START "*) return 1 ;;
+        esac
+    done
+}
+
+# look_for_emerg: ends with unproven at the first complaint that no later try can mend.
+look_for_emerg() {
+    emerg_read
+    [ -n "$EMERG" ] || return 0
+    case $EMERG in
+    *'still could not bind'*) unproven "$EMERG" ;;
+    *'bind() to '*) ;;
+    *) unproven "$EMERG" ;;
+    esac
+}
+
+# reload_and_prove CHECK...: reloads, and answers when fresh workers serve, no old one takes a
+# connection, the master is the same, CHECK holds and nothing was complained of.
+reload_and_prove() {
+    the_master || unproven "the nginx master is not the one that was observed"
+    workers_before
+    log_mark
+    reload || unproven "$(tail -c 4096 "$SCRATCH/reload")"
+    deadline_in "$DEADLINE_MS"
+    t_end=$DEADLINE_CS t_look=$((UPTIME_CS + 50))
+    until switched; do
+        the_master || unproven "the nginx master ended"
+        uptime_read
+        if [ "$UPTIME_CS" -ge "$t_look" ]; then
+            look_for_emerg
+            t_look=$((UPTIME_CS + 50))
+        fi
+        if [ "$UPTIME_CS" -ge "$t_end" ]; then
+            emerg_read
+            unproven "${EMERG:-no fresh worker within $DEADLINE_MS ms, or an old one still takes connections}"
+        fi
+        nap
+    done
+    emerg_read
+    [ -z "$EMERG" ] || unproven "$EMERG"
+    the_master || unproven "the nginx master is not the one that was observed"
+    "$@" || unproven "the file was changed by somebody else"
+}
+
+# proven: answers that it is.
+proven() {
+    say fence passed
+    say switch proven
+    workers_say ''
+    answered
+}

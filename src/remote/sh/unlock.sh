@@ -1,0 +1,10 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# unlock: gives the lock back. The epoch stays, and who held it last.
+#
+# Parameters: the fence's. Prints: the fence's answer.
+fence_or_refuse
+LOCK_RUN=
+lock_write
+say fence passed
+answered
