@@ -48,6 +48,10 @@ impl Assignments {
         self
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers are handed in as they are, names by reference"
+    )]
     fn set(&mut self, name: &'static str, value: impl ToString) -> &mut Self {
         self.word(name, quoted(&value.to_string()))
     }
