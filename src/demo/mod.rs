@@ -2,5 +2,9 @@
 //! containers are wanted. The command line starts it; nothing below knows of it.
 
 pub mod app;
+pub mod fleet;
+mod show;
 pub mod ssh_server;
 pub mod traffic;
+
+pub use show::{DemoError, show};

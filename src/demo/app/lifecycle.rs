@@ -2,8 +2,8 @@
 //! Boot has with `server.shutdown=graceful`.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,56 +15,81 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::arguments::AppArguments;
-use super::jar::{AtStart, DemoJar, OnTerm};
+use super::arguments::{AppArguments, AppArgumentsError};
+use super::jar::{AtStart, DemoJar, JarError, OnTerm};
 use super::service::Service;
 
 /// How long requests in flight may take after TERM; a phase of Spring Boot has the same.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Runs the application until a signal ends it; `words` are those after `demo-app`.
-pub fn run<S: AsRef<str>>(words: &[S]) -> ExitCode {
-    let served = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))
-        .and_then(|runtime| runtime.block_on(application(words)));
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            say("ERROR", &format!("Application run failed: {reason}"));
-            ExitCode::FAILURE
-        }
-    }
+/// Says why the application did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The command line cannot be followed.
+    #[error(transparent)]
+    Arguments(#[from] AppArgumentsError),
+    /// The jar cannot be read.
+    #[error("{jar} is not for the demo")]
+    Jar {
+        /// The file.
+        jar: String,
+        /// What is wrong with it.
+        #[source]
+        source: JarError,
+    },
+    /// The version is one that crashes.
+    #[error("this version crashes at start")]
+    Crash,
+    /// The port is in use.
+    #[error("port {port} was already in use or cannot be bound")]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel gives no more of something.
+    #[error("failed to set up the process")]
+    Setup(#[from] io::Error),
 }
 
-async fn application<S: AsRef<str>>(words: &[S]) -> Result<(), String> {
+/// Runs the application until a signal ends it; `words` are those after `demo-app`.
+///
+/// Returns an error if it did not start.
+pub fn main<S: AsRef<str>>(words: &[S]) -> Result<(), AppError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(application(words))
+}
+
+async fn application<S: AsRef<str>>(words: &[S]) -> Result<(), AppError> {
     let began = Instant::now();
-    let arguments = AppArguments::parse(words).map_err(|error| error.to_string())?;
-    let jar =
-        DemoJar::read(&arguments.jar).map_err(|error| format!("{}: {error}", arguments.jar.display()))?;
+    let arguments = AppArguments::parse(words)?;
+    let jar = DemoJar::read(&arguments.jar).map_err(|source| AppError::Jar {
+        jar: arguments.jar.display().to_string(),
+        source,
+    })?;
     let behaviour = jar.behaviour.on(&own_names());
     say("INFO", &format!("Starting demo-app {}", jar.version));
     // Before the port listens, so that no TERM finds the process without its handler.
-    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut term = signal(SignalKind::terminate())?;
     match behaviour.at_start {
         AtStart::Listen => {}
         AtStart::ListenAfter(delay) => tokio::time::sleep(delay).await,
-        AtStart::Crash => return Err("this version crashes at start".to_owned()),
+        AtStart::Crash => return Err(AppError::Crash),
     }
-    let place = SocketAddr::new(arguments.address, arguments.port);
-    let listener = TcpListener::bind(place)
-        .await
-        .map_err(|error| format!("Port {} was not bound: {error}", arguments.port))?;
+    let (place, port) = (SocketAddr::new(arguments.address, arguments.port), arguments.port);
+    let bound = TcpListener::bind(place).await;
+    let listener = bound.map_err(|source| AppError::Port { port, source })?;
     let elapsed = began.elapsed().as_secs_f64();
-    say(
-        "INFO",
-        &format!(
-            "Started demo-app {} on {place} in {elapsed:.3} seconds",
-            jar.version
-        ),
+    let started = format!(
+        "Started demo-app {} on {place} in {elapsed:.3} seconds",
+        jar.version
     );
-    let service = Service::new(jar.version, arguments.profile, arguments.port, behaviour.health);
+    say("INFO", &started);
+    let service = Service::new(jar.version, arguments.profile, port, behaviour.health);
     let ended = async {
         while term.recv().await.is_some() {
             match behaviour.on_term {

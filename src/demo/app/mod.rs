@@ -9,8 +9,8 @@ mod service;
 
 pub use arguments::{AppArguments, AppArgumentsError};
 pub use jar::{AtStart, Behaviour, DemoJar, Health, JarError, OnTerm};
-pub use lifecycle::run;
 #[cfg(test)]
 pub(in crate::demo) use lifecycle::serve;
+pub use lifecycle::{AppError, main};
 #[cfg(test)]
 pub(in crate::demo) use service::Service;

@@ -85,7 +85,10 @@ pub(super) async fn generate(options: TrafficOptions, mut orders: mpsc::Unbounde
 
 impl Generator {
     async fn request(self: Rc<Self>, number: u64) {
-        let method = [Method::GET, Method::POST][usize::from(number % 2 == 1)].clone();
+        let method = match self.options.echo_path {
+            Some(_) if number % 2 == 1 => Method::POST,
+            _ => Method::GET,
+        };
         let carrier = [Carrier::NewConnection, Carrier::KeptAlive][usize::from(number % 4 >= 2)];
         let began = Instant::now();
         let asked = self.ask(&method, carrier, number);
@@ -154,10 +157,9 @@ impl Generator {
     }
 
     fn path(&self, method: &Method) -> &str {
-        if *method == Method::POST {
-            &self.options.echo_path
-        } else {
-            &self.options.get_path
+        match &self.options.echo_path {
+            Some(path) if *method == Method::POST => path,
+            _ => &self.options.get_path,
         }
     }
 

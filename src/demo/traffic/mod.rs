@@ -24,10 +24,11 @@ pub struct TrafficOptions {
     pub host_header: String,
     /// How many requests are begun in a second.
     pub requests_per_second: u32,
-    /// What every second request asks for with GET. The answer of `/version` is counted by version.
+    /// What is asked for with GET. The answer of `/version` is counted by version.
     pub get_path: String,
     /// Where every second request posts a body to; an answer that is not the body is a failure.
-    pub echo_path: String,
+    /// Without it all requests are GET.
+    pub echo_path: Option<String>,
     /// How many connections are kept alive; half of the requests use them, in turn, and the other
     /// half open one each.
     pub kept_alive: usize,
@@ -43,7 +44,7 @@ impl TrafficOptions {
             host_header: host_header.into(),
             requests_per_second: 100,
             get_path: "/version".to_owned(),
-            echo_path: "/echo".to_owned(),
+            echo_path: Some("/echo".to_owned()),
             kept_alive: 8,
             deadline: Duration::from_secs(30),
         }
