@@ -117,3 +117,18 @@ fn every_host_has_a_folder_and_a_host_key_of_its_own() {
     keys.dedup();
     assert_eq!(keys.len(), 3);
 }
+
+#[test]
+fn inventory_and_playbook_are_accepted_and_name_this_fleets_hosts() {
+    let fleet = fleet();
+    let config = crate::config::load(&fleet.inventory(), &fleet.playbook()).unwrap();
+    let was: Vec<_> = config.topology.was.keys().map(ToString::to_string).collect();
+    assert_eq!(was, WAS_HOSTS);
+    for (host, connection) in &config.inventory.hosts {
+        let port = connection.connection.port.unwrap().number();
+        assert_eq!(port, fleet.server(host.as_str()).unwrap().address().port());
+    }
+    let (_, nginx) = config.topology.nginx.first_key_value().unwrap();
+    assert_eq!(nginx.listener.port.number(), fleet.listener().port());
+    assert_eq!(nginx.listener.server_name.as_deref(), Some(SERVER_NAME));
+}
