@@ -1,3 +1,5 @@
 //! The binary `nonstop`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    nonstop::cli::main()
+}

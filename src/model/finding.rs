@@ -245,6 +245,18 @@ pub enum Problem {
     /// Nothing is live, so there is nothing to roll back.
     #[error("nothing is live")]
     NothingLive,
+    /// A lock could not be given back.
+    #[error("the lock could not be given back: {reason}")]
+    LockLeft {
+        /// Why.
+        reason: String,
+    },
+    /// A part of the run's end did not work; traffic is not touched by it.
+    #[error("{reason}")]
+    LeftUndone {
+        /// What.
+        reason: String,
+    },
     /// Everything that was looked at is well.
     #[error("{what}")]
     Fine {

@@ -1,5 +1,5 @@
-//! Reaches the hosts: one SSH connection a host over russh, kept for the run. Knows nothing of
-//! releases, slots or nginx; the typed commands of the engine stand on top of [`Session`].
+//! Reaches the hosts: one SSH connection a host over russh, kept for the run. Below
+//! `fleet`, nothing knows of releases, slots or nginx.
 //!
 //! | file | what it owns |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `handshake` | one try: stream, key exchange, host key, login |
 //! | `login/` | keys, agent, passphrases, and the order in which they are tried |
 //! | `session` | the connection of a host and its channels |
+//! | `fleet` | the engine's fleet: typed commands over sessions |
 //! | `exec`, `upload` | a command with bounded output; a file into a command's stdin |
 //! | `http/` | HTTP through direct-tcpip |
 //!
@@ -20,6 +21,7 @@ mod channels;
 mod connector;
 mod error;
 mod exec;
+mod fleet;
 mod handler;
 mod handshake;
 mod http;
@@ -34,6 +36,7 @@ mod upload;
 pub use connector::Connector;
 pub use error::{ConnectCause, ConnectError, HostKeyError, Phase};
 pub use exec::{ExecError, ExecOutput, ExecRequest, Exit, NotSent};
+pub use fleet::{SshFleet, SshHost};
 pub use http::{HttpError, HttpRequest, HttpResponse};
 pub use login::{KeyError, LoginError, Prompt, Tried};
 pub use options::{ConnectorOptions, HostKeyPolicy, SshConfig};

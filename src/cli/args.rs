@@ -1,0 +1,204 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::model::names::{HostName, ReleaseId, SlotName};
+
+/// Deploys a jar to plain servers over SSH without losing a request.
+#[derive(Debug, Parser)]
+#[command(name = "nonstop", version, about, max_term_width = 100, propagate_version = true, after_help = EXIT_CODES)]
+pub(super) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 a bug · 2 usage · 3 inventory or playbook refused · \
+4 refused before any change · 5 locked by somebody else · 6 failed before the switch, the fleet is as it was · \
+7 rolled back after the switch · 8 MIXED, a person is needed · 129/130/143 interrupted";
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Common {
+    /// The inventory: Ansible's YAML, or the output of `ansible-inventory --list`.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "NONSTOP_INVENTORY",
+        default_value = "inventory.yml",
+        value_name = "FILE"
+    )]
+    pub(super) inventory: PathBuf,
+    /// The playbook.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "NONSTOP_PLAYBOOK",
+        default_value = "playbook.yml",
+        value_name = "FILE"
+    )]
+    pub(super) playbook: PathBuf,
+    /// How many SSH handshakes may run at once.
+    #[arg(long, global = true, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) forks: u16,
+    /// What to do with a host that known_hosts does not know; a changed key is always refused.
+    #[arg(long, global = true, value_enum, default_value_t = HostKey::Strict, value_name = "POLICY")]
+    pub(super) host_key: HostKey,
+    /// The ssh_config file to use in place of the standard ones; `none` for none.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ssh_config: Option<String>,
+    /// When to use colours (NO_COLOR is honoured).
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+    /// Say more: -v what is done, -vv every command.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Write the log of -v there and not to standard error.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) log_file: Option<PathBuf>,
+    /// Print the answer as JSON on standard output (status, plan, doctor, check; events of a run).
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Look only at hosts that match (reading commands only).
+    #[arg(long, global = true, value_name = "PATTERN")]
+    pub(super) limit: Option<String>,
+}
+
+/// What to do with an unknown host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum HostKey {
+    /// Refuse it.
+    Strict,
+    /// Record its key and go on.
+    AcceptNew,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Bring a jar to every WAS host and switch every nginx to it.
+    Deploy(Deploy),
+    /// Show what `deploy` would do; change nothing.
+    Plan(Deploy),
+    /// Go back to the release before the live one.
+    Rollback(Rollback),
+    /// Show what runs where.
+    Status,
+    /// Read inventory and playbook, offline.
+    Check,
+    /// Look at every host and list everything that would stand in the way.
+    Doctor,
+    /// Take the lock of every host and keep it, so that nobody deploys.
+    Lock(Lock),
+    /// Give the locks back.
+    Unlock(Unlock),
+    /// Show the end of the live application's logs.
+    Logs(Logs),
+    /// Watch a deploy, a bad deploy and a rollback on a fleet inside this machine.
+    Demo(Demo),
+    /// The small application of the demo.
+    #[command(hide = true, disable_help_flag = true)]
+    DemoApp(DemoApp),
+}
+
+/// Options of commands that change the fleet.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Changing {
+    /// How long to wait while somebody else holds the lock, such as `5m`.
+    #[arg(long, default_value = "0s", value_parser = duration, value_name = "TIME")]
+    pub(super) lock_wait: Duration,
+    /// Write every event as a JSON line there.
+    #[arg(long, value_name = "FILE")]
+    pub(super) events: Option<PathBuf>,
+}
+
+/// See [`Command::Deploy`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Deploy {
+    /// This jar, and not the newest that the playbook's `artifact` matches.
+    #[arg(long, value_name = "FILE")]
+    pub(super) jar: Option<PathBuf>,
+    /// Options of commands that change the fleet.
+    #[command(flatten)]
+    pub(super) changing: Changing,
+}
+
+/// See [`Command::Rollback`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Rollback {
+    /// This release, and not the one before the live one (see `status`).
+    #[arg(long, value_name = "RELEASE")]
+    pub(super) to: Option<ReleaseId>,
+    /// Options of commands that change the fleet.
+    #[command(flatten)]
+    pub(super) changing: Changing,
+}
+
+/// See [`Command::Lock`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Lock {
+    /// Why, for those who meet the lock.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) message: Option<String>,
+}
+
+/// See [`Command::Unlock`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Unlock {
+    /// Break the lock of somebody else; what they are doing is cut off in the middle.
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// See [`Command::Logs`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Logs {
+    /// How many lines of each log.
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) lines: u32,
+    /// The slot; the live one where it is absent.
+    #[arg(long, value_name = "SLOT")]
+    pub(super) slot: Option<SlotName>,
+    /// Only this host.
+    #[arg(long, value_name = "HOST")]
+    pub(super) host: Option<HostName>,
+}
+
+/// See [`Command::Demo`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Demo {
+    /// Deploy this Spring Boot jar in place of the built-in application (needs `java`).
+    #[arg(long, value_name = "FILE")]
+    pub(super) jar: Option<PathBuf>,
+}
+
+/// See [`Command::DemoApp`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct DemoApp {
+    /// What `java` would be given.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) words: Vec<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}

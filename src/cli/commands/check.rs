@@ -1,0 +1,29 @@
+//! `nonstop check`: reads the files, offline.
+
+use crate::cli::Ended;
+use crate::cli::args::Common;
+use crate::cli::console;
+use crate::cli::project::Project;
+use crate::config;
+use crate::model::outcome::Exit;
+use crate::report::json;
+use crate::report::units::count;
+
+pub(super) fn run(common: &Common) -> Ended {
+    let project = Project::load_limited(common)?;
+    let (inventory, topology) = (&project.config.inventory, &project.config.topology);
+    if common.json {
+        let text = json::pretty(&config::check_json(inventory, topology));
+        console::print(&text.map_err(|error| crate::cli::failure::CliError::Internal(error.to_string()))?);
+    } else {
+        console::say(&format!(
+            "{} and {} are fine: {} on {}, behind {}",
+            common.inventory.display(),
+            common.playbook.display(),
+            topology.app,
+            count(topology.was.len(), "WAS host"),
+            count(topology.nginx.len(), "nginx host"),
+        ));
+    }
+    Ok(Exit::Done)
+}

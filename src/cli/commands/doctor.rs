@@ -1,0 +1,42 @@
+//! `nonstop doctor`: everything that would stand in the way of a deploy, of all hosts at once.
+
+use jiff::Timestamp;
+
+use crate::cli::Ended;
+use crate::cli::args::Common;
+use crate::cli::console;
+use crate::cli::failure::CliError;
+use crate::cli::project::Project;
+use crate::engine::context::{Context, Interrupt, Ledger};
+use crate::engine::examine;
+use crate::model::finding::Severity;
+use crate::model::outcome::Exit;
+use crate::report::{findings, json};
+
+use super::reading;
+
+pub(super) async fn run(common: &Common) -> Ended {
+    let project = Project::load_limited(common)?;
+    let config = &project.config;
+    let reading = reading::read(common, &project).await;
+    let (_sender, receiver) = tokio::sync::watch::channel(None);
+    let context = Context {
+        topology: &config.topology,
+        playbook: &config.playbook,
+        crew: &reading.crew,
+        events: &|_| {},
+        interrupt: Interrupt::new(receiver),
+        ledger: Ledger::default().into(),
+    };
+    let mut found = reading.missing;
+    found.extend(examine::examine(&context, &reading.observed, Timestamp::now()).await);
+    found.sort_by(|one, other| (&one.host, other.severity).cmp(&(&other.host, one.severity)));
+    if common.json {
+        let answer = serde_json::json!({ "findings": found });
+        console::print(&json::pretty(&answer).map_err(|error| CliError::Internal(error.to_string()))?);
+    } else {
+        console::print(&findings::render(&found, console::stdout_palette(common)));
+    }
+    let refused = found.iter().any(|finding| finding.severity == Severity::Refusal);
+    Ok(if refused { Exit::Refused } else { Exit::Done })
+}

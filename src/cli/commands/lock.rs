@@ -1,0 +1,62 @@
+//! `nonstop lock`: takes every host's lock and keeps it until `unlock`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::Ended;
+use crate::cli::args::{Common, Lock};
+use crate::cli::console;
+use crate::cli::identity;
+use crate::cli::project::{Project, refuse_limit};
+use crate::engine::context::{Context, Interrupt, Ledger};
+use crate::engine::lock::{self, LockError};
+use crate::model::finding::{Finding, Problem};
+use crate::model::outcome::Exit;
+use crate::report::findings;
+
+use super::reading;
+
+pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
+    refuse_limit(common, "lock")?;
+    let project = Project::load(common)?;
+    let config = &project.config;
+    let reading = reading::read(common, &project).await;
+    if !reading.missing.is_empty() {
+        return super::plan::refuse(common, &reading.missing);
+    }
+    let (_sender, receiver) = tokio::sync::watch::channel(None);
+    let context = Context {
+        topology: &config.topology,
+        playbook: &config.playbook,
+        crew: &reading.crew,
+        events: &|_| {},
+        interrupt: Interrupt::new(receiver),
+        ledger: Ledger::default().into(),
+    };
+    let message = lock
+        .message
+        .as_ref()
+        .map_or_else(|| "lock".to_owned(), |message| format!("lock: {message}"));
+    let owner = identity::owner(&message, Timestamp::now());
+    match lock::take(&context, &reading.observed, &owner, Duration::ZERO).await {
+        Ok(()) => {
+            console::say("every host is locked; `nonstop unlock --force` frees them");
+            Ok(Exit::Done)
+        }
+        Err(error) => {
+            let finding = match error {
+                LockError::Held { host, lock } => Finding::refusal(Some(&host), Problem::Locked { lock }),
+                other => Finding::refusal(
+                    None,
+                    Problem::CannotObserve {
+                        reason: other.to_string(),
+                    },
+                ),
+            };
+            let held = matches!(finding.problem, Problem::Locked { .. });
+            console::say(&findings::render(&[finding], console::palette(common)));
+            Ok(if held { Exit::Locked } else { Exit::Refused })
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! One file for each command.
+
+mod check;
+mod deploy;
+mod doctor;
+mod lock;
+mod logs;
+mod plan;
+mod reading;
+mod rollback;
+mod run;
+mod show;
+mod status;
+mod unlock;
+
+use std::process::ExitCode;
+
+use crate::demo;
+
+use super::Ended;
+use super::args::{Args, Command};
+use super::failure::CliError;
+
+/// Runs the command of the command line.
+pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
+    let common = &args.common;
+    let exit = match &args.command {
+        // The application of the demo says itself how it ends, as any application does.
+        Command::DemoApp(app) => return Ok(demo::app::run(&app.words)),
+        Command::Check => check::run(common),
+        Command::Demo(demo) => show::run(common, demo),
+        Command::Deploy(deploy) => on_one_thread(deploy::run(common, deploy)),
+        Command::Plan(plan) => on_one_thread(plan::run(common, plan)),
+        Command::Rollback(rollback) => on_one_thread(rollback::run(common, rollback)),
+        Command::Status => on_one_thread(status::run(common)),
+        Command::Doctor => on_one_thread(doctor::run(common)),
+        Command::Lock(lock) => on_one_thread(lock::run(common, lock)),
+        Command::Unlock(unlock) => on_one_thread(unlock::run(common, unlock)),
+        Command::Logs(logs) => on_one_thread(logs::run(common, logs)),
+    };
+    exit.map(|exit| ExitCode::from(exit.code()))
+}
+
+/// The engine lives on one thread: what it does is decided by answers and clock alone.
+fn on_one_thread(command: impl Future<Output = Ended>) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| CliError::Internal(format!("cannot start the runtime: {error}")))?;
+    let ended = runtime.block_on(command);
+    // A passphrase prompt or a file read that nobody waits for any more must not hold us up.
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,48 @@
+//! What the commands that only read have in common: whoever can be reached is asked, and the others
+//! are named.
+
+use std::collections::BTreeMap;
+
+use crate::cli::args::Common;
+use crate::cli::identity;
+use crate::cli::project::Project;
+use crate::engine::connect;
+use crate::engine::crew::Crew;
+use crate::engine::observe;
+use crate::engine::run::findings_of;
+use crate::model::finding::{Finding, Problem};
+use crate::model::observed::Observed;
+use crate::ssh::SshHost;
+
+/// What was read.
+pub(super) struct Reading {
+    pub(super) crew: Crew<SshHost>,
+    pub(super) observed: Observed,
+    /// Hosts that could not be reached or asked.
+    pub(super) missing: Vec<Finding>,
+}
+
+/// Connects to every host and asks it what is true.
+pub(super) async fn read(common: &Common, project: &Project) -> Reading {
+    let config = &project.config;
+    let fleet = project.fleet(common);
+    let (hosts, unreached): (BTreeMap<_, _>, _) = connect::each(&fleet, &config.topology, &|_| {}).await;
+    let mut missing: Vec<_> = unreached
+        .into_iter()
+        .map(|(host, failure)| {
+            let problem = Problem::Unreachable {
+                reason: failure.reason,
+                host_key: failure.host_key,
+            };
+            Finding::refusal(Some(&host), problem)
+        })
+        .collect();
+    let crew = Crew::new(identity::run_id(), hosts);
+    let (observed, failed) = observe::observe(&config.topology, &config.playbook, &crew).await;
+    missing.extend(findings_of(failed));
+    Reading {
+        crew,
+        observed,
+        missing,
+    }
+}

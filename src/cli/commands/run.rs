@@ -1,0 +1,51 @@
+//! What deploy and rollback have in common: a run with reporters, signals and a verdict.
+
+use jiff::Timestamp;
+
+use crate::cli::Ended;
+use crate::cli::args::{Changing, Common};
+use crate::cli::console::{self, Ear};
+use crate::cli::failure::CliError;
+use crate::cli::project::Project;
+use crate::cli::{identity, signals};
+use crate::engine::run::{self, Request, Wanted};
+
+/// Runs it to its end.
+pub(super) async fn run(
+    common: &Common,
+    changing: &Changing,
+    command: &str,
+    project: &Project,
+    wanted: Wanted,
+) -> Ended {
+    let began = Timestamp::now();
+    let request = Request {
+        topology: &project.config.topology,
+        playbook: &project.config.playbook,
+        wanted,
+        run: identity::run_id(),
+        owner: identity::owner(command, began),
+        began,
+        lock_wait: changing.lock_wait,
+    };
+    let fleet = project.fleet(common);
+    let ear = Ear::new(common, changing.events.as_deref())?;
+    let events = |event| ear.hear(event);
+    let verdict = signals::hearing(
+        async |interrupt| {
+            ear.while_running(run::run(&fleet, &request, interrupt, &events))
+                .await
+        },
+        || {
+            console::say(&format!(
+                "\nleft at once, in the middle of run {}: nothing was cleaned up, and the locks are still held.\n\
+                 Both slots were left as they are. Look with `nonstop status`; `nonstop unlock --force` frees the locks.",
+                request.run
+            ));
+        },
+    );
+    let verdict = verdict
+        .await
+        .map_err(|error| CliError::Internal(format!("cannot hear signals: {error}")))?;
+    Ok(verdict.exit)
+}

@@ -1,0 +1,34 @@
+//! `nonstop status`: what runs where, and who is at work.
+
+use crate::cli::Ended;
+use crate::cli::args::Common;
+use crate::cli::console;
+use crate::cli::failure::CliError;
+use crate::cli::project::Project;
+use crate::model::outcome::Exit;
+use crate::report::{findings, json, status as text};
+
+use super::reading;
+
+pub(super) async fn run(common: &Common) -> Ended {
+    let project = Project::load_limited(common)?;
+    let topology = &project.config.topology;
+    let reading = reading::read(common, &project).await;
+    let status = text::Status::read(topology, &reading.observed);
+    if common.json {
+        let answer = serde_json::json!({ "status": status, "missing": reading.missing });
+        console::print(&json::pretty(&answer).map_err(|error| CliError::Internal(error.to_string()))?);
+    } else {
+        console::print(&text::render(&status, console::stdout_palette(common)));
+    }
+    if reading.missing.is_empty() {
+        // Hosts that disagree need a person, and whoever asked should not have to read to learn it.
+        return Ok(if status.is_mixed() {
+            Exit::Mixed
+        } else {
+            Exit::Done
+        });
+    }
+    console::say(&findings::render(&reading.missing, console::palette(common)));
+    Ok(Exit::Refused)
+}

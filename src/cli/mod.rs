@@ -1,0 +1,44 @@
+//! Floor 4: what a person types and what they get back. Only here is it decided which words a
+//! person sees and which code the process exits with.
+
+mod args;
+mod artifact;
+mod commands;
+mod console;
+mod failure;
+mod identity;
+mod project;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::model::outcome::Exit;
+
+use args::Args;
+use failure::CliError;
+
+/// Parses the command line, runs the command and says how it ended.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                Exit::Usage.code()
+            } else {
+                Exit::Done.code()
+            });
+        }
+    };
+    console::start_tracing(&args.common)
+        .and_then(|()| commands::run(&args))
+        .unwrap_or_else(|error| {
+            console::say_error(&args.common, &error);
+            ExitCode::from(error.exit().code())
+        })
+}
+
+/// How a command ends: with an exit code, or with an error that says why it could not begin.
+type Ended = Result<Exit, CliError>;

@@ -1,0 +1,82 @@
+//! What every part of a run needs: the hosts, the rules, the ear of the reporters and the signal.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::watch;
+
+use crate::model::endpoint::Endpoint;
+use crate::model::event::Event;
+use crate::model::names::HostName;
+use crate::model::outcome::Signal;
+use crate::model::playbook::Playbook;
+use crate::model::process::ProcessIdentity;
+use crate::model::topology::Topology;
+
+use super::crew::Crew;
+
+/// What every part of a run needs.
+pub struct Context<'a, H> {
+    /// The hosts of the application.
+    pub topology: &'a Topology,
+    /// The rules.
+    pub playbook: &'a Playbook,
+    /// The connected hosts.
+    pub crew: &'a Crew<H>,
+    /// Hears what happens.
+    pub events: &'a dyn Fn(Event),
+    /// The first signal that came.
+    pub interrupt: Interrupt,
+    /// What this run did so far and cannot learn again from an answer that was lost.
+    pub ledger: RefCell<Ledger>,
+}
+
+/// What a run did so far.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The processes of the new slot.
+    pub instances: BTreeMap<Endpoint, ProcessIdentity>,
+    /// nginx hosts that were told to switch and may have done so.
+    pub told_to_switch: BTreeSet<HostName>,
+    /// Old endpoints that are left up, for connections were left at the drain's deadline.
+    pub kept: BTreeSet<Endpoint>,
+    /// nginx hosts with old workers left at the drain's deadline.
+    pub undrained: BTreeSet<HostName>,
+}
+
+impl<H> Context<'_, H> {
+    /// Tells the reporters.
+    pub fn tell(&self, event: Event) {
+        (self.events)(event);
+    }
+}
+
+/// The first signal, seen from as many places as want to.
+#[derive(Debug, Clone)]
+pub struct Interrupt(watch::Receiver<Option<Signal>>);
+
+impl Interrupt {
+    /// Hears signals from `receiver`.
+    pub fn new(receiver: watch::Receiver<Option<Signal>>) -> Self {
+        Self(receiver)
+    }
+
+    /// The signal, if one came.
+    pub fn signal(&self) -> Option<Signal> {
+        *self.0.borrow()
+    }
+
+    /// Waits for a signal; for ever, if none can come any more.
+    pub async fn wait(&self) -> Signal {
+        let mut receiver = self.0.clone();
+        let came = receiver
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|signal| *signal);
+        match came {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The way home: observes what is true now, plans from that to the routing before the run, and goes
+//! there stage by stage. Where it cannot be completed, both slots stay up and the outcome says so.
+
+use crate::model::endpoint::Endpoint;
+use crate::model::event::Event;
+use crate::model::failure::{Failure, HealthAnswer};
+use crate::model::finding::{Finding, Problem};
+use crate::model::live;
+use crate::model::names::HostName;
+use crate::model::observed::Observed;
+use crate::model::outcome::{Outcome, Signal};
+use crate::model::phase::Phase;
+use crate::model::plan::{self, HomeGoal, Scene, Stage};
+use crate::model::record::{RunRecord, RunStatus};
+
+use super::context::Context;
+use super::execute::{Ended, exit_home, fenced_off, say_unwinding, warn, write_record};
+use super::fleet::Host;
+use super::run::Verdict;
+use super::stage::{self, Patience, StageEnd};
+use super::steps::Job;
+use super::{observe, preflight};
+
+/// Why a run turns around.
+#[derive(Debug, Clone)]
+pub enum Reason {
+    /// A stage failed.
+    Failed {
+        /// Its phase.
+        phase: Phase,
+        /// Host by host.
+        failures: Vec<(HostName, Failure)>,
+    },
+    /// A signal came.
+    Interrupted(Signal),
+}
+
+/// Goes home.
+pub async fn go<H: Host>(
+    context: &Context<'_, H>,
+    before: &Observed,
+    job: &Job<'_>,
+    mut record: RunRecord,
+    reason: Reason,
+) -> Ended {
+    match &reason {
+        Reason::Interrupted(signal) => say_unwinding(context, *signal),
+        Reason::Failed { failures, .. } if fenced_off(failures).is_some() => {
+            return ended(context, before, job, &reason, Outcome::TakenOver);
+        }
+        Reason::Failed { .. } => {}
+    }
+    let (now, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
+    for (host, error) in unasked {
+        let problem = Problem::CannotObserve {
+            reason: error.to_string(),
+        };
+        context.tell(Event::Warned {
+            finding: Finding::warning(Some(&host), problem),
+        });
+    }
+    let told = context.ledger.borrow().told_to_switch.clone();
+    let stages = plan::home(
+        &Scene {
+            topology: context.topology,
+            playbook: context.playbook,
+            observed: &now,
+            run: context.crew.run_id(),
+        },
+        &HomeGoal {
+            before,
+            plan: job.plan,
+            told_to_switch: &told,
+            blames_release: blames_release(&reason),
+        },
+    );
+    let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
+    let outcome = if moved && !home_is_alive(context, before, job).await {
+        warn(context, vec![nobody_home(before, job)]);
+        Outcome::Mixed
+    } else {
+        walk(context, job, &stages).await
+    };
+    record.phase = Phase::Revert;
+    if outcome != Outcome::Mixed && outcome != Outcome::TakenOver {
+        record.status = RunStatus::Done;
+        if let Err(failures) = write_record(context, &record).await {
+            warn(context, failures);
+        }
+    }
+    ended(context, before, job, &reason, outcome)
+}
+
+/// Runs the stages. Traffic first: unless every nginx is proven to be home, nothing is stopped.
+async fn walk<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stages: &[Stage]) -> Outcome {
+    let mut outcome = Outcome::AsItWas;
+    for stage in stages {
+        let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
+        if stage.phase == Phase::Revert {
+            outcome = Outcome::RolledBack;
+        }
+        let StageEnd::Failed(failures) = end else { continue };
+        if fenced_off(&failures).is_some() {
+            return Outcome::TakenOver;
+        }
+        if stage.phase == Phase::Revert {
+            return Outcome::Mixed;
+        }
+        warn(context, failures);
+    }
+    outcome
+}
+
+/// Whether there is anybody to go back to: as many of the old endpoints answer as of the new, and
+/// at least one. A fleet that had no live slot goes back to having none.
+async fn home_is_alive<H: Host>(context: &Context<'_, H>, before: &Observed, job: &Job<'_>) -> bool {
+    let Some(from) = &job.plan.from else { return true };
+    let old = alive(context, context.topology.endpoints(from)).await;
+    let new = alive(context, context.topology.endpoints(&job.plan.to)).await;
+    let listened = context
+        .topology
+        .endpoints(from)
+        .iter()
+        .filter(|it| listened(before, it))
+        .count();
+    old >= 1 && (old >= new || old >= listened)
+}
+
+fn listened(before: &Observed, endpoint: &Endpoint) -> bool {
+    let was = before
+        .hosts
+        .get(&endpoint.host)
+        .and_then(|seen| seen.was.as_ref());
+    let mut slots = was.into_iter().flat_map(|was| was.slots.values());
+    slots.any(|slot| slot.port == endpoint.port && slot.listener.is_some())
+}
+
+/// How many endpoints answer at all. Home was good enough for traffic before the run, whatever its
+/// health said; what counts is that it is still there.
+async fn alive<H: Host>(context: &Context<'_, H>, endpoints: Vec<Endpoint>) -> usize {
+    let asked = endpoints
+        .iter()
+        .map(|endpoint| preflight::own_view(context, endpoint));
+    let answers = futures::future::join_all(asked).await;
+    answers.into_iter().flatten().filter(answered).count()
+}
+
+fn answered(answer: &HealthAnswer) -> bool {
+    matches!(answer, HealthAnswer::Healthy { .. } | HealthAnswer::Wrong { .. })
+}
+
+fn nobody_home(before: &Observed, job: &Job<'_>) -> (HostName, Failure) {
+    let host = before.hosts.keys().next().cloned();
+    let slot = job
+        .plan
+        .from
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let reason =
+        format!("slot {slot}, where traffic came from, no longer answers: traffic is left where it is");
+    let host = host.unwrap_or_else(|| HostName::new("fleet").expect("a plain word is a host name"));
+    (host, Failure::Script { reason })
+}
+
+/// Whether the release itself is the reason, so that a rollback should never choose it.
+fn blames_release(reason: &Reason) -> bool {
+    let Reason::Failed { failures, .. } = reason else {
+        return false;
+    };
+    failures.iter().any(|(_, failure)| {
+        matches!(
+            failure,
+            Failure::Exited { .. }
+                | Failure::NotListening { .. }
+                | Failure::Unhealthy { .. }
+                | Failure::PortTaken { .. }
+        )
+    })
+}
+
+fn ended<H>(
+    context: &Context<'_, H>,
+    before: &Observed,
+    job: &Job<'_>,
+    reason: &Reason,
+    outcome: Outcome,
+) -> Ended {
+    let known = matches!(outcome, Outcome::AsItWas | Outcome::RolledBack);
+    let slot = job.plan.from.clone().filter(|_| known);
+    let live = slot
+        .as_ref()
+        .and_then(|slot| live::release_of_slot(context.topology, before, slot));
+    let verdict = Verdict {
+        outcome,
+        exit: exit_home(reason, outcome),
+    };
+    Ended {
+        verdict,
+        live,
+        live_slot: slot,
+        switch_took: None,
+    }
+}

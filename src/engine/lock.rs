@@ -1,0 +1,211 @@
+//! Takes one epoch on every host, or none. The first host in order is taken first, so that of two
+//! runs that begin at once one gets all hosts and the other none.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::model::event::Event;
+use crate::model::lock::{Epoch, LockState, Owner};
+use crate::model::names::HostName;
+use crate::model::observed::Observed;
+use crate::remote::answer::LockAnswer;
+use crate::remote::command::{BreakLock, Command, Lock, Observe, Unlock};
+
+use super::context::Context;
+use super::crew::{Crew, answer, passed};
+use super::fleet::{CallError, Host};
+
+/// How often a held lock is looked at while we wait for it.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Why not all locks were taken. Those that were taken have been given back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else holds one.
+    #[error("{host} is locked")]
+    Held {
+        /// Where.
+        host: HostName,
+        /// By whom.
+        lock: LockState,
+    },
+    /// A host could not be asked, or its answer was lost: its lock may be ours.
+    #[error("{host}: {error}")]
+    Call {
+        /// Where.
+        host: HostName,
+        /// Why.
+        #[source]
+        error: CallError,
+    },
+    /// A signal came while we waited.
+    #[error("interrupted while waiting for the lock")]
+    Interrupted,
+}
+
+/// Takes the lock of every host, waiting for at most `wait` while somebody else has one.
+pub async fn take<H: Host>(
+    context: &Context<'_, H>,
+    observed: &Observed,
+    owner: &Owner,
+    wait: Duration,
+) -> Result<(), LockError> {
+    let give_up = Instant::now() + wait;
+    let mut locks: BTreeMap<_, _> = observed
+        .hosts
+        .iter()
+        .map(|(host, seen)| (host.clone(), seen.lock.clone()))
+        .collect();
+    let mut said = false;
+    loop {
+        match once(context, &locks, owner).await {
+            Err(LockError::Held { host, lock }) if Instant::now() < give_up => {
+                if !said {
+                    context.tell(Event::LockWaiting { host, lock });
+                    said = true;
+                }
+                tokio::select! {
+                    biased;
+                    _ = context.interrupt.wait() => return Err(LockError::Interrupted),
+                    () = sleep(POLL.min(give_up.saturating_duration_since(Instant::now()))) => {}
+                }
+                locks = read(context).await?;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+async fn once<H: Host>(
+    context: &Context<'_, H>,
+    locks: &BTreeMap<HostName, LockState>,
+    owner: &Owner,
+) -> Result<(), LockError> {
+    if let Some((host, lock)) = locks.iter().find(|(_, lock)| lock.run.is_some()) {
+        return Err(LockError::Held {
+            host: host.clone(),
+            lock: lock.clone(),
+        });
+    }
+    let epoch = Epoch(locks.values().map(|lock| lock.epoch.0).max().unwrap_or(0) + 1);
+    context.crew.enter_epoch(epoch);
+    let mut hosts = locks.iter();
+    let Some((first, lock)) = hosts.next() else {
+        return Ok(());
+    };
+    one(context, first, lock.epoch, owner).await?;
+    let rest: Vec<_> = hosts.collect();
+    let taken = join_all(
+        rest.iter()
+            .map(|(host, lock)| one(context, host, lock.epoch, owner)),
+    )
+    .await;
+    let Some(error) = taken.iter().find_map(|taken| taken.as_ref().err()).cloned() else {
+        return Ok(());
+    };
+    let mut ours = vec![first];
+    ours.extend(
+        rest.iter()
+            .zip(&taken)
+            .filter(|(_, taken)| !is_held(taken))
+            .map(|((host, _), _)| *host),
+    );
+    give_back(context, ours).await;
+    Err(error)
+}
+
+fn is_held(taken: &Result<(), LockError>) -> bool {
+    matches!(taken, Err(LockError::Held { .. }))
+}
+
+async fn one<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    expected: Epoch,
+    owner: &Owner,
+) -> Result<(), LockError> {
+    let (epoch, run) = (context.crew.epoch(), context.crew.run_id().clone());
+    let command = Command::Lock(Lock {
+        expected,
+        epoch,
+        run,
+        owner: owner.clone(),
+    });
+    let call = async { answer!(context.crew.call(host, command).await?, Lock) };
+    match call.await {
+        Ok(LockAnswer::Taken) => Ok(()),
+        Ok(LockAnswer::Held(lock)) => Err(LockError::Held {
+            host: host.clone(),
+            lock,
+        }),
+        Err(error) => Err(LockError::Call {
+            host: host.clone(),
+            error,
+        }),
+    }
+}
+
+async fn read<H: Host>(context: &Context<'_, H>) -> Result<BTreeMap<HostName, LockState>, LockError> {
+    let read = context.crew.hosts().map(|host| async move {
+        let call = async {
+            answer!(
+                context
+                    .crew
+                    .call(host, Command::Observe(Observe::default()))
+                    .await?,
+                Observe
+            )
+        };
+        match call.await {
+            Ok(seen) => Ok((host.clone(), seen.lock)),
+            Err(error) => Err(LockError::Call {
+                host: host.clone(),
+                error,
+            }),
+        }
+    });
+    join_all(read).await.into_iter().collect()
+}
+
+/// Gives the locks of these hosts back; says on which hosts that is not certain.
+pub async fn give_back<'a, H: Host>(
+    context: &Context<'_, H>,
+    hosts: impl IntoIterator<Item = &'a HostName>,
+) -> Vec<(HostName, String)> {
+    let given = hosts.into_iter().map(|host| async move {
+        let command = Command::Unlock(Unlock {
+            fence: context.crew.fence(host),
+        });
+        let call = async { answer!(context.crew.call(host, command).await?, Unlock) };
+        match call.await.map(passed) {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some((host.clone(), failure.to_string())),
+            Err(error) => Some((host.clone(), error.to_string())),
+        }
+    });
+    join_all(given).await.into_iter().flatten().collect()
+}
+
+/// Takes the lock of one host away from whoever holds it under `expected`; it is free afterwards,
+/// under a higher epoch.
+pub async fn break_one<H: Host>(crew: &Crew<H>, host: &HostName, expected: Epoch) -> Result<(), LockError> {
+    let command = Command::BreakLock(BreakLock {
+        expected,
+        epoch: Epoch(expected.0 + 1),
+    });
+    let call = async { answer!(crew.call(host, command).await?, BreakLock) };
+    match call.await {
+        Ok(LockAnswer::Taken) => Ok(()),
+        Ok(LockAnswer::Held(lock)) => Err(LockError::Held {
+            host: host.clone(),
+            lock,
+        }),
+        Err(error) => Err(LockError::Call {
+            host: host.clone(),
+            error,
+        }),
+    }
+}

@@ -1,0 +1,18 @@
+//! Floor 2: runs plans. Sends commands to all hosts of a stage at once, waits at the barrier behind
+//! it, and turns to the way home when something fails. It knows hosts as a trait only, takes time
+//! from tokio's clock, and reports by events.
+
+pub mod connect;
+pub mod context;
+pub mod crew;
+pub mod examine;
+pub mod execute;
+pub mod fleet;
+pub mod health;
+pub mod homeward;
+pub mod lock;
+pub mod observe;
+pub mod preflight;
+pub mod run;
+pub mod stage;
+pub mod steps;

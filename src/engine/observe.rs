@@ -1,0 +1,123 @@
+//! Asks every host what is true, all at once, and the listeners what they run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::model::names::{HostName, Port};
+use crate::model::observed::{HostObserved, Observed};
+use crate::model::plan::GENERATION_PATH;
+use crate::model::playbook::{Playbook, SwitchStyle};
+use crate::model::topology::{NginxHost, Topology};
+use crate::remote::command::{Command, Observe, ObserveNginx};
+
+use super::crew::{Crew, answer};
+use super::fleet::{CallError, Host, HttpRequest};
+
+const GENERATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is true on every connected host, and why some could not be asked.
+pub async fn observe<H: Host>(
+    topology: &Topology,
+    playbook: &Playbook,
+    crew: &Crew<H>,
+) -> (Observed, BTreeMap<HostName, CallError>) {
+    let asked = crew
+        .hosts()
+        .map(|host| async move { (host.clone(), one(topology, playbook, crew, host).await) });
+    let mut observed = Observed::default();
+    let mut failed = BTreeMap::new();
+    for (host, seen) in join_all(asked).await {
+        match seen {
+            Ok(seen) => {
+                observed.hosts.insert(host, seen);
+            }
+            Err(error) => {
+                failed.insert(host, error);
+            }
+        }
+    }
+    (observed, failed)
+}
+
+/// What is true on one host.
+pub async fn one<H: Host>(
+    topology: &Topology,
+    playbook: &Playbook,
+    crew: &Crew<H>,
+    host: &HostName,
+) -> Result<HostObserved, CallError> {
+    let nginx = topology.nginx.get(host);
+    let slots = topology
+        .was
+        .get(host)
+        .map(|was| was.ports.clone())
+        .unwrap_or_default();
+    let command = Command::Observe(Observe {
+        slots,
+        nginx: nginx.map(question),
+    });
+    let mut seen = *answer!(crew.call(host, command).await?, Observe)?;
+    if let (Some(nginx), Some(seen), SwitchStyle::Site(_)) =
+        (nginx, seen.nginx.as_mut(), &playbook.nginx.style)
+    {
+        if seen.master.is_some() {
+            seen.generation = generation(crew, host, nginx).await;
+        }
+    }
+    Ok(seen)
+}
+
+/// What one host's slots are, and nothing else: cheap enough to be asked in the middle of a wait.
+pub async fn slots<H: Host>(
+    topology: &Topology,
+    crew: &Crew<H>,
+    host: &HostName,
+) -> Result<HostObserved, CallError> {
+    let slots: BTreeMap<_, Port> = topology
+        .was
+        .get(host)
+        .map(|was| was.ports.clone())
+        .unwrap_or_default();
+    let command = Command::Observe(Observe { slots, nginx: None });
+    answer!(crew.call(host, command).await?, Observe).map(|seen| *seen)
+}
+
+/// What to look at in a host's nginx.
+pub fn question(host: &NginxHost) -> ObserveNginx {
+    ObserveNginx {
+        binary: host.binary.clone(),
+        conf: host.conf.clone(),
+        file: host.file.clone(),
+        slot_files: host.slot_files.clone(),
+    }
+}
+
+/// What the generation endpoint answers through the host's own listener; `None` if it is not ours.
+pub async fn generation<H: Host>(crew: &Crew<H>, name: &HostName, host: &NginxHost) -> Option<String> {
+    let request = HttpRequest {
+        address: host.listener.address.as_str().to_owned(),
+        port: host.listener.port.number(),
+        tls: host.listener.tls,
+        host_header: host
+            .listener
+            .server_name
+            .clone()
+            .unwrap_or_else(|| "localhost".to_owned()),
+        path: GENERATION_PATH.to_owned(),
+        timeout: GENERATION_TIMEOUT,
+    };
+    let response = crew.http(name, &request).await;
+    // A connection that is kept alive would go on talking to a worker of the old generation.
+    crew.forget_http(name, &request.address, request.port).await;
+    let response = response.ok().filter(|response| response.status == 200)?;
+    let text = String::from_utf8(response.body).ok()?;
+    let text = text.trim();
+    let plain = !text.is_empty()
+        && text.len() <= 64
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    plain.then(|| text.to_owned())
+}

@@ -1,0 +1,133 @@
+//! One stage: all of its steps at once, and the barrier behind them.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use crate::model::event::Event;
+use crate::model::failure::Failure;
+use crate::model::names::HostName;
+use crate::model::outcome::Signal;
+use crate::model::phase::Phase;
+use crate::model::plan::{HostStep, Stage};
+
+use super::context::Context;
+use super::fleet::Host;
+use super::steps::{self, Job};
+
+/// How a stage ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageEnd {
+    /// Every host did what it should.
+    Done,
+    /// These did not.
+    Failed(Vec<(HostName, Failure)>),
+    /// A signal came. What was under way may or may not have had its effect.
+    Interrupted(Signal),
+}
+
+/// Which signals and failures may end a stage before all of its hosts are through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// The first failure or signal ends it: what is under way only costs time.
+    None,
+    /// It goes on until every host has answered, for a half-known effect is worse than a late one.
+    UntilAllAnswered,
+}
+
+impl Patience {
+    /// What a phase calls for on the way forward.
+    pub fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Upload | Phase::Start | Phase::Verify | Phase::Bake | Phase::Drain => Self::None,
+            _ => Self::UntilAllAnswered,
+        }
+    }
+}
+
+/// Runs every step of a stage at once.
+pub async fn run<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    patience: Patience,
+) -> StageEnd {
+    let began = Instant::now();
+    let phase = stage.phase;
+    let hosts: BTreeSet<_> = stage.steps.iter().map(|on| on.host.clone()).collect();
+    context.tell(Event::PhaseStarted { phase, hosts });
+    let end = all(context, job, stage, patience).await;
+    context.tell(Event::PhaseEnded {
+        phase,
+        took: began.elapsed(),
+        succeeded: end == StageEnd::Done,
+    });
+    end
+}
+
+async fn all<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    patience: Patience,
+) -> StageEnd {
+    let mut running: FuturesUnordered<_> = stage
+        .steps
+        .iter()
+        .map(|on| async move { (&on.host, one(context, job, stage.phase, on).await) })
+        .collect();
+    let mut failures = Vec::new();
+    loop {
+        let next = tokio::select! {
+            biased;
+            signal = context.interrupt.wait(), if patience == Patience::None => return StageEnd::Interrupted(signal),
+            next = running.next() => next,
+        };
+        match next {
+            None if failures.is_empty() => return StageEnd::Done,
+            None => return StageEnd::Failed(failures),
+            Some((_, Ok(()))) => {}
+            Some((host, Err(failure))) => {
+                failures.push((host.clone(), failure));
+                if patience == Patience::None {
+                    return StageEnd::Failed(failures);
+                }
+            }
+        }
+    }
+}
+
+async fn one<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    phase: Phase,
+    on: &HostStep,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let host = on.host.clone();
+    context.tell(Event::HostStarted {
+        host: host.clone(),
+        phase,
+    });
+    match steps::run(context, job, on).await {
+        Ok(note) => {
+            context.tell(Event::HostDone {
+                host,
+                phase,
+                took: began.elapsed(),
+                note,
+            });
+            Ok(())
+        }
+        Err(failure) => {
+            context.tell(Event::HostFailed {
+                host,
+                phase,
+                failure: failure.clone(),
+            });
+            Err(failure)
+        }
+    }
+}

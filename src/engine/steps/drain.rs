@@ -1,0 +1,58 @@
+//! Waits, on the hosts, until old workers have finished and old connections have ended.
+
+use crate::engine::context::Context;
+use crate::engine::crew::{MARGIN, answer};
+use crate::engine::fleet::Host;
+use crate::engine::observe;
+use crate::model::event::Note;
+use crate::model::failure::Failure;
+use crate::model::names::{HostName, Port};
+use crate::model::playbook::OnDeadline;
+use crate::remote::command::{AwaitConnections, AwaitWorkers, Command};
+
+use super::endpoint;
+
+pub(super) async fn workers<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+) -> Result<Option<Note>, Failure> {
+    let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
+    let Some(master) = seen.nginx.and_then(|nginx| nginx.master) else {
+        return Ok(None);
+    };
+    let deadline = context.playbook.drain.deadline;
+    let command = Command::AwaitWorkers(AwaitWorkers {
+        master: master.identity,
+        deadline,
+    });
+    let left = answer!(
+        context.crew.call_within(host, command, deadline + MARGIN).await?,
+        AwaitWorkers
+    )?;
+    if !left.is_empty() && context.playbook.drain.on_deadline == OnDeadline::Keep {
+        context.ledger.borrow_mut().undrained.insert(host.clone());
+    }
+    Ok(None)
+}
+
+pub(super) async fn connections<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    port: Port,
+) -> Result<Option<Note>, Failure> {
+    let deadline = context.playbook.drain.deadline;
+    let command = Command::AwaitConnections(AwaitConnections { port, deadline });
+    let left = answer!(
+        context.crew.call_within(host, command, deadline + MARGIN).await?,
+        AwaitConnections
+    )?;
+    if left == 0 || context.playbook.drain.on_deadline == OnDeadline::Cut {
+        return Ok(None);
+    }
+    let at = endpoint(host, port);
+    context.ledger.borrow_mut().kept.insert(at.clone());
+    Ok(Some(Note::Kept {
+        endpoint: at,
+        connections: left,
+    }))
+}

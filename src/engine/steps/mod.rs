@@ -1,0 +1,70 @@
+//! One file for each kind of step: what it asks of its host, and what the answers mean.
+
+mod drain;
+mod finish;
+mod proof;
+mod start;
+mod stop;
+mod switch;
+mod upload;
+mod verify;
+
+use crate::model::event::Note;
+use crate::model::failure::Failure;
+use crate::model::names::HostName;
+use crate::model::plan::{HostStep, Plan, Step};
+
+use super::context::Context;
+use super::fleet::Host;
+
+/// What a step needs beside its host.
+pub struct Job<'a> {
+    /// The plan that it is a part of.
+    pub plan: &'a Plan,
+    /// The jar on the controller, for an upload.
+    pub jar: Option<&'a std::path::Path>,
+}
+
+/// Runs one step on its host.
+pub async fn run<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    on: &HostStep,
+) -> Result<Option<Note>, Failure> {
+    let host = &on.host;
+    match &on.step {
+        Step::Upload { release, on_record } => {
+            upload::upload(context, host, release, *on_record, job.jar).await
+        }
+        Step::Retire {
+            slot, port, identity, ..
+        } => stop::retire(context, host, slot, *port, identity).await,
+        Step::Start { .. } => start::start(context, job.plan, host, &on.step).await,
+        Step::Verify { endpoints, warm_up } => verify::verify(context, host, endpoints, *warm_up).await,
+        Step::Prepare(switch) => switch::prepare(context, host, switch).await,
+        Step::Commit(switch) => switch::commit(context, host, switch).await,
+        Step::Bake { endpoints } => verify::bake(context, host, endpoints).await,
+        Step::DrainWorkers => drain::workers(context, host).await,
+        Step::DrainConnections { port, .. } => drain::connections(context, host, *port).await,
+        Step::Stop {
+            slot, port, identity, ..
+        } => stop::stop(context, host, slot, *port, identity, &job.plan.to).await,
+        Step::Keep { port, .. } => Ok(Some(stop::stays_up(host, *port))),
+        Step::FinishWas { keep, protected } => finish::was(context, job.plan, host, *keep, protected).await,
+        Step::FinishNginx { clean } => finish::nginx(context, host, clean).await,
+        Step::Revert { generation } => switch::revert(context, host, generation.as_deref()).await,
+        Step::Withdraw {
+            instance,
+            release,
+            mark_failed,
+        } => stop::withdraw(context, host, instance.as_ref(), release, *mark_failed).await,
+    }
+}
+
+/// The endpoint of a port on a host.
+fn endpoint(host: &HostName, port: crate::model::names::Port) -> crate::model::endpoint::Endpoint {
+    crate::model::endpoint::Endpoint {
+        host: host.clone(),
+        port,
+    }
+}

@@ -1,0 +1,151 @@
+//! Ends a process by its identity: an old instance after the switch, one that an earlier run kept,
+//! or one that this run started and has to take back.
+
+use crate::engine::context::Context;
+use crate::engine::crew::{MARGIN, answer, passed};
+use crate::engine::fleet::Host;
+use crate::engine::observe;
+use crate::model::event::Note;
+use crate::model::failure::Failure;
+use crate::model::names::{HostName, Port, ReleaseId, SlotName};
+use crate::model::process::ProcessIdentity;
+use crate::remote::answer::StopAnswer;
+use crate::remote::command::{Command, DiscardUpload, MarkRelease, Stop, Successor};
+
+use super::endpoint;
+
+/// The note of an instance that the playbook keeps.
+pub(super) fn stays_up(host: &HostName, port: Port) -> Note {
+    Note::StaysUp {
+        endpoint: endpoint(host, port),
+    }
+}
+
+/// Ends the old instance, if its successor lives.
+pub(super) async fn stop<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    slot: &SlotName,
+    port: Port,
+    identity: &ProcessIdentity,
+    successor: &SlotName,
+) -> Result<Option<Note>, Failure> {
+    let at = endpoint(host, port);
+    if context.ledger.borrow().kept.contains(&at) || !context.ledger.borrow().undrained.is_empty() {
+        return Ok(Some(stays_up(host, port)));
+    }
+    let successor = successor_on(context, host, successor).await?;
+    end(context, host, slot, port, identity, successor).await
+}
+
+/// Ends a process that an earlier run kept on the idle slot.
+pub(super) async fn retire<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    slot: &SlotName,
+    port: Port,
+    identity: &ProcessIdentity,
+) -> Result<Option<Note>, Failure> {
+    let at = endpoint(host, port);
+    let seen = observe::slots(context.topology, context.crew, host).await?;
+    let connections = seen
+        .was
+        .and_then(|was| was.slots.get(slot).map(|slot| slot.connections))
+        .unwrap_or(0);
+    if connections > 0 {
+        let reason = format!("an earlier run kept it, and it has {connections} connections");
+        return Err(Failure::StillRuns { endpoint: at, reason });
+    }
+    end(context, host, slot, port, identity, None).await
+}
+
+/// Takes back what this run did on a WAS host.
+pub(super) async fn withdraw<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    instance: Option<&(SlotName, Port, ProcessIdentity)>,
+    release: &ReleaseId,
+    mark_failed: bool,
+) -> Result<Option<Note>, Failure> {
+    let mut note = None;
+    if let Some((slot, port, identity)) = instance {
+        note = end(context, host, slot, *port, identity, None).await?;
+    }
+    let discard = Command::DiscardUpload(DiscardUpload {
+        fence: context.crew.fence(host),
+        release: release.clone(),
+    });
+    passed(answer!(context.crew.call(host, discard).await?, DiscardUpload)?)?;
+    if mark_failed {
+        let fence = context.crew.fence(host);
+        let mark = Command::MarkRelease(MarkRelease {
+            fence,
+            release: release.clone(),
+            failed: true,
+        });
+        passed(answer!(context.crew.call(host, mark).await?, MarkRelease)?)?;
+    }
+    Ok(note)
+}
+
+async fn successor_on<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    slot: &SlotName,
+) -> Result<Option<Successor>, Failure> {
+    let Some(port) = context
+        .topology
+        .was
+        .get(host)
+        .and_then(|was| was.ports.get(slot))
+        .copied()
+    else {
+        return Ok(None);
+    };
+    let at = endpoint(host, port);
+    let known = context.ledger.borrow().instances.get(&at).cloned();
+    let missing = |reason: &str| Failure::SuccessorMissing {
+        endpoint: at.clone(),
+        reason: reason.to_owned(),
+    };
+    match known {
+        Some(identity) => Ok(Some(Successor { identity, port })),
+        None => Err(missing("this run does not know the process of the new slot")),
+    }
+}
+
+async fn end<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    slot: &SlotName,
+    port: Port,
+    identity: &ProcessIdentity,
+    successor: Option<Successor>,
+) -> Result<Option<Note>, Failure> {
+    let at = endpoint(host, port);
+    let grace = context.playbook.stop.grace;
+    let command = Command::Stop(Stop {
+        fence: context.crew.fence(host),
+        slot: slot.clone(),
+        identity: identity.clone(),
+        grace,
+        successor,
+    });
+    let answered = context
+        .crew
+        .call_within(host, command, grace + MARGIN + MARGIN)
+        .await?;
+    match passed(answer!(answered, Stop)?)? {
+        StopAnswer::Terminated => Ok(Some(Note::Stopped {
+            endpoint: at,
+            killed: false,
+        })),
+        StopAnswer::Killed => Ok(Some(Note::Stopped {
+            endpoint: at,
+            killed: true,
+        })),
+        StopAnswer::AlreadyGone => Ok(None),
+        StopAnswer::StillRuns { reason } => Err(Failure::StillRuns { endpoint: at, reason }),
+        StopAnswer::SuccessorMissing { reason } => Err(Failure::SuccessorMissing { endpoint: at, reason }),
+    }
+}

@@ -1,0 +1,292 @@
+//! Which slot has the traffic: what every nginx host's own configuration says, host by host, and
+//! whether they agree. The live slot is what nginx routes to, never what happens to answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use super::finding::{Finding, Problem};
+use super::names::{HostName, ReleaseId, RemotePath, SlotName};
+use super::nginx_conf::{Claim, Dump, SiteRoute};
+use super::observed::{EntryKind, NginxObserved, Observed};
+use super::topology::{NginxHost, Topology};
+
+/// What the nginx hosts route to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// Every nginx host that could be read.
+    pub hosts: BTreeMap<HostName, NginxView>,
+    /// What is wrong with what was read.
+    pub findings: Vec<Finding>,
+}
+
+/// What one nginx host routes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NginxView {
+    /// Its configuration.
+    pub dump: Dump,
+    /// The slot that it routes to; `None` where it routes to none of ours.
+    pub slot: Option<SlotName>,
+    /// The file of an earlier tool that plays the part of ours.
+    pub takes_over: Option<RemotePath>,
+    /// The bytes that nginx reads at our entry, or at the file that is taken over.
+    pub content: Option<String>,
+}
+
+/// Where the traffic goes, when all nginx hosts agree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Agreed {
+    /// The slot; `None` on a fleet that has none yet.
+    pub slot: Option<SlotName>,
+}
+
+impl Live {
+    /// Reads what every observed nginx host routes to.
+    pub fn read(topology: &Topology, observed: &Observed) -> Self {
+        let mut live = Self {
+            hosts: BTreeMap::new(),
+            findings: Vec::new(),
+        };
+        for (name, host) in &topology.nginx {
+            let Some(nginx) = observed.hosts.get(name).and_then(|seen| seen.nginx.as_ref()) else {
+                continue;
+            };
+            if nginx.dump.is_empty() {
+                continue;
+            }
+            match Dump::parse(&nginx.dump) {
+                Ok(dump) => {
+                    let reader = Reader {
+                        topology,
+                        name,
+                        host,
+                        nginx,
+                        dump: &dump,
+                    };
+                    let view = reader.view(&mut live.findings);
+                    live.hosts.insert(name.clone(), view);
+                }
+                Err(error) => live.findings.push(Finding::refusal(
+                    Some(name),
+                    Problem::CannotObserve {
+                        reason: format!("its nginx configuration cannot be read: {error}"),
+                    },
+                )),
+            }
+        }
+        live
+    }
+
+    /// The slot on which all hosts agree, or the finding that they do not.
+    pub fn agreed(&self) -> Result<Agreed, Finding> {
+        let slots: BTreeSet<_> = self.hosts.values().map(|view| &view.slot).collect();
+        if slots.len() <= 1 {
+            return Ok(Agreed {
+                slot: slots.into_iter().next().cloned().flatten(),
+            });
+        }
+        let view = |(host, view): (&HostName, &NginxView)| match &view.slot {
+            Some(slot) => format!("{host} routes to {slot}"),
+            None => format!("{host} routes to no slot"),
+        };
+        let views = self.hosts.iter().map(view).collect::<Vec<_>>().join(", ");
+        Err(Finding::refusal(None, Problem::NginxDisagree { views }))
+    }
+}
+
+struct Reader<'a> {
+    topology: &'a Topology,
+    name: &'a HostName,
+    host: &'a NginxHost,
+    nginx: &'a NginxObserved,
+    dump: &'a Dump,
+}
+
+impl Reader<'_> {
+    fn view(&self, findings: &mut Vec<Finding>) -> NginxView {
+        let entry = self.entry_path();
+        let present = self.nginx.entry.kind != EntryKind::Absent;
+        let routes = self.dump.routes();
+        let takes_over = if present {
+            None
+        } else {
+            self.predecessor(&routes, findings)
+        };
+        let source = takes_over.as_ref().map_or(entry.as_str(), RemotePath::as_str);
+        let own: Vec<_> = routes.iter().filter(|route| route.involves(source)).collect();
+        let slot = self.slot_of(&own, source, findings);
+        self.strays(&own, takes_over.as_ref(), findings);
+        let content = match &takes_over {
+            Some(path) => self.dump.file(path.as_str()).map(|file| file.text.clone()),
+            None => self.nginx.entry.content.clone(),
+        };
+        NginxView {
+            dump: self.dump.clone(),
+            slot,
+            takes_over,
+            content,
+        }
+    }
+
+    fn entry_path(&self) -> String {
+        self.host.file.as_str().to_owned()
+    }
+
+    /// The file in the entry's own folder that does today what the entry will do: it has our server
+    /// name on our port, or it routes to our endpoints.
+    fn predecessor(&self, routes: &[SiteRoute], findings: &mut Vec<Finding>) -> Option<RemotePath> {
+        let folder = self.host.file.parent();
+        let in_folder = |file: &str| RemotePath::new(file).is_ok_and(|path| path.parent() == folder);
+        let ours = |route: &&SiteRoute| {
+            let endpoint = route
+                .targets
+                .iter()
+                .any(|target| self.endpoint(&target.host, target.port).is_some());
+            endpoint || self.has_our_name(route)
+        };
+        let files: BTreeSet<_> = routes
+            .iter()
+            .filter(ours)
+            .map(|route| route.file.as_str())
+            .filter(|file| in_folder(file))
+            .collect();
+        if files.len() > 1 {
+            let reason = format!("routes to this application, and so do others: {}", join(&files));
+            let file = files.first().map(|file| (*file).to_owned()).unwrap_or_default();
+            findings.push(Finding::refusal(
+                Some(self.name),
+                Problem::StrayFile { file, reason },
+            ));
+        }
+        files
+            .into_iter()
+            .next()
+            .and_then(|file| RemotePath::new(file).ok())
+    }
+
+    fn has_our_name(&self, route: &SiteRoute) -> bool {
+        let port = self.host.listener.port.number();
+        route.listens_on(port)
+            && self
+                .host
+                .listener
+                .server_name
+                .as_ref()
+                .is_some_and(|name| route.has_name(name))
+    }
+
+    fn slot_of(&self, own: &[&SiteRoute], source: &str, findings: &mut Vec<Finding>) -> Option<SlotName> {
+        let mut endpoints = BTreeSet::new();
+        for target in own.iter().flat_map(|route| &route.targets) {
+            match self.endpoint(&target.host, target.port) {
+                Some(endpoint) => {
+                    endpoints.insert(endpoint);
+                }
+                None => findings.push(Finding::refusal(
+                    Some(self.name),
+                    Problem::UnknownEndpoint {
+                        file: source.to_owned(),
+                        target: format!("{}:{}", target.host, target.port),
+                    },
+                )),
+            }
+        }
+        let slots: BTreeSet<_> = endpoints
+            .iter()
+            .filter_map(|endpoint| self.topology.slot_of(endpoint))
+            .collect();
+        let whole = slots.iter().all(|slot| {
+            self.topology
+                .endpoints(slot)
+                .iter()
+                .all(|endpoint| endpoints.contains(endpoint))
+        });
+        if slots.len() > 1 || !whole {
+            let targets = endpoints
+                .iter()
+                .map(Endpoint::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            findings.push(Finding::refusal(
+                Some(self.name),
+                Problem::PartialSlot { targets },
+            ));
+        }
+        slots.into_iter().next().cloned()
+    }
+
+    fn strays(&self, own: &[&SiteRoute], takes_over: Option<&RemotePath>, findings: &mut Vec<Finding>) {
+        let mut names: BTreeSet<String> = own.iter().flat_map(|route| route.server_names.clone()).collect();
+        names.extend(self.host.listener.server_name.clone());
+        let mut ports: BTreeSet<u16> = own
+            .iter()
+            .flat_map(|route| &route.listens)
+            .map(|it| it.port)
+            .collect();
+        ports.insert(self.host.listener.port.number());
+        let names: Vec<_> = names.into_iter().filter(|name| name != "_").collect();
+        let ports: Vec<_> = ports.into_iter().collect();
+        let endpoints: Vec<_> = self
+            .topology
+            .was
+            .iter()
+            .flat_map(|(_, was)| {
+                was.ports
+                    .values()
+                    .map(|port| (was.address.as_str().to_owned(), port.number()))
+            })
+            .collect();
+        let claim = Claim {
+            entry: self.host.file.as_str(),
+            takes_over: takes_over.map(RemotePath::as_str),
+            server_names: &names,
+            ports: &ports,
+            endpoints: &endpoints,
+        };
+        let mut said = BTreeSet::new();
+        for stray in self.dump.strays(&claim) {
+            let reason = stray.reason.to_string();
+            if said.insert((stray.file.clone(), reason.clone())) {
+                findings.push(Finding::refusal(
+                    Some(self.name),
+                    Problem::StrayFile {
+                        file: stray.file,
+                        reason,
+                    },
+                ));
+            }
+        }
+    }
+
+    /// An endpoint by the address that nginx uses; the loopback means the nginx host itself.
+    fn endpoint(&self, host: &str, port: u16) -> Option<Endpoint> {
+        let loopback = host == "localhost" || host == "127.0.0.1" || host == "::1";
+        self.topology.endpoint_at(host, port).or_else(|| {
+            let was = self.topology.was.get(self.name).filter(|_| loopback)?;
+            let port = *was.ports.values().find(|own| own.number() == port)?;
+            Some(Endpoint {
+                host: self.name.clone(),
+                port,
+            })
+        })
+    }
+}
+
+fn join(files: &BTreeSet<&str>) -> String {
+    files.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+/// The release that every endpoint of a slot runs, where all run the same and it is one of ours.
+pub fn release_of_slot(topology: &Topology, observed: &Observed, slot: &SlotName) -> Option<ReleaseId> {
+    let of = |endpoint: &Endpoint| {
+        let was = observed.hosts.get(&endpoint.host)?.was.as_ref()?;
+        was.slots.get(slot)?.release()
+    };
+    let endpoints = topology.endpoints(slot);
+    let first = of(endpoints.first()?)?;
+    endpoints
+        .iter()
+        .all(|endpoint| of(endpoint) == Some(first))
+        .then(|| first.clone())
+}

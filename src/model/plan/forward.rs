@@ -1,0 +1,302 @@
+//! The way forward: to a new release on the idle slot, or back to an earlier one. A rollback that
+//! a person asks for is a deploy of an older release, shorter where the old slot is still up.
+
+use std::collections::BTreeMap;
+
+use crate::model::endpoint::{Endpoint, Instance};
+use crate::model::finding::{Finding, Problem, Severity};
+use crate::model::live::{self, Live};
+use crate::model::names::{HostName, ReleaseId, RunId, SlotName};
+use crate::model::observed::{NginxObserved, Observed, SlotObserved};
+use crate::model::playbook::Playbook;
+use crate::model::release::Release;
+use crate::model::routing::Routing;
+use crate::model::topology::Topology;
+
+use super::step::Plan;
+use super::{preflight, stages};
+
+/// Where a run wants the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// A release of a jar that the controller has.
+    Deploy(Release),
+    /// A release that the hosts have: the one given, or the one before the live one.
+    Rollback(Option<ReleaseId>),
+}
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The hosts.
+    pub topology: &'a Topology,
+    /// The playbook.
+    pub playbook: &'a Playbook,
+    /// What is true now.
+    pub observed: &'a Observed,
+    /// The run, which names the new generation.
+    pub run: &'a RunId,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn nginx(&self, host: &HostName) -> Option<&'a NginxObserved> {
+        self.observed.hosts.get(host)?.nginx.as_ref()
+    }
+
+    pub(super) fn slot_at(&self, endpoint: &Endpoint, slot: &SlotName) -> Option<&'a SlotObserved> {
+        self.observed
+            .hosts
+            .get(&endpoint.host)?
+            .was
+            .as_ref()?
+            .slots
+            .get(slot)
+    }
+}
+
+/// What was decided before the steps are written down.
+pub(super) struct Decision {
+    pub(super) from: Option<SlotName>,
+    pub(super) to: SlotName,
+    pub(super) release: Release,
+    /// Whether the target slot runs the release already, everywhere.
+    pub(super) is_up: bool,
+    /// Whether the jar comes from the controller.
+    pub(super) sends: bool,
+}
+
+/// Plans the way to `goal`, or lists everything that speaks against it.
+pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
+    let live = Live::read(scene.topology, scene.observed);
+    let mut findings = preflight(scene.topology, scene.observed, bytes_to_send(scene, goal));
+    findings.extend(live.findings.iter().cloned());
+    let agreed = live.agreed().map_err(|finding| findings.push(finding)).ok();
+    let decision = agreed.and_then(|agreed| {
+        decide(scene, goal, agreed.slot)
+            .map_err(|finding| findings.push(finding))
+            .ok()
+    });
+    let Some(decision) = decision else {
+        return Err(findings);
+    };
+    idle_slot(scene, &decision, &mut findings);
+    running_generation(scene, &mut findings);
+
+    let from = decision.from.as_ref().map(|slot| routing(scene, slot, None));
+    let to = routing(scene, &decision.to, Some(&decision.release.id));
+    let stages = stages::all(scene, &decision, &live, &to)
+        .map_err(|more| findings.extend(more))
+        .ok();
+    let refused = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Refusal);
+    let Some(stages) = stages.filter(|_| !refused) else {
+        return Err(findings);
+    };
+    Ok(Plan {
+        from_release: decision
+            .from
+            .as_ref()
+            .and_then(|slot| live::release_of_slot(scene.topology, scene.observed, slot)),
+        from: decision.from,
+        to: decision.to,
+        release: decision.release,
+        routings: vec![from.unwrap_or_default(), to],
+        stages,
+        warnings: findings,
+    })
+}
+
+fn bytes_to_send(scene: &Scene<'_>, goal: &Goal) -> u64 {
+    let Goal::Deploy(release) = goal else { return 0 };
+    let missing = |host: &&HostName| stages::recorded(scene, host, &release.id).is_none();
+    if scene.topology.was.keys().any(|host| missing(&host)) {
+        release.size_bytes
+    } else {
+        0
+    }
+}
+
+fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Decision, Finding> {
+    match goal {
+        Goal::Deploy(release) => {
+            let to = match &live {
+                Some(slot) => scene.playbook.other_slot(slot).name.clone(),
+                None => first_free_slot(scene),
+            };
+            Ok(Decision {
+                from: live,
+                to,
+                release: release.clone(),
+                is_up: false,
+                sends: true,
+            })
+        }
+        Goal::Rollback(wanted) => {
+            let from = live.ok_or_else(|| Finding::refusal(None, Problem::NothingLive))?;
+            let to = scene.playbook.other_slot(&from).name.clone();
+            let kept = kept_release(scene, &to);
+            let release = match (wanted, &kept) {
+                (Some(release), _) => release.clone(),
+                (None, Some(release)) => release.clone(),
+                (None, None) => previous_release(scene, &from)?,
+            };
+            let is_up = kept.as_ref() == Some(&release);
+            let release = known_release(scene, &release)?;
+            Ok(Decision {
+                from: Some(from),
+                to,
+                release,
+                is_up,
+                sends: false,
+            })
+        }
+    }
+}
+
+fn first_free_slot(scene: &Scene<'_>) -> SlotName {
+    let free = |slot: &&crate::model::playbook::Slot| {
+        let endpoints = scene.topology.endpoints(&slot.name);
+        endpoints
+            .iter()
+            .all(|it| scene.slot_at(it, &slot.name).is_none_or(SlotObserved::is_empty))
+    };
+    scene
+        .playbook
+        .slots
+        .iter()
+        .find(free)
+        .unwrap_or(&scene.playbook.slots[0])
+        .name
+        .clone()
+}
+
+/// The release that a slot without traffic still runs, the same on every host.
+fn kept_release(scene: &Scene<'_>, slot: &SlotName) -> Option<ReleaseId> {
+    let endpoints = scene.topology.endpoints(slot);
+    let up = |it: &Endpoint| {
+        scene
+            .slot_at(it, slot)
+            .is_some_and(SlotObserved::recorded_process_listens)
+    };
+    let release = live::release_of_slot(scene.topology, scene.observed, slot)?;
+    endpoints.iter().all(up).then_some(release)
+}
+
+/// The newest release before the live one that every WAS host has and that never failed.
+fn previous_release(scene: &Scene<'_>, live: &SlotName) -> Result<ReleaseId, Finding> {
+    let current = live::release_of_slot(scene.topology, scene.observed, live);
+    let mut counts: BTreeMap<&ReleaseId, usize> = BTreeMap::new();
+    for was in scene.observed.hosts.values().filter_map(|host| host.was.as_ref()) {
+        for release in was.releases.iter().filter(|release| !release.failed) {
+            *counts.entry(&release.id).or_default() += 1;
+        }
+    }
+    let everywhere = |(id, count): &(&ReleaseId, usize)| {
+        *count == scene.topology.was.len() && current.as_ref().is_none_or(|current| *id < current)
+    };
+    let newest = counts
+        .into_iter()
+        .filter(everywhere)
+        .map(|(id, _)| id.clone())
+        .max();
+    newest.ok_or_else(|| Finding::refusal(None, Problem::NothingToGoBackTo))
+}
+
+fn known_release(scene: &Scene<'_>, id: &ReleaseId) -> Result<Release, Finding> {
+    let mut known = None;
+    for host in scene.topology.was.keys() {
+        let Some(release) = stages::recorded(scene, host, id) else {
+            return Err(Finding::refusal(
+                Some(host),
+                Problem::ReleaseMissing { release: id.clone() },
+            ));
+        };
+        known.get_or_insert_with(|| Release {
+            id: release.id.clone(),
+            sha256: release.sha256.clone(),
+            size_bytes: release.size_bytes,
+            jar_name: release.jar_name.clone(),
+        });
+    }
+    known.ok_or_else(|| Finding::refusal(None, Problem::ReleaseMissing { release: id.clone() }))
+}
+
+/// A process on the idle slot is ours and is retired, or it is foreign and the run is refused.
+fn idle_slot(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>) {
+    for endpoint in scene.topology.endpoints(&decision.to) {
+        let Some(seen) = scene.slot_at(&endpoint, &decision.to) else {
+            continue;
+        };
+        let host = endpoint.host.clone();
+        match &seen.listener {
+            Some(listener) if !seen.recorded_process_listens() => {
+                let command = listener.command.clone();
+                findings.push(Finding::refusal(
+                    Some(&host),
+                    Problem::ForeignProcess { endpoint, command },
+                ));
+            }
+            Some(_) if !decision.is_up && seen.connections > 0 => {
+                let problem = Problem::KeptInstanceInUse {
+                    endpoint,
+                    connections: seen.connections,
+                };
+                findings.push(Finding::refusal(Some(&host), problem));
+            }
+            _ => {}
+        }
+    }
+    if let Some(from) = &decision.from {
+        for endpoint in scene.topology.endpoints(from) {
+            if scene
+                .slot_at(&endpoint, from)
+                .is_some_and(|seen| seen.listener.is_none())
+            {
+                let host = endpoint.host.clone();
+                findings.push(Finding::warning(
+                    Some(&host),
+                    Problem::LiveInstanceDown { endpoint },
+                ));
+            }
+        }
+    }
+}
+
+/// What runs must be what the file says, or a reload in the middle of the run would activate an
+/// edit that nobody tested.
+fn running_generation(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    for (name, host) in &scene.topology.nginx {
+        let Some(nginx) = scene.nginx(name) else { continue };
+        let (Some(running), Some(content)) = (&nginx.generation, &nginx.entry.content) else {
+            continue;
+        };
+        let on_disk = super::switch::generation_of(content);
+        if on_disk.as_ref().is_some_and(|on_disk| on_disk != running) {
+            findings.push(Finding::refusal(
+                Some(name),
+                Problem::RunsOtherGeneration {
+                    file: host.file.to_string(),
+                    running: running.clone(),
+                    on_disk: on_disk.unwrap_or_default(),
+                },
+            ));
+        }
+    }
+}
+
+/// The routing to every endpoint of a slot. The release is what runs there where none is given.
+pub(super) fn routing(scene: &Scene<'_>, slot: &SlotName, release: Option<&ReleaseId>) -> Routing {
+    Routing::even(scene.topology.endpoints(slot).into_iter().map(|endpoint| {
+        let runs = || {
+            scene
+                .slot_at(&endpoint, slot)
+                .and_then(SlotObserved::release)
+                .cloned()
+        };
+        Instance {
+            release: release.cloned().or_else(runs),
+            endpoint,
+        }
+    }))
+}

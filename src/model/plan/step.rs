@@ -1,0 +1,258 @@
+//! What a plan is made of. Steps of one stage run at once on all their hosts; a stage begins when
+//! the one before has succeeded on every host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::model::endpoint::Endpoint;
+use crate::model::finding::Finding;
+use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
+use crate::model::phase::Phase;
+use crate::model::process::ProcessIdentity;
+use crate::model::release::Release;
+use crate::model::routing::Routing;
+
+/// The way from one routing to the next.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The slot that has the traffic; absent on an empty fleet.
+    pub from: Option<SlotName>,
+    /// The slot that gets it.
+    pub to: SlotName,
+    /// The release that has the traffic, where it is known.
+    pub from_release: Option<ReleaseId>,
+    /// The release that gets it.
+    pub release: Release,
+    /// The routings that nginx goes through, the first being what it has now.
+    pub routings: Vec<Routing>,
+    /// What is done, in order.
+    pub stages: Vec<Stage>,
+    /// What a person should know, though it does not stop the run.
+    pub warnings: Vec<Finding>,
+}
+
+/// Steps that run at once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    /// The phase.
+    pub phase: Phase,
+    /// At most one step a host.
+    pub steps: Vec<HostStep>,
+}
+
+/// A step on its host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HostStep {
+    /// The host.
+    pub host: HostName,
+    /// What is done there.
+    pub step: Step,
+}
+
+/// What is done on one host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub enum Step {
+    /// The jar is sent, unless it is there already.
+    Upload {
+        /// The release.
+        release: Release,
+        /// Whether the host has it on record: then only its digest is taken.
+        on_record: bool,
+    },
+    /// A process that an earlier run kept on the idle slot is ended.
+    Retire {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+        /// The process.
+        identity: ProcessIdentity,
+        /// Its release, where it is known.
+        release: Option<ReleaseId>,
+    },
+    /// An instance is started.
+    Start {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+        /// The program and its arguments, rendered.
+        runner: StartRunner,
+        /// Environment variables.
+        env: BTreeMap<String, String>,
+    },
+    /// Endpoints are asked from this host until they are healthy.
+    Verify {
+        /// The endpoints, each with the address to ask at.
+        endpoints: Vec<Viewed>,
+        /// Whether the host warms its own endpoint up first.
+        warm_up: bool,
+    },
+    /// The candidate is tested.
+    Prepare(Box<Switch>),
+    /// The candidate is put in place, reloaded and proven.
+    Commit(Box<Switch>),
+    /// The endpoints are watched from this host while both slots are up.
+    Bake {
+        /// The endpoints.
+        endpoints: Vec<Viewed>,
+    },
+    /// Old workers finish their requests.
+    DrainWorkers,
+    /// Old connections to a slot end.
+    DrainConnections {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+    },
+    /// The old instance is ended, if its successor is alive and listening.
+    Stop {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+        /// The process.
+        identity: ProcessIdentity,
+        /// The slot whose process must be alive and listening on this host.
+        successor: SlotName,
+    },
+    /// The old instance stays up, as the playbook says.
+    Keep {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+    },
+    /// The release is marked as good, and old ones are removed.
+    FinishWas {
+        /// How many are kept.
+        keep: u32,
+        /// Which are kept whatever their age.
+        protected: BTreeSet<ReleaseId>,
+    },
+    /// What the switch left beside the live file is removed.
+    FinishNginx {
+        /// Which files.
+        clean: CleanUp,
+    },
+    /// Home is put back, reloaded and proven.
+    Revert {
+        /// The generation that home had, where its file names one.
+        generation: Option<String>,
+    },
+    /// A process that this run started is ended, unfinished uploads are removed, and the release
+    /// is marked as failed.
+    Withdraw {
+        /// The process to end.
+        instance: Option<(SlotName, Port, ProcessIdentity)>,
+        /// The release.
+        release: ReleaseId,
+        /// Whether it is marked as failed.
+        mark_failed: bool,
+    },
+}
+
+/// An endpoint as one host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Viewed {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// What this host connects to: the loopback for its own endpoint.
+    pub address: String,
+}
+
+/// How an instance is started, rendered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartRunner {
+    /// The words are the process itself.
+    Process {
+        /// The program and its arguments.
+        argv: Vec<String>,
+    },
+    /// The words are the user's script, which starts the process.
+    Script {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The working folder; the release's own where it is absent.
+        chdir: Option<RemotePath>,
+    },
+}
+
+/// One nginx host's switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Switch {
+    /// The name that nginx includes.
+    pub entry: RemotePath,
+    /// Where bytes are written: the entry, or the file that its link leads to.
+    pub target: RemotePath,
+    /// nginx's main file.
+    pub conf: RemotePath,
+    /// The file of an earlier tool that is renamed to the entry first.
+    pub takes_over: Option<RemotePath>,
+    /// What nginx reads there now; `None` where nothing is.
+    pub before: Option<String>,
+    /// What nginx will read there.
+    pub after: String,
+    /// The link that is written in place of bytes.
+    pub link: Option<RemotePath>,
+    /// The main file with its include led to `{candidate}`.
+    pub shadow: String,
+    /// What the generation endpoint will answer; `None` with the user's own files.
+    pub generation: Option<String>,
+    /// What the playbook's own proof must find in the answer.
+    pub expect: Option<String>,
+    /// The new endpoints, for a proof by arrival.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Files that a switch leaves beside the live one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CleanUp {
+    /// The name that nginx includes.
+    pub entry: RemotePath,
+    /// Where the candidate was written.
+    pub target: RemotePath,
+    /// nginx's main file, beside which the shadow lay.
+    pub conf: RemotePath,
+}
+
+impl Switch {
+    /// What this switch leaves beside the live file.
+    pub fn clean_up(&self) -> CleanUp {
+        CleanUp {
+            entry: self.entry.clone(),
+            target: self.target.clone(),
+            conf: self.conf.clone(),
+        }
+    }
+}
+
+impl Plan {
+    /// The phases, in order.
+    pub fn phases(&self) -> Vec<Phase> {
+        self.stages.iter().map(|stage| stage.phase).collect()
+    }
+
+    /// The stage of a phase.
+    pub fn stage(&self, phase: Phase) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.phase == phase)
+    }
+
+    /// Every nginx host's switch.
+    pub fn switches(&self) -> BTreeMap<&HostName, &Switch> {
+        let stage = self
+            .stage(Phase::Commit)
+            .into_iter()
+            .flat_map(|stage| &stage.steps);
+        stage
+            .filter_map(|step| match &step.step {
+                Step::Commit(switch) => Some((&step.host, switch.as_ref())),
+                _ => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! One nginx host's part of a routing: which bytes go where, and how they are tested first.
+
+use crate::model::context::{self, ReleaseFacts};
+use crate::model::endpoint::Endpoint;
+use crate::model::finding::{Finding, Problem};
+use crate::model::live::NginxView;
+use crate::model::names::{HostName, RemotePath, SlotName};
+use crate::model::nginx_site;
+use crate::model::observed::{EntryKind, NginxObserved};
+use crate::model::playbook::SwitchStyle;
+use crate::model::release::Release;
+use crate::model::routing::Routing;
+use crate::model::topology::NginxHost;
+
+use super::forward::Scene;
+use super::step::Switch;
+
+/// The path at which a rendered site tells its generation, to the loopback only.
+pub const GENERATION_PATH: &str = nginx_site::GENERATION_PATH;
+
+/// The switch of one nginx host to a slot.
+pub(super) fn switch(
+    scene: &Scene<'_>,
+    name: &HostName,
+    view: &NginxView,
+    slot: &SlotName,
+    release: &Release,
+    routing: &Routing,
+) -> Result<Switch, Finding> {
+    let missing = |reason: &str| {
+        Finding::refusal(
+            Some(name),
+            Problem::CannotObserve {
+                reason: reason.to_owned(),
+            },
+        )
+    };
+    let host = scene
+        .topology
+        .nginx
+        .get(name)
+        .ok_or_else(|| missing("it is no nginx host"))?;
+    let nginx = scene.nginx(name).ok_or_else(|| missing("it gave no answer"))?;
+    let refuse = |problem| Finding::refusal(Some(name), problem);
+
+    let (after, generation) = content(scene, name, host, nginx, slot, routing)?;
+    let slot_file = host.slot_files.get(slot);
+    let (target, link) = target(host, nginx, view, slot_file).map_err(refuse)?;
+    let expect =
+        expect(scene, name, slot, release).map_err(|reason| refuse(Problem::CannotRender { reason }))?;
+    let takes_over = view.takes_over.as_ref();
+    let shadow = view
+        .dump
+        .shadow(host.file.as_str(), takes_over.map(RemotePath::as_str))
+        .map_err(|error| {
+            refuse(Problem::CannotShadow {
+                reason: error.to_string(),
+            })
+        })?;
+    Ok(Switch {
+        entry: host.file.clone(),
+        target,
+        conf: nginx.conf.clone(),
+        takes_over: takes_over.cloned(),
+        before: view.content.clone(),
+        after,
+        link,
+        shadow,
+        generation,
+        expect,
+        endpoints: routing.endpoints().cloned().collect(),
+    })
+}
+
+/// What the playbook's own proof must find: its template, rendered with the new release.
+fn expect(
+    scene: &Scene<'_>,
+    name: &HostName,
+    slot: &SlotName,
+    release: &Release,
+) -> Result<Option<String>, String> {
+    let Some(proof) = &scene.playbook.nginx.proof else {
+        return Ok(None);
+    };
+    let slot = scene.playbook.slot(slot).ok_or("the playbook has no such slot")?;
+    let host = scene.topology.nginx.get(name).ok_or("it is no nginx host")?;
+    // An nginx host has no releases: a proof has no use for their folders.
+    let nowhere = RemotePath::new("/nonexistent").map_err(|error| error.to_string())?;
+    let facts = ReleaseFacts {
+        id: &release.id,
+        dir: &nowhere,
+        jar: &nowhere,
+        version: release.version(),
+    };
+    let context = context::proof(&host.vars, slot, &facts);
+    proof
+        .expect
+        .render(&context)
+        .map(Some)
+        .map_err(|error| error.to_string())
+}
+
+fn content(
+    scene: &Scene<'_>,
+    name: &HostName,
+    host: &NginxHost,
+    nginx: &NginxObserved,
+    slot: &SlotName,
+    routing: &Routing,
+) -> Result<(String, Option<String>), Finding> {
+    match &scene.playbook.nginx.style {
+        SwitchStyle::Site(site) => {
+            let instances: Vec<_> = routing
+                .iter()
+                .filter_map(|(instance, weight)| {
+                    let Endpoint { host, port } = &instance.endpoint;
+                    Some((scene.topology.was.get(host)?.address.clone(), *port, weight))
+                })
+                .collect();
+            let generation = scene.run.as_str();
+            nginx_site::render(&scene.topology.app, host, site, &instances, generation)
+                .map(|text| (text, Some(generation.to_owned())))
+                .map_err(|error| {
+                    Finding::refusal(
+                        Some(name),
+                        Problem::CannotRender {
+                            reason: error.to_string(),
+                        },
+                    )
+                })
+        }
+        SwitchStyle::ConfPerSlot(_) => match nginx.slot_files.get(slot) {
+            Some(Some(text)) => Ok((text.clone(), None)),
+            _ => Err(Finding::refusal(
+                Some(name),
+                Problem::SlotFileMissing { slot: slot.clone() },
+            )),
+        },
+    }
+}
+
+/// Where the bytes go. An entry that is a link stays one: a link to a slot's own file becomes a link
+/// to the other slot's, any other link leads us to the file behind it.
+fn target(
+    host: &NginxHost,
+    nginx: &NginxObserved,
+    view: &NginxView,
+    slot_file: Option<&RemotePath>,
+) -> Result<(RemotePath, Option<RemotePath>), Problem> {
+    let kind = match &view.takes_over {
+        Some(path) => nginx.siblings.get(path.file_name()).unwrap_or(&EntryKind::File),
+        None => &nginx.entry.kind,
+    };
+    let EntryKind::Link { target, resolved } = kind else {
+        return Ok((host.file.clone(), None));
+    };
+    let leads_to = |path: &RemotePath| path.as_str() == resolved || path.as_str() == target;
+    if let Some(slot_file) = slot_file.filter(|_| host.slot_files.values().any(leads_to)) {
+        return Ok((host.file.clone(), Some(slot_file.clone())));
+    }
+    if view.takes_over.is_some() {
+        // What the earlier tool linked to is the user's file: it stays, and our entry becomes a file.
+        return Ok((host.file.clone(), None));
+    }
+    let unusable = |error| Problem::EntryUnusable {
+        path: host.file.to_string(),
+        what: format!("a link: {error}"),
+    };
+    RemotePath::new(resolved.clone())
+        .map(|path| (path, None))
+        .map_err(unusable)
+}
+
+/// The generation that a rendered file names: what it returns at its own location.
+pub(super) fn generation_of(content: &str) -> Option<String> {
+    let location = &content[content.find(GENERATION_PATH)?..];
+    let answer = &location[location.find("return 200 \"")? + "return 200 \"".len()..];
+    answer
+        .split_once('"')
+        .map(|(generation, _)| generation.to_owned())
+}

@@ -1,0 +1,84 @@
+//! A release: one jar under an id that sorts by time and names it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::names::{InvalidName, ReleaseId};
+
+/// A release, as it is or will be on every WAS host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The jar's SHA-256, lower-case hex.
+    pub sha256: String,
+    /// The jar's size.
+    pub size_bytes: u64,
+    /// The jar's file name on the controller.
+    pub jar_name: String,
+}
+
+impl Release {
+    /// Names a jar that no host has yet: `20261122T051500Z-sokdak-0.0.1-3fa9c1d2`.
+    ///
+    /// Characters of the jar's name that an id may not hold become `_`.
+    pub fn new(at: Timestamp, jar_name: &str, sha256: &str, size_bytes: u64) -> Result<Self, InvalidName> {
+        let stem = jar_name.strip_suffix(".jar").unwrap_or(jar_name);
+        let allowed = |c: char| {
+            if c.is_ascii_alphanumeric() || "_+-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
+        let dotted = |c: char| if c == '.' { c } else { allowed(c) };
+        let stem: String = stem
+            .chars()
+            .take(80)
+            .map(dotted)
+            .collect::<String>()
+            .replace("..", "__");
+        let digest: String = sha256.chars().take(8).collect();
+        let id = ReleaseId::new(format!("{}-{stem}-{digest}", at.strftime("%Y%m%dT%H%M%SZ")))?;
+        Ok(Self {
+            id,
+            sha256: sha256.to_owned(),
+            size_bytes,
+            jar_name: jar_name.to_owned(),
+        })
+    }
+
+    /// The version that the jar's name carries: its stem without the application's name, or the
+    /// whole stem.
+    pub fn version(&self) -> &str {
+        let stem = self.jar_name.strip_suffix(".jar").unwrap_or(&self.jar_name);
+        let starts_version = |at: &usize| stem[*at..].starts_with(|c: char| c.is_ascii_digit());
+        let at = stem.match_indices('-').map(|(at, _)| at + 1).find(starts_version);
+        at.map_or(stem, |at| &stem[at..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_sorts_by_time_and_names_the_jar() {
+        let early = Release::new(
+            "2026-11-22T05:15:00Z".parse().unwrap(),
+            "sokdak-0.0.1-SNAPSHOT.jar",
+            "3fa9c1d2e5",
+            1,
+        );
+        let late = Release::new("2026-11-22T05:15:01Z".parse().unwrap(), "a b.jar", "00", 1).unwrap();
+        let early = early.unwrap();
+        assert_eq!(
+            early.id.as_str(),
+            "20261122T051500Z-sokdak-0.0.1-SNAPSHOT-3fa9c1d2"
+        );
+        assert_eq!(late.id.as_str(), "20261122T051501Z-a_b-00");
+        assert!(early.id < late.id);
+        assert_eq!(early.version(), "0.0.1-SNAPSHOT");
+        assert_eq!(late.version(), "a b");
+    }
+}

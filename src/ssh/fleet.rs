@@ -1,0 +1,232 @@
+//! The engine's fleet over SSH: turns typed commands into scripts, sends them, and reads answers.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
+use crate::model::inventory::Inventory;
+use crate::model::names::{HostName, Port};
+use crate::model::topology::Topology;
+use crate::remote::answer::{Answer, FetchAnswer};
+use crate::remote::command::{Command, Fetch, Place, Put};
+use crate::remote::parse::{self, ParseError, RawOutput};
+use crate::remote::render::{self, Stdin};
+
+use super::connector::Connector;
+use super::exec::{ExecError, ExecOutput, ExecRequest, Exit};
+use super::session::Session;
+use super::upload::UploadRequest;
+use super::{ConnectCause, ConnectError, http};
+
+/// What an answer may take: an nginx dump of 1 MiB in base64, and the rest.
+const ANSWER_BYTES: usize = 4 << 20;
+/// An upload may take this long in all, so that one that creeps ends some day.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(4 * 3600);
+/// How much of a body is read.
+const BODY_BYTES: usize = 64 * 1024;
+
+/// Reaches the hosts of an inventory.
+#[derive(Debug)]
+pub struct SshFleet<'a> {
+    connector: Connector,
+    inventory: &'a Inventory,
+    topology: &'a Topology,
+}
+
+impl<'a> SshFleet<'a> {
+    /// Reaches the hosts of `topology` as `inventory` says.
+    pub fn new(connector: Connector, inventory: &'a Inventory, topology: &'a Topology) -> Self {
+        Self {
+            connector,
+            inventory,
+            topology,
+        }
+    }
+
+    fn place(&self, host: &HostName) -> Place {
+        let was = self.topology.was.get(host);
+        let nginx = self.topology.nginx.get(host);
+        let state_dir = was.and_then(|was| was.state_dir.clone());
+        Place {
+            app: self.topology.app.clone(),
+            state_dir: state_dir.or_else(|| nginx.and_then(|nginx| nginx.state_dir.clone())),
+            release_dir: was.map(|was| was.release_dir.clone()),
+            may_sudo: was
+                .map(|was| was.may_sudo)
+                .or(nginx.map(|nginx| nginx.may_sudo))
+                .unwrap_or(false),
+        }
+    }
+}
+
+impl Fleet for SshFleet<'_> {
+    type Host = SshHost;
+
+    async fn connect(&self, host: &HostName) -> Result<SshHost, ConnectFailure> {
+        let session = self
+            .connector
+            .connect(host, self.inventory)
+            .await
+            .map_err(|error| failure(&error))?;
+        Ok(SshHost {
+            session,
+            place: self.place(host),
+            forwards: Cell::new(true),
+        })
+    }
+}
+
+fn failure(error: &ConnectError) -> ConnectFailure {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        source = cause.source();
+    }
+    ConnectFailure {
+        reason,
+        host_key: matches!(error.cause, ConnectCause::HostKey(_)),
+    }
+}
+
+/// A host that was reached.
+#[derive(Debug)]
+pub struct SshHost {
+    session: Session,
+    place: Place,
+    /// Whether sshd forwards; once it refused, tools on the host ask in its place.
+    forwards: Cell<bool>,
+}
+
+impl Host for SshHost {
+    async fn run(&self, command: &Command, deadline: Duration) -> Result<Answer, CallError> {
+        let invocation = render::invocation(&self.place, command);
+        let Stdin::Script(stdin) = invocation.stdin else {
+            return Err(CallError::NotSent {
+                reason: "a jar is sent by `put`".to_owned(),
+            });
+        };
+        tracing::debug!(host = self.session.name(), command = render::name(command), "run");
+        let request = ExecRequest {
+            command: invocation.command_line,
+            stdin: stdin.into(),
+            deadline,
+            limit_bytes: ANSWER_BYTES,
+        };
+        let output = self.session.exec(request).await;
+        tracing::debug!(
+            host = self.session.name(),
+            command = render::name(command),
+            ?output,
+            "ran"
+        );
+        answer(command, output)
+    }
+
+    async fn put(
+        &self,
+        put: &Put,
+        source: &Path,
+        stall: Duration,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Answer, CallError> {
+        let command = Command::Put(put.clone());
+        let request = UploadRequest {
+            command: render::invocation(&self.place, &command).command_line,
+            source: source.to_owned(),
+            size_bytes: put.size_bytes,
+            stall,
+            deadline: UPLOAD_DEADLINE,
+            limit_bytes: ANSWER_BYTES,
+        };
+        answer(&command, self.session.upload(request, progress).await)
+    }
+
+    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        if request.tls {
+            return Err(HttpError::Failed {
+                reason: "a TLS listener cannot be asked yet".to_owned(),
+            });
+        }
+        if !self.forwards.get() {
+            return self.fetch(request).await;
+        }
+        let mut forwarded =
+            http::HttpRequest::get(request.address.clone(), request.port, request.path.clone());
+        forwarded.host_header.clone_from(&request.host_header);
+        forwarded.timeout = request.timeout;
+        forwarded.max_body_bytes = BODY_BYTES;
+        match self.session.http(&forwarded).await {
+            Ok(response) => Ok(HttpResponse {
+                status: response.status,
+                body: response.body.to_vec(),
+            }),
+            Err(http::HttpError::Refused { .. }) => Err(HttpError::Refused),
+            Err(http::HttpError::TimedOut { after, .. }) => Err(HttpError::TimedOut { after }),
+            Err(http::HttpError::ForwardingRefused { .. }) => {
+                self.forwards.set(false);
+                self.fetch(request).await
+            }
+            Err(error) => Err(HttpError::Failed {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    async fn forget_http(&self, address: &str, port: u16) {
+        self.session.close_http(address, port);
+    }
+}
+
+impl SshHost {
+    /// Asks with a tool on the host.
+    async fn fetch(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let failed = |reason: String| HttpError::Failed { reason };
+        let command = Command::Fetch(Fetch {
+            address: request.address.clone(),
+            port: Port::new(request.port).map_err(|error| failed(error.to_string()))?,
+            path: request.path.clone(),
+            host_header: request.host_header.clone(),
+            timeout: request.timeout,
+        });
+        match self.run(&command, request.timeout + Duration::from_secs(5)).await {
+            Ok(Answer::Fetch(FetchAnswer::Response { status, body })) => Ok(HttpResponse { status, body }),
+            Ok(Answer::Fetch(FetchAnswer::Failed { reason })) if reason.contains("refused") => {
+                Err(HttpError::Refused)
+            }
+            Ok(Answer::Fetch(FetchAnswer::Failed { reason })) => Err(failed(reason)),
+            Ok(Answer::Fetch(FetchAnswer::NoTool)) => Err(HttpError::NoWay),
+            Ok(_) => Err(failed("the host answered another question".to_owned())),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+fn answer(command: &Command, output: Result<ExecOutput, ExecError>) -> Result<Answer, CallError> {
+    let output = output.map_err(|error| match &error {
+        ExecError::NotSent(reason) => CallError::NotSent {
+            reason: reason.to_string(),
+        },
+        _ => CallError::OutcomeUnknown {
+            reason: error.to_string(),
+        },
+    })?;
+    let raw = RawOutput {
+        exit: match &output.status {
+            Exit::Code(code) => parse::Exit::Status(*code),
+            Exit::Signal(name) => parse::Exit::Signal(name.clone()),
+        },
+        stdout: output.stdout.bytes,
+        stderr: output.stderr.bytes,
+    };
+    parse::parse(command, &raw).map_err(|error| match error {
+        ParseError::SudoRefused { command } => CallError::Sudo { command },
+        other => CallError::Script {
+            reason: other.to_string(),
+        },
+    })
+}
