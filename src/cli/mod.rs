@@ -32,12 +32,13 @@ pub fn main() -> ExitCode {
             });
         }
     };
-    console::start_tracing(&args.common)
+    let exit = console::start_tracing(&args.common)
         .and_then(|()| commands::run(&args))
         .unwrap_or_else(|error| {
             console::say_error(&args.common, &error);
-            ExitCode::from(error.exit().code())
-        })
+            error.exit()
+        });
+    ExitCode::from(exit.code())
 }
 
 /// How a command ends: with an exit code, or with an error that says why it could not begin.

@@ -247,12 +247,11 @@ async fn finish_forward<H: Host>(
         }
     }
     if taken_over.is_none() {
-        if let Some(stage) = plan.stage(Phase::Finish) {
-            if let StageEnd::Failed(failures) =
+        if let Some(stage) = plan.stage(Phase::Finish)
+            && let StageEnd::Failed(failures) =
                 stage::run(context, job, stage, Patience::UntilAllAnswered).await
-            {
-                warn(context, failures);
-            }
+        {
+            warn(context, failures);
         }
         record.phase = Phase::Finish;
         record.status = RunStatus::Done;

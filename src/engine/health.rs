@@ -214,12 +214,14 @@ async fn unhealthy<H: Host>(
     viewed: &Viewed,
     answer: HealthAnswer,
 ) -> Failure {
+    let identity = context.ledger.borrow().instances.get(&viewed.endpoint).cloned();
+    let tail = log_tail(context, viewed).await;
     Failure::Unhealthy {
         endpoint: viewed.endpoint.clone(),
         seen_from: from.clone(),
         answer,
-        identity: context.ledger.borrow().instances.get(&viewed.endpoint).cloned(),
-        tail: log_tail(context, viewed).await,
+        identity,
+        tail,
     }
 }
 
@@ -261,19 +263,19 @@ mod tests {
         }
     }
 
-    fn response(status: u16, body: &str) -> Result<HttpResponse, HttpError> {
-        Ok(HttpResponse {
+    fn response(status: u16, body: &str) -> HttpResponse {
+        HttpResponse {
             status,
             body: body.as_bytes().to_vec(),
-        })
+        }
     }
 
     #[test]
     fn unknown_with_status_200_is_not_healthy() {
-        assert!(judge(&check(), response(200, r#"{"status":"UP","groups":[]}"#)).is_healthy());
-        assert!(!judge(&check(), response(200, r#"{"status":"UNKNOWN"}"#)).is_healthy());
-        assert!(!judge(&check(), response(503, r#"{"status":"UP"}"#)).is_healthy());
-        assert!(!judge(&check(), response(200, "<html>")).is_healthy());
+        assert!(judge(&check(), Ok(response(200, r#"{"status":"UP","groups":[]}"#))).is_healthy());
+        assert!(!judge(&check(), Ok(response(200, r#"{"status":"UNKNOWN"}"#))).is_healthy());
+        assert!(!judge(&check(), Ok(response(503, r#"{"status":"UP"}"#))).is_healthy());
+        assert!(!judge(&check(), Ok(response(200, "<html>"))).is_healthy());
         assert!(!judge(&check(), Err(HttpError::Refused)).is_healthy());
     }
 }

@@ -61,10 +61,9 @@ pub async fn one<H: Host>(
     let mut seen = *answer!(crew.call(host, command).await?, Observe)?;
     if let (Some(nginx), Some(seen), SwitchStyle::Site(_)) =
         (nginx, seen.nginx.as_mut(), &playbook.nginx.style)
+        && seen.master.is_some()
     {
-        if seen.master.is_some() {
-            seen.generation = generation(crew, host, nginx).await;
-        }
+        seen.generation = generation(crew, host, nginx).await;
     }
     Ok(seen)
 }

@@ -230,8 +230,8 @@ impl Reader<'_> {
         let endpoints: Vec<_> = self
             .topology
             .was
-            .iter()
-            .flat_map(|(_, was)| {
+            .values()
+            .flat_map(|was| {
                 was.ports
                     .values()
                     .map(|port| (was.address.as_str().to_owned(), port.number()))

@@ -19,12 +19,12 @@ use super::reading;
 
 pub(super) async fn run(common: &Common, logs: &Logs) -> Ended {
     let mut project = Project::load_limited(common)?;
-    if let Some(host) = &logs.host {
-        if !project.config.topology.was.contains_key(host) {
-            return Err(CliError::Usage(format!(
-                "`{host}` is no WAS host of this playbook"
-            )));
-        }
+    if let Some(host) = &logs.host
+        && !project.config.topology.was.contains_key(host)
+    {
+        return Err(CliError::Usage(format!(
+            "`{host}` is no WAS host of this playbook"
+        )));
     }
     if let Some(slot) = logs
         .slot

@@ -13,20 +13,15 @@ mod show;
 mod status;
 mod unlock;
 
-use std::process::ExitCode;
-
-use crate::demo;
-
 use super::Ended;
 use super::args::{Args, Command};
 use super::failure::CliError;
 
 /// Runs the command of the command line.
-pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
+pub(super) fn run(args: &Args) -> Ended {
     let common = &args.common;
-    let exit = match &args.command {
-        // The application of the demo says itself how it ends, as any application does.
-        Command::DemoApp(app) => return Ok(demo::app::run(&app.words)),
+    match &args.command {
+        Command::DemoApp(app) => show::app(app),
         Command::Check => check::run(common),
         Command::Demo(demo) => show::run(common, demo),
         Command::Deploy(deploy) => on_one_thread(deploy::run(common, deploy)),
@@ -37,8 +32,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Command::Lock(lock) => on_one_thread(lock::run(common, lock)),
         Command::Unlock(unlock) => on_one_thread(unlock::run(common, unlock)),
         Command::Logs(logs) => on_one_thread(logs::run(common, logs)),
-    };
-    exit.map(|exit| ExitCode::from(exit.code()))
+    }
 }
 
 /// The engine lives on one thread: what it does is decided by answers and clock alone.

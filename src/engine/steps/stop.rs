@@ -34,7 +34,7 @@ pub(super) async fn stop<H: Host>(
     if context.ledger.borrow().kept.contains(&at) || !context.ledger.borrow().undrained.is_empty() {
         return Ok(Some(stays_up(host, port)));
     }
-    let successor = successor_on(context, host, successor).await?;
+    let successor = successor_on(context, host, successor)?;
     end(context, host, slot, port, identity, successor).await
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn withdraw<H: Host>(
     Ok(note)
 }
 
-async fn successor_on<H: Host>(
+fn successor_on<H>(
     context: &Context<'_, H>,
     host: &HostName,
     slot: &SlotName,

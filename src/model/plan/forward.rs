@@ -137,8 +137,7 @@ fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Deci
             let to = scene.playbook.other_slot(&from).name.clone();
             let kept = kept_release(scene, &to);
             let release = match (wanted, &kept) {
-                (Some(release), _) => release.clone(),
-                (None, Some(release)) => release.clone(),
+                (Some(release), _) | (None, Some(release)) => release.clone(),
                 (None, None) => previous_release(scene, &from)?,
             };
             let is_up = kept.as_ref() == Some(&release);

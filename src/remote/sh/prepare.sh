@@ -83,16 +83,17 @@ refused() {
 
 # conflicts FILE: the warnings of names that two sites want, of which one is ignored.
 conflicts() {
-    grep -F 'conflicting server name' "$1" | sort -u
+    { grep -F 'conflicting server name' "$1" || :; } | sort -u
 }
 
 # look_for_conflicts: refuses a candidate that adds such a warning.
 look_for_conflicts() {
-    conflicts "$SCRATCH/test" >"$SCRATCH/conflicts" || return 0
+    conflicts "$SCRATCH/test" >"$SCRATCH/conflicts"
+    [ -s "$SCRATCH/conflicts" ] || return 0
     nginx_root -t >/dev/null 2>"$SCRATCH/baseline" || :
-    conflicts "$SCRATCH/baseline" >"$SCRATCH/known" || :
-    n_new=$(grep -v -x -F -f "$SCRATCH/known" "$SCRATCH/conflicts" | head -n 10) || return 0
-    refused "$n_new"
+    conflicts "$SCRATCH/baseline" >"$SCRATCH/known"
+    n_new=$(grep -v -x -F -f "$SCRATCH/known" "$SCRATCH/conflicts" | head -n 10)
+    [ -z "$n_new" ] || refused "$n_new"
 }
 
 if drift; then
