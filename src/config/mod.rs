@@ -6,6 +6,7 @@
 mod check;
 mod fields;
 mod inventory;
+mod merge;
 mod playbook;
 mod report;
 mod resolve;

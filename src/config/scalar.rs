@@ -23,9 +23,7 @@ pub(super) fn value(node: &Node) -> Result<Value, Problem> {
             }
             Ok(Value::Object(map))
         }
-        Kind::Scalar(scalar) => {
-            typed(scalar).map_err(|message| Problem::at(&node.spot, message).hint("put it in quotes"))
-        }
+        Kind::Scalar(scalar) => typed(scalar).map_err(|message| Problem::at(&node.spot, message)),
     }
 }
 
@@ -135,7 +133,7 @@ fn integer(text: &str) -> Option<Result<Value, String>> {
         Some(total)
     };
     let Some(magnitude) = magnitude else {
-        return Some(Err(format!("the number `{text}` is too large")));
+        return Some(Err(format!("the number `{text}` is too large: put it in quotes")));
     };
     let number = if negative {
         i64::try_from(magnitude).ok().map(|value| Number::from(-value))
@@ -145,7 +143,7 @@ fn integer(text: &str) -> Option<Result<Value, String>> {
     Some(
         number
             .map(Value::Number)
-            .ok_or_else(|| format!("the number `{text}` is too large")),
+            .ok_or_else(|| format!("the number `{text}` is too large: put it in quotes")),
     )
 }
 
@@ -159,7 +157,9 @@ fn float(text: &str) -> Option<Result<Value, String>> {
     let (negative, rest) = signed(text);
     let lower = rest.to_ascii_lowercase();
     if matches!(rest, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Some(Err(format!("`{text}` is a number that JSON cannot hold")));
+        return Some(Err(format!(
+            "`{text}` is a number that JSON cannot hold: put it in quotes"
+        )));
     }
     let (whole, fraction) = lower.split_once('.')?;
     let (fraction, exponent) = match fraction.split_once('e') {
@@ -199,7 +199,7 @@ fn float(text: &str) -> Option<Result<Value, String>> {
     };
     let number = if negative { -number } else { number };
     let value = Number::from_f64(number).map(Value::Number);
-    Some(value.ok_or_else(|| format!("the number `{text}` is too large")))
+    Some(value.ok_or_else(|| format!("the number `{text}` is too large: put it in quotes")))
 }
 
 mod timestamp {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
 
+use super::merge;
 use super::report::{Problem, Report};
 use super::source::{Source, Spot};
 
@@ -347,74 +348,4 @@ fn syntax_hint(spot: &Spot) -> Option<String> {
         return Some("put a value that begins with `{{` in quotes".to_owned());
     }
     None
-}
-
-mod merge {
-    //! `<<` and keys that are written twice.
-
-    use super::{Form, Kind, Node, Problem, Report};
-
-    /// The entries with merged ones first, as PyYAML orders them: what is written in the map itself
-    /// wins over what is merged, and of several merged maps the first wins.
-    pub(super) fn flatten(pairs: Vec<(Node, Node)>, report: &mut Report) -> Vec<(Node, Node)> {
-        let mut merged: Vec<(Node, Node)> = Vec::new();
-        let mut own: Vec<(Node, Node)> = Vec::new();
-        for (key, value) in pairs {
-            if is_merge(&key) {
-                merge(value, &mut merged, report);
-                continue;
-            }
-            if !matches!(key.kind, Kind::Scalar(_)) {
-                report.push(
-                    Problem::at(&key.spot, "a key must be a single word or text")
-                        .hint("put a value that begins with `{{` in quotes"),
-                );
-                continue;
-            }
-            if let Some((first, _)) = own.iter().find(|(other, _)| same(other, &key)) {
-                report.push(
-                    Problem::at(&key.spot, format!("key {} is written twice", key.describe()))
-                        .hint(format!("the first one is at line {}", first.spot.line)),
-                );
-                continue;
-            }
-            own.push((key, value));
-        }
-        if merged.is_empty() {
-            return own;
-        }
-        let mut entries: Vec<(Node, Node)> = Vec::new();
-        for (key, value) in merged.into_iter().chain(own) {
-            match entries.iter_mut().find(|(other, _)| same(other, &key)) {
-                Some(entry) => *entry = (key, value),
-                None => entries.push((key, value)),
-            }
-        }
-        entries
-    }
-
-    fn merge(value: Node, merged: &mut Vec<(Node, Node)>, report: &mut Report) {
-        match value.kind {
-            Kind::Map(entries) => merged.extend(entries),
-            Kind::List(items) if items.iter().all(|item| item.entries().is_some()) => {
-                for item in items.into_iter().rev() {
-                    if let Kind::Map(entries) = item.kind {
-                        merged.extend(entries);
-                    }
-                }
-            }
-            _ => report.push(Problem::at(&value.spot, "`<<` takes a map or a list of maps")),
-        }
-    }
-
-    fn is_merge(key: &Node) -> bool {
-        matches!(&key.kind, Kind::Scalar(scalar) if scalar.form == Form::Plain && scalar.text == "<<")
-    }
-
-    fn same(one: &Node, other: &Node) -> bool {
-        match (&one.kind, &other.kind) {
-            (Kind::Scalar(one), Kind::Scalar(other)) => one.text == other.text,
-            _ => false,
-        }
-    }
 }

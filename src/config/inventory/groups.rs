@@ -1,9 +1,12 @@
 //! Ansible's YAML form: groups at the top, each with `hosts`, `children` and `vars`.
 
 use super::super::report::Problem;
-use super::super::yaml::{Kind, Node};
+use super::super::yaml::{Form, Kind, Node, Scalar};
 use super::graph::Graph;
 use super::{range, section_hint};
+
+/// The most hosts that one pattern may stand for.
+const MAX_RANGE: usize = 10_000;
 
 /// Reads all groups of a file into the graph.
 pub(super) fn read(root: &Node, graph: &mut Graph) {
@@ -95,21 +98,14 @@ fn group(name: &str, key: &Node, node: &Node, graph: &mut Graph) {
 fn members(key: &Node, node: &Node, graph: &mut Graph) -> Vec<(Node, Node)> {
     match &node.kind {
         Kind::Map(entries) => entries.clone(),
-        Kind::Scalar(scalar) => {
-            let nothing = Node {
-                spot: node.spot.clone(),
-                kind: Kind::Scalar(super::super::yaml::Scalar {
-                    text: String::new(),
-                    ..scalar.clone()
-                }),
-            };
-            vec![(
-                node.clone(),
-                Node {
-                    kind: null(),
-                    ..nothing
-                },
-            )]
+        Kind::Scalar(_) => {
+            let kind = Kind::Scalar(Scalar {
+                text: String::new(),
+                form: Form::Plain,
+                tag: None,
+            });
+            let spot = node.spot.clone();
+            vec![(node.clone(), Node { spot, kind })]
         }
         Kind::List(_) => {
             let section = key.text().unwrap_or_default();
@@ -123,16 +119,8 @@ fn members(key: &Node, node: &Node, graph: &mut Graph) -> Vec<(Node, Node)> {
     }
 }
 
-fn null() -> Kind {
-    Kind::Scalar(super::super::yaml::Scalar {
-        text: String::new(),
-        form: super::super::yaml::Form::Plain,
-        tag: None,
-    })
-}
-
 fn hosts(group: &str, pattern: &Node, node: &Node, graph: &mut Graph) {
-    let Some(text) = name(pattern, "host", graph) else {
+    let Some(text) = name(pattern, "host", graph).filter(|_| !graph.is_full()) else {
         return;
     };
     if !node.is_null() && node.entries().is_none() {
@@ -144,14 +132,12 @@ fn hosts(group: &str, pattern: &Node, node: &Node, graph: &mut Graph) {
         return;
     }
     let (names, port) = range::split_port(text);
-    // A range may name hosts that are there already, so that the room is only checked beside them.
-    let most = super::MAX_HOSTS.max(graph.room());
-    match range::expand(names, most) {
+    match range::expand(names, MAX_RANGE) {
         Ok(names) => {
             let vars = graph.vars(node);
             for name in names {
                 graph.add_host(&name, group, port, &pattern.spot);
-                graph.set_host_vars(&name, &vars);
+                graph.set_host_vars(&name, &vars, &pattern.spot);
             }
         }
         Err(reason) => graph.push(Problem::at(&pattern.spot, format!("the range {reason}"))),

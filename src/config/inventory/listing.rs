@@ -30,7 +30,7 @@ pub(super) fn read(root: &Node, graph: &mut Graph) {
         let name = key.text().unwrap_or_default();
         graph.add_host(name, "all", None, &key.spot);
         let vars = graph.vars(node);
-        graph.set_host_vars(name, &vars);
+        graph.set_host_vars(name, &vars, &key.spot);
     }
 }
 

@@ -18,15 +18,12 @@ use serde_json::Value;
 use crate::model::inventory::{Host, Inventory, Vars};
 use crate::model::names::{Address, GroupName, HostName};
 
-use self::graph::{Graph, Var};
+use self::graph::{Graph, VarMap};
 use super::report::{Problem, Report};
-use super::source::Source;
+use super::source::{Source, Spot};
 use super::{suggest, yaml};
 
 pub(super) use jinja::rendered;
-
-/// The most hosts of one inventory.
-const MAX_HOSTS: usize = 10_000;
 
 /// An inventory, and what is wrong with the connections of single hosts: that only matters for hosts
 /// that the playbook uses.
@@ -74,12 +71,17 @@ fn finish(mut graph: Graph) -> Result<LoadedInventory, Report> {
     let mut inventory = Inventory::default();
     let mut problems = BTreeMap::new();
     let order = graph.precedence();
-    for name in graph.host_names() {
-        let Some(host_name) = graph.checked_host(&name) else {
-            continue;
+    for (name, spot) in graph.hosts() {
+        let host_name = match HostName::new(name.as_str()) {
+            Ok(host_name) => host_name,
+            Err(error) => {
+                graph.push(Problem::at(&spot, error.to_string()));
+                continue;
+            }
         };
         let vars = graph.host_vars(&name, &order);
-        let (host, wrong) = host(&host_name, &vars, graph.group_names(&name));
+        let groups = graph.groups_of(&name).into_iter().collect();
+        let (host, wrong) = host(&host_name, &vars, groups, &spot);
         if !wrong.is_empty() {
             problems.insert(host_name.clone(), wrong);
         }
@@ -97,11 +99,7 @@ fn finish(mut graph: Graph) -> Result<LoadedInventory, Report> {
     graph.report.finish(Some(LoadedInventory { inventory, problems }))
 }
 
-fn host(
-    name: &HostName,
-    vars: &BTreeMap<String, std::rc::Rc<Var>>,
-    groups: Vec<String>,
-) -> (Host, Vec<Problem>) {
+fn host(name: &HostName, vars: &VarMap, groups: Vec<String>, spot: &Spot) -> (Host, Vec<Problem>) {
     let plain: Vars = vars
         .iter()
         .map(|(key, var)| (key.clone(), var.value.clone()))
@@ -113,7 +111,7 @@ fn host(
     let address = reader.address().or_else(|| Address::new(name.as_str()).ok());
     let address = address.unwrap_or_else(|| {
         let message = format!("`{name}` is no address that nginx could proxy to");
-        let problem = Problem::with_file("inventory", message);
+        let problem = Problem::at(spot, message);
         wrong.push(problem.hint(format!("give {name} the variable `address`")));
         Address::new("invalid").expect("a plain word is an address")
     });

@@ -47,7 +47,7 @@ pub(super) fn expand(pattern: &str, most: usize) -> Result<Vec<String>, String> 
             let (range, tail) = rest.split_once(']').ok_or("has a `[` that is never closed")?;
             let values = values(range, most)?;
             if longer.len() + values.len() > most {
-                return Err(format!("has more than the {most} hosts that are left"));
+                return Err(format!("stands for more than {most} hosts"));
             }
             longer.extend(values.into_iter().map(|value| format!("{head}{value}{tail}")));
         }
@@ -102,9 +102,7 @@ fn values(range: &str, most: usize) -> Result<Vec<String>, String> {
     }
     let count = (to - from) / (step as u64) + 1;
     if count > most as u64 {
-        return Err(format!(
-            "`[{range}]` has more than the {most} hosts that are left"
-        ));
+        return Err(format!("`[{range}]` stands for more than {most} hosts"));
     }
     Ok((from..=to)
         .step_by(step)

@@ -23,14 +23,14 @@ pub(super) fn read(source: &Arc<Source>, graph: &mut Graph) {
         .unwrap_or(Path::new("."));
     let groups = folder.join("group_vars");
     if groups.is_dir() {
-        for name in graph.all_group_names() {
+        for name in graph.group_names() {
             let vars = of(&groups, &name, graph);
             graph.set_group_file_vars(&name, vars);
         }
     }
     let hosts = folder.join("host_vars");
     if hosts.is_dir() {
-        for name in graph.host_names() {
+        for (name, _) in graph.hosts() {
             let vars = of(&hosts, &name, graph);
             graph.set_host_file_vars(&name, vars);
         }
