@@ -5,12 +5,17 @@ use std::path::Path;
 use nonstop::config::{self, Source};
 
 #[test]
-fn every_example_passes_with_the_example_inventory() {
+fn every_example_passes_with_an_inventory_of_its_name_or_the_example() {
     let mut count = 0;
     for entry in std::fs::read_dir("playbooks").unwrap() {
         let path = entry.unwrap().path();
-        let config = config::load(Path::new("inventory/example.yml"), &path)
-            .unwrap_or_else(|report| panic!("{}:\n{report}", path.display()));
+        let own = Path::new("inventory").join(path.file_name().unwrap());
+        let inventory = if own.exists() {
+            own
+        } else {
+            "inventory/example.yml".into()
+        };
+        let config = config::load(&inventory, &path).unwrap_or_else(|report| panic!("{report}"));
         assert!(!config.topology.was.is_empty() && !config.topology.nginx.is_empty());
         count += 1;
     }
@@ -129,4 +134,162 @@ nginx:
     insta::with_settings!({ omit_expression => true }, {
         insta::assert_snapshot!(shown);
     });
+}
+
+/// A playbook that is right, with one part of it replaced.
+fn with(old: &str, new: &str) -> String {
+    let right = "\
+app: sokdak
+artifact: build/libs/*.jar
+slots: { blue: { group: was, port: 8080 }, green: { group: was, port: 8081 } }
+release: { dir: /srv/sokdak }
+start: { java: {} }
+health: { path: /health }
+nginx: { group: was, site: { file: /etc/nginx/conf.d/x.conf, listen: 80 } }
+";
+    assert!(right.contains(old), "{old}");
+    right.replace(old, new)
+}
+
+#[test]
+fn contradictions_are_refused_where_they_stand() {
+    let conf = "conf_per_slot: { file: /etc/nginx/x.conf, listen: 80, slots: { blue: /etc/nginx/x.conf } }";
+    for (old, new, expected) in [
+        (
+            "port: 8081",
+            "port: 8080",
+            ":3:71: `green` has the same port as `blue`: 8080",
+        ),
+        (
+            "port: 8081",
+            "port: '{{ 8079 + 1 }}'",
+            ":3:71: slots `blue` and `green` have the same port on host `w1`: 8080",
+        ),
+        (
+            "green: { group: was",
+            "blue: { group: was",
+            "key `blue` is written twice",
+        ),
+        (
+            "green: { group: was",
+            "green: { group: nginx",
+            "slots on different groups",
+        ),
+        (
+            ", green: { group: was, port: 8081 }",
+            "",
+            "`slots` takes two slots, and these are 1",
+        ),
+        (
+            "nginx: { group: was",
+            "nginx: { group: empty",
+            "group `empty` has no hosts",
+        ),
+        (
+            "{ path: /health }",
+            "{ path: /health, min_healthy_time: 100s }",
+            "no instance can be healthy for",
+        ),
+        (
+            "{ java: {} }",
+            "{ java: {}, command: { run: [./x] } }",
+            "`start` takes one of `java` and `command`",
+        ),
+        (
+            "{ java: {} }",
+            "{ systemd: { unit: app@ } }",
+            "`start.systemd` is not supported yet",
+        ),
+        ("{ java: {} }", "{}", "`start` lacks `java` or `command`"),
+        (
+            "{ java: {} }",
+            "{ command: { run: [] } }",
+            "`start.command.run` names no program",
+        ),
+        (
+            "{ java: {} }",
+            "{ java: { env: { NONSTOP_PORT: 1 } } }",
+            "key `NONSTOP_PORT` in `start.java.env` is set by nonstop itself",
+        ),
+        (
+            "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            conf,
+            "the file of `blue` is the very file that is replaced",
+        ),
+        (
+            "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            conf,
+            "lacks the file of slot `green`",
+        ),
+        (
+            "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            "include: {}",
+            "`nginx.include` is not supported yet",
+        ),
+        (
+            "listen: 80",
+            "listen: 80, tls: { key: /k.pem }",
+            "`nginx.site.tls` lacks `certificate`",
+        ),
+        (
+            "group: was, site",
+            "group: was, proof: { url: sokdak.example, expect: x }, site",
+            "must start with `http://` or `https://`",
+        ),
+        (
+            "build/libs/*.jar",
+            "'build/libs/[*.jar'",
+            "`artifact` is not a glob",
+        ),
+        (
+            "build/libs/*.jar",
+            "{ on_host: /srv/*.jar }",
+            "`artifact` as a map is not supported yet",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { auto_promote: false }",
+            "`auto_promote: false` is not supported yet",
+        ),
+        (
+            "/srv/sokdak",
+            "/srv/$(reboot)",
+            "`release.dir` may hold only letters",
+        ),
+        (
+            "/srv/sokdak",
+            "'/srv/{{ inventory_hostname }}/../x'",
+            "must not hold `.`, `..` or empty parts",
+        ),
+        (
+            "path: /health",
+            "path: /health;reboot",
+            "`health.path` may hold only characters of a URL's path",
+        ),
+    ] {
+        let text = report(&with(old, new));
+        assert!(text.contains(expected), "{new}:\n{text}");
+    }
+}
+
+#[test]
+fn a_template_of_ones_own_must_hold_the_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("playbook.yml");
+    std::fs::write(&file, with("listen: 80", "listen: 80, template: own.j2")).unwrap();
+    let check = |template: &str| {
+        std::fs::write(folder.path().join("own.j2"), template).unwrap();
+        let inventory = Source::new("inventory.yml", INVENTORY);
+        config::load_sources(&inventory, &Source::read(&file).unwrap())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(check("server {}").contains("the template leaves out `{{ generation_location }}`"));
+    let misspelt = check("server {\n  listen {{ lisen }};\n}");
+    assert!(
+        misspelt.contains("own.j2:2:1: on host `w1`: undefined value"),
+        "{misspelt}"
+    );
+    let broken = check("line\n{% if %}");
+    assert!(broken.contains("own.j2:2:1"), "{broken}");
 }

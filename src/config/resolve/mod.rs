@@ -6,14 +6,14 @@ mod hosts;
 mod render;
 mod samples;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::names::{GroupName, HostName};
 use crate::model::topology::Topology;
 
 use super::inventory::LoadedInventory;
 use super::playbook::LoadedPlaybook;
-use super::report::Report;
+use super::report::{Problem, Report};
 use super::suggest;
 
 /// The hosts of the application.
@@ -23,6 +23,7 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
     let mut resolver = Resolver {
         playbook,
         inventory,
+        by_host: BTreeMap::new(),
         report: Report::default(),
     };
     let slot = &playbook.playbook.slots[0];
@@ -47,19 +48,52 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
     };
     resolver.distinct(&topology);
     resolver.samples(&topology);
+    resolver.tell_by_host();
     resolver.report.finish(Some(topology))
 }
 
 struct Resolver<'a> {
     playbook: &'a LoadedPlaybook,
     inventory: &'a LoadedInventory,
+    /// Problems that templates have on hosts, with the hosts and a hint.
+    by_host: BTreeMap<OnHost, (Vec<HostName>, Option<String>)>,
     report: Report,
+}
+
+/// A problem that several hosts may share.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct OnHost {
+    /// The key in the playbook.
+    path: String,
+    /// The part of the value that is meant.
+    part: String,
+    message: String,
 }
 
 impl Resolver<'_> {
     fn problem(&mut self, path: &str, message: impl Into<String>, hint: Option<String>) {
         let problem = self.playbook.places.problem(path, message);
         self.report.push(problem.maybe_hint(hint));
+    }
+
+    /// Notes a problem with a value on one host; the same one on other hosts becomes one problem.
+    fn on_host(&mut self, host: &HostName, problem: OnHost, hint: Option<String>) {
+        let (hosts, _) = self.by_host.entry(problem).or_insert_with(|| (Vec::new(), hint));
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+
+    fn tell_by_host(&mut self) {
+        for (problem, (hosts, hint)) in std::mem::take(&mut self.by_host) {
+            let message = format!("{} on {}", problem.message, some(&hosts));
+            let places = &self.playbook.places;
+            let told = match places.spot(&problem.path) {
+                Some(spot) => Problem::at(&spot.narrowed_to(&problem.part), message),
+                None => places.problem(&problem.path, message),
+            };
+            self.report.push(told.maybe_hint(hint));
+        }
     }
 
     /// The members of a group that the playbook names.
@@ -81,4 +115,19 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// The first few of some hosts.
+fn some(hosts: &[HostName]) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<String> = hosts.iter().take(SHOWN).map(|host| format!("`{host}`")).collect();
+    let rest = match hosts.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "host{} {}{rest}",
+        if hosts.len() == 1 { "" } else { "s" },
+        names.join(", ")
+    )
 }

@@ -7,7 +7,7 @@ use crate::model::names::HostName;
 use crate::model::template::Template;
 
 use super::super::suggest;
-use super::Resolver;
+use super::{OnHost, Resolver};
 
 impl Resolver<'_> {
     /// The text of a template for a host, or `None` with the problem noted at the template's place.
@@ -19,28 +19,20 @@ impl Resolver<'_> {
         context: &Value,
     ) -> Option<String> {
         match template.render(context) {
-            Ok(text) if text.chars().any(|c| c == '\0' || c == '\n' || c == '\r') => {
-                let message = format!(
-                    "`{path}` holds a line break on host `{host}`: {}",
-                    text.escape_debug()
-                );
-                self.problem(path, message, None);
+            Ok(text) if text.contains(['\0', '\n', '\r']) => {
+                let message = format!("`{path}` holds a line break: {}", text.escape_debug());
+                self.on_host(host, whole(path, message), None);
                 None
             }
             Ok(text) => Some(text),
             Err(error) => {
-                let unknown: Vec<String> = template
-                    .names()
-                    .into_iter()
-                    .filter(|name| !has(context, name))
-                    .collect();
-                match &unknown[..] {
-                    [] => self.problem(path, format!("`{path}` on host `{host}`: {}", error.reason), None),
-                    unknown => {
-                        for name in unknown {
-                            self.unknown(path, name, host, context);
-                        }
-                    }
+                let names = template.names();
+                let unknown: Vec<&String> = names.iter().filter(|name| !has(context, name)).collect();
+                if unknown.is_empty() {
+                    self.on_host(host, whole(path, format!("`{path}`: {}", error.reason)), None);
+                }
+                for name in unknown {
+                    self.unknown(path, name, host, context);
                 }
                 None
             }
@@ -60,12 +52,12 @@ impl Resolver<'_> {
         match parse(&text) {
             Ok(value) => Some(value),
             Err(reason) => {
-                let on = if template.is_constant() {
-                    String::new()
+                let message = format!("`{path}`: {reason}");
+                if template.is_constant() {
+                    self.problem(path, message, None);
                 } else {
-                    format!(" on host `{host}`")
-                };
-                self.problem(path, format!("`{path}`{on}: {reason}"), None);
+                    self.on_host(host, whole(path, message), None);
+                }
                 None
             }
         }
@@ -78,18 +70,24 @@ impl Resolver<'_> {
             Some(near) if parent.is_empty() => Some(format!("did you mean `{near}`?")),
             Some(near) => Some(format!("did you mean `{parent}.{near}`?")),
             None if parent.is_empty() => {
-                Some(format!("give it to host `{host}` or its group in the inventory"))
+                Some("give it to the hosts or their group in the inventory".to_owned())
             }
             None => None,
         };
-        let spot = self.playbook.places.spot(path).map(|spot| spot.narrowed_to(name));
-        let message = format!("host `{host}` has no `{name}`");
-        match spot {
-            Some(spot) => self
-                .report
-                .push(super::super::report::Problem::at(&spot, message).maybe_hint(hint)),
-            None => self.problem(path, message, hint),
-        }
+        let problem = OnHost {
+            path: path.to_owned(),
+            part: name.to_owned(),
+            message: format!("`{name}` is not defined"),
+        };
+        self.on_host(host, problem, hint);
+    }
+}
+
+fn whole(path: &str, message: String) -> OnHost {
+    OnHost {
+        path: path.to_owned(),
+        part: String::new(),
+        message,
     }
 }
 
