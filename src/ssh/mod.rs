@@ -10,7 +10,7 @@
 //! | `login/` | keys, agent, passphrases, and the order in which they are tried |
 //! | `session` | the connection of a host and its channels |
 //! | `fleet` | the engine's fleet: typed commands over sessions |
-//! | `exec`, `upload` | a command with bounded output; a file into a command's stdin |
+//! | `exec`, `running`, `upload` | a command with bounded output; a file into a command's stdin |
 //! | `http/` | HTTP through direct-tcpip |
 //!
 //! Every await on the network has a deadline. An outcome that is not known is
@@ -29,6 +29,7 @@ pub mod known_hosts;
 mod login;
 mod options;
 mod output;
+mod running;
 mod session;
 mod settings;
 mod upload;
@@ -38,7 +39,7 @@ pub use error::{ConnectCause, ConnectError, HostKeyError, Phase};
 pub use exec::{ExecError, ExecOutput, ExecRequest, Exit, NotSent};
 pub use fleet::{SshFleet, SshHost};
 pub use http::{HttpError, HttpRequest, HttpResponse};
-pub use login::{KeyError, LoginError, Prompt, Tried};
+pub use login::{KeyError, LoginError, Passphrase, Prompt, Tried};
 pub use options::{ConnectorOptions, HostKeyPolicy, SshConfig};
 pub use output::Captured;
 pub use session::Session;

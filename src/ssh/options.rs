@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::login::Prompt;
+use super::login::{Passphrase, Prompt};
 
 /// What to do with a host that known_hosts does not know. A key that changed or is revoked is
 /// refused under both.
@@ -41,7 +41,7 @@ pub struct ConnectorOptions {
     /// the connection is given up.
     pub keepalive: Duration,
     /// The passphrase of encrypted keys (`NONSTOP_KEY_PASSPHRASE`).
-    pub passphrase: Option<String>,
+    pub passphrase: Option<Passphrase>,
     /// Whether a person may be asked for a passphrase.
     pub prompt: Prompt,
     /// The agent's socket (`SSH_AUTH_SOCK`).
@@ -77,7 +77,9 @@ impl ConnectorOptions {
     pub fn from_environment() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
-            passphrase: variable("NONSTOP_KEY_PASSPHRASE").and_then(|value| value.into_string().ok()),
+            passphrase: variable("NONSTOP_KEY_PASSPHRASE")
+                .and_then(|value| value.into_string().ok())
+                .map(Passphrase),
             agent: variable("SSH_AUTH_SOCK").map(PathBuf::from),
             prompt: Prompt::where_possible(),
             ..Self::default()

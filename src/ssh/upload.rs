@@ -11,7 +11,8 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::exec::{Deadline, ExecError, ExecOutput, NotSent, Run};
+use super::exec::{ExecError, ExecOutput, NotSent};
+use super::running::{Deadline, Run};
 use super::session::Session;
 
 /// How much is read from the file at once. Two of these and the server's window (2 MiB with OpenSSH)

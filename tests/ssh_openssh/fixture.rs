@@ -24,8 +24,7 @@ pub(crate) struct Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
         if std::thread::panicking() {
             eprintln!("--- sshd on {} ---\n{}", self.port, self.log());
         }
@@ -114,6 +113,12 @@ impl Sshd {
             std::thread::sleep(Duration::from_millis(5));
         }
         false
+    }
+
+    /// Ends the listener; connections that it has accepted live on.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     pub(crate) fn log(&self) -> String {
@@ -211,7 +216,7 @@ fn spawn(folder: &Path, port: u16, lines: &str) -> Child {
         "{lines}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\n\
          PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel DEBUG1\n\
-         MaxStartups 100\nUseDNS no\n",
+         UseDNS no\n",
         at("host_key"),
         at("authorized_keys"),
     );

@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nonstop::model::inventory::Connection;
-use nonstop::ssh::{ConnectCause, Connector, ConnectorOptions, ExecRequest, KeyError, LoginError};
+use nonstop::ssh::{
+    ConnectCause, Connector, ConnectorOptions, ExecRequest, KeyError, LoginError, Passphrase,
+};
 
 use super::fixture::{Sshd, connect, key, options, public, run};
 
@@ -71,7 +73,7 @@ async fn an_encrypted_key_opens_with_its_passphrase_and_with_no_other() {
         );
         sshd.let_in(&public(&file));
         let passphrase = |word: &str| ConnectorOptions {
-            passphrase: Some(word.to_owned()),
+            passphrase: Some(Passphrase(word.to_owned())),
             ..options()
         };
         logs_in(passphrase("open sesame"), with_key(&sshd, &file)).await;

@@ -3,6 +3,10 @@
 //!
 //! Needs the packages openssh-server and openssh-client; without them the tests fail and say so.
 
+mod busy;
 mod commands;
 mod fixture;
+mod host_keys;
+mod jump;
 mod login;
+mod oracle;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::keys::PrivateKey;
 
-use super::Prompt;
 use super::key_file::{self, KeyError, KeyFile};
+use super::{Passphrase, Prompt};
 
 /// How often a person may mistype.
 const TRIES: usize = 3;
@@ -15,7 +15,7 @@ const TRIES: usize = 3;
 /// The keys of a run.
 #[derive(Debug)]
 pub(in super::super) struct KeyRing {
-    passphrase: Option<String>,
+    passphrase: Option<Passphrase>,
     prompt: Prompt,
     files: Mutex<HashMap<PathBuf, Result<KeyFile, KeyError>>>,
     /// One question at a time on the terminal, and one derivation for each file.
@@ -23,7 +23,7 @@ pub(in super::super) struct KeyRing {
 }
 
 impl KeyRing {
-    pub(in super::super) fn new(passphrase: Option<String>, prompt: Prompt) -> Self {
+    pub(in super::super) fn new(passphrase: Option<Passphrase>, prompt: Prompt) -> Self {
         let unlocking = tokio::sync::Mutex::new(());
         Self {
             passphrase,
@@ -71,7 +71,7 @@ impl KeyRing {
     async fn open(&self, file: &Path, text: &Arc<str>) -> Result<Arc<PrivateKey>, KeyError> {
         let mut result = Err(KeyError::Locked(file.to_path_buf()));
         if let Some(passphrase) = &self.passphrase {
-            result = derive(file, text, passphrase.clone()).await;
+            result = derive(file, text, passphrase.0.clone()).await;
         }
         for _ in 0..TRIES {
             if result.is_ok() || self.prompt == Prompt::Never {

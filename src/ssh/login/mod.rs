@@ -6,12 +6,23 @@ mod key_file;
 mod key_ring;
 mod order;
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 pub use key_file::KeyError;
 pub(super) use key_ring::KeyRing;
 pub(super) use order::{Refusal, log_in};
+
+/// A passphrase, which `Debug` does not show.
+#[derive(Clone)]
+pub struct Passphrase(pub String);
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(…)")
+    }
+}
 
 /// Whether a person may be asked for a passphrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

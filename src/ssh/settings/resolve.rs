@@ -95,6 +95,9 @@ impl Resolver {
                 None => Vec::new(),
             },
         };
+        // A bastion inherits the `ProxyJump` of a group, too; it is not behind itself.
+        let behind_itself = jumps.iter().any(|jump| wanted.is(jump));
+        let jumps = if behind_itself { Vec::new() } else { jumps };
         let via = self.bastion(jumps, inventory, way).await?;
         self.put_together(wanted, config, via)
     }
@@ -259,6 +262,14 @@ impl Wanted {
             connection: connection.clone(),
             jumps: None,
         }
+    }
+
+    /// Whether a bastion is the host itself.
+    fn is(&self, jump: &Jump) -> bool {
+        let (host, port) = (jump.host.as_str(), self.connection.port);
+        let by_label = self.label == host && (jump.port.is_none() || jump.port == port);
+        let number = |port: Option<Port>| port.map_or(22, Port::number);
+        by_label || self.name == host && number(jump.port) == number(port)
     }
 
     /// A bastion that the inventory knows is taken from there; user and port of the jump win.
