@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nonstop::model::inventory::Connection;
 use nonstop::model::names::{Address, HostName};
 use nonstop::ssh::{
-    ConnectCause, Connector, ConnectorOptions, ExecRequest, HostKeyError, SettingsError, SshConfig,
+    ConnectCause, Connector, ConnectorOptions, ExecRequest, HostKeyError, Session, SettingsError, SshConfig,
 };
 
 use super::fixture::{Sshd, connect, inventory, options};
@@ -58,7 +58,7 @@ async fn a_chain_of_bastions_is_walked_in_its_order() {
         .connect(&HostName::new("was1").expect("a name"), &inventory)
         .await;
     let session = session.expect("a session");
-    assert_eq!(session.bastion().map(|session| session.name()), Some("inner"));
+    assert_eq!(session.bastion().map(Session::name), Some("inner"));
     assert!(
         first.log().contains(&format!("127.0.0.1 port {}", second.port)),
         "{}",
@@ -148,10 +148,7 @@ async fn a_bastion_that_inherits_its_own_jump_is_reached_directly() {
         .connect(&HostName::new("was1").expect("a name"), &hosts)
         .await;
     assert_eq!(
-        session
-            .expect("a session")
-            .bastion()
-            .map(|session| session.name()),
+        session.expect("a session").bastion().map(Session::name),
         Some("gate")
     );
 }
@@ -188,7 +185,7 @@ async fn what_the_inventory_leaves_open_comes_from_the_ssh_configuration() {
             .address()
             .ends_with(&format!("@127.0.0.1:{}", target.port))
     );
-    assert_eq!(session.bastion().map(|session| session.name()), Some("gate"));
+    assert_eq!(session.bastion().map(Session::name), Some("gate"));
     assert_eq!(bastion.connections(), 1);
 }
 
