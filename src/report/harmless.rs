@@ -42,7 +42,10 @@ pub fn harmless(text: &str) -> String {
 pub fn harmless_tail(text: &str, limit: usize) -> Vec<String> {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let skipped = lines.len().saturating_sub(limit);
-    lines[skipped..].iter().map(|line| keep_indent(line)).collect()
+    lines[skipped..]
+        .iter()
+        .map(|line| harmless_indented(line))
+        .collect()
 }
 
 /// Whether a character can change how a terminal or a reader sees the text around it.
@@ -54,7 +57,8 @@ pub fn is_dangerous(character: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-fn keep_indent(line: &str) -> String {
+/// One harmless line that keeps its indentation.
+pub fn harmless_indented(line: &str) -> String {
     let indent = line.chars().take_while(|c| matches!(c, ' ' | '\t'));
     let width: usize = indent.map(|c| if c == '\t' { 4 } else { 1 }).sum();
     " ".repeat(width.min(40)) + &harmless(line)

@@ -1,11 +1,241 @@
-//! stub
-use super::output::Palette;
-/// stub
-pub fn render(
-    _: &crate::model::plan::Plan,
-    _: &crate::model::topology::Topology,
-    _: &crate::model::observed::Observed,
-    _: Palette,
-) -> String {
-    String::new()
+//! What `nonstop plan` prints: what is live, every step on every host, and every nginx file as a
+//! diff. It is the same plan that `deploy` follows.
+
+use std::collections::BTreeMap;
+
+use similar::TextDiff;
+
+use crate::model::names::{HostName, RemotePath};
+use crate::model::observed::Observed;
+use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
+use crate::model::topology::Topology;
+use crate::report::harmless::{harmless, harmless_indented};
+use crate::report::output::Palette;
+use crate::report::{findings, status, table, units};
+
+/// Stands in a plan's command line for the jar's path, which only the host knows in full.
+const JAR_PLACEHOLDER: &str = "{jar}";
+
+/// The plan as people read it.
+pub fn render(plan: &Plan, topology: &Topology, observed: &Observed, palette: Palette) -> String {
+    let mut lines = head(plan, topology);
+    let mut section = |title: &str, body: Vec<String>| {
+        if !body.is_empty() {
+            lines.push(String::new());
+            lines.push(palette.heading(title));
+            lines.extend(
+                body.into_iter()
+                    .map(|line| format!("  {line}").trim_end().to_owned()),
+            );
+        }
+    };
+    let status = status::Status::read(topology, observed);
+    section("now", status::hosts(&status, palette));
+    let warnings = findings::render(&plan.warnings, palette);
+    section("warnings", warnings.lines().map(str::to_owned).collect());
+    section("steps", steps(plan, topology));
+    section("nginx files", files(plan, palette));
+    lines.push(String::new());
+    lines.push("Nothing was changed: this is what would be done now.".to_owned());
+    lines.join("\n") + "\n"
+}
+
+fn head(plan: &Plan, topology: &Topology) -> Vec<String> {
+    let from = match (&plan.from, &plan.from_release) {
+        (Some(slot), Some(release)) => format!("{slot} ({release})"),
+        (Some(slot), None) => format!("{slot} (a release that nonstop did not start)"),
+        (None, _) => "nothing".to_owned(),
+    };
+    let release = &plan.release;
+    vec![
+        format!("{}: from {from} to {} ({})", topology.app, plan.to, release.id),
+        format!(
+            "  jar {}, {}, sha256 {}",
+            harmless(&release.jar_name),
+            units::bytes(release.size_bytes),
+            harmless(&release.sha256)
+        ),
+    ]
+}
+
+fn steps(plan: &Plan, topology: &Topology) -> Vec<String> {
+    let mut rows: Vec<[String; 3]> = Vec::new();
+    for stage in &plan.stages {
+        let mut phase = stage.phase.to_string();
+        for (hosts, text) in merged(plan, stage, topology) {
+            rows.push([std::mem::take(&mut phase), hosts, text]);
+        }
+    }
+    table::aligned(&rows)
+}
+
+/// The steps of a stage. Hosts that do the very same share a line.
+fn merged(plan: &Plan, stage: &Stage, topology: &Topology) -> Vec<(String, String)> {
+    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
+    for HostStep { host, step } in &stage.steps {
+        let jar = topology.was.get(host).map_or_else(String::new, |was| {
+            format!("{}/releases/{}/app.jar", was.release_dir, plan.release.id)
+        });
+        let text = describe(host, step, &jar);
+        match lines.iter_mut().find(|(_, other)| *other == text) {
+            Some((hosts, _)) => hosts.push(host.as_str()),
+            None => lines.push((vec![host.as_str()], text)),
+        }
+    }
+    lines
+        .into_iter()
+        .map(|(hosts, text)| (hosts.join(", "), text))
+        .collect()
+}
+
+fn describe(host: &HostName, step: &Step, jar: &str) -> String {
+    match step {
+        Step::Upload {
+            release,
+            on_record: true,
+        } => format!("has {} already; its digest is checked", release.id),
+        Step::Upload {
+            release,
+            on_record: false,
+        } => {
+            format!(
+                "receives {} ({})",
+                harmless(&release.jar_name),
+                units::bytes(release.size_bytes)
+            )
+        }
+        Step::Retire {
+            slot,
+            port,
+            identity,
+            release,
+        } => {
+            let what = release
+                .as_ref()
+                .map_or_else(|| "a release unknown".to_owned(), ToString::to_string);
+            format!(
+                "stops pid {} on {slot} ({port}), kept by an earlier run: {what} can then no longer be gone back \
+                 to at once",
+                identity.pid
+            )
+        }
+        Step::Start {
+            slot,
+            port,
+            runner,
+            env,
+        } => {
+            let names: Vec<&str> = env.keys().map(String::as_str).collect();
+            let env = if names.is_empty() {
+                String::new()
+            } else {
+                format!(", with {} set", names.join(", "))
+            };
+            format!("starts {slot} on {port}: {}{env}", run_line(runner, jar))
+        }
+        Step::Verify { endpoints, warm_up } => {
+            let own = endpoints.iter().all(|viewed| viewed.endpoint.host == *host);
+            let what = if own {
+                "its own endpoint".to_owned()
+            } else {
+                units::count(endpoints.len(), "endpoint")
+            };
+            let warm_up = if *warm_up { ", then warms it up" } else { "" };
+            format!("asks {what} until healthy{warm_up}")
+        }
+        Step::Prepare(switch) => format!("tests {} without it being live", switch.entry),
+        Step::Commit(switch) => commit(switch),
+        Step::Bake { endpoints } => format!(
+            "watches {}, both slots up",
+            units::count(endpoints.len(), "endpoint")
+        ),
+        Step::DrainWorkers => "waits until nginx's old workers are done".to_owned(),
+        Step::DrainConnections { slot, port } => format!("waits until {slot} ({port}) has no connections"),
+        Step::Stop {
+            slot,
+            port,
+            identity,
+            successor,
+        } => {
+            format!(
+                "stops {slot} ({port}), pid {}, if {successor} is alive and listening",
+                identity.pid
+            )
+        }
+        Step::Keep { slot, port } => format!("keeps {slot} ({port}) up"),
+        Step::FinishWas { keep, .. } => format!("removes old releases beyond {keep}"),
+        Step::FinishNginx { .. } => "removes what the switch left beside the live file".to_owned(),
+        Step::Revert { .. } => "puts back what was there".to_owned(),
+        Step::Withdraw { .. } => "ends what the run started".to_owned(),
+    }
+}
+
+fn run_line(runner: &StartRunner, jar: &str) -> String {
+    let (argv, place) = match runner {
+        StartRunner::Process { argv } => (argv, String::new()),
+        StartRunner::Script {
+            argv,
+            chdir: Some(folder),
+        } => (argv, format!(" in {folder}")),
+        StartRunner::Script { argv, chdir: None } => (argv, " in the release's folder".to_owned()),
+    };
+    let argv: Vec<String> = argv
+        .iter()
+        .map(|word| word.replace(JAR_PLACEHOLDER, jar))
+        .collect();
+    let line = shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_else(|_| argv.join(" "));
+    harmless(&line) + &place
+}
+
+fn commit(switch: &Switch) -> String {
+    let takes_over = switch.takes_over.as_ref();
+    let takes_over = takes_over.map_or_else(String::new, |old| format!("renames {old} to it, "));
+    let how = match (&switch.link, &switch.before) {
+        (Some(link), _) => format!("links it to {link}"),
+        (None, None) => "puts it in place".to_owned(),
+        (None, Some(_)) => "replaces it".to_owned(),
+    };
+    format!("{}: {takes_over}{how}, reloads and proves", switch.entry)
+}
+
+/// Hosts on which the very same text replaces the very same one.
+type Change<'a> = (&'a RemotePath, &'a Option<String>, &'a str);
+
+fn files(plan: &Plan, palette: Palette) -> Vec<String> {
+    let mut changes: BTreeMap<Change, Vec<&str>> = BTreeMap::new();
+    for (host, switch) in plan.switches() {
+        let change = (&switch.entry, &switch.before, switch.after.as_str());
+        changes.entry(change).or_default().push(host.as_str());
+    }
+    let mut lines = Vec::new();
+    for ((entry, before, after), hosts) in changes {
+        let hosts = hosts.join(", ");
+        if before.as_deref() == Some(after) {
+            lines.push(format!("{hosts}: {entry} stays as it is"));
+        } else {
+            lines.push(format!("{hosts}: {entry}"));
+            lines.extend(diff(before.as_deref(), after, palette));
+        }
+    }
+    lines
+}
+
+fn diff(before: Option<&str>, after: &str, palette: Palette) -> Vec<String> {
+    let old = if before.is_some() { "now" } else { "/dev/null" };
+    let diff = TextDiff::from_lines(before.unwrap_or_default(), after);
+    let unified = diff
+        .unified_diff()
+        .context_radius(3)
+        .header(old, "then")
+        .to_string();
+    let paint = |line: &str| {
+        let line = harmless_indented(line);
+        match line.chars().next() {
+            Some('+') => palette.good(&line),
+            Some('-') => palette.bad(&line),
+            Some('@') => palette.dim(&line),
+            _ => line,
+        }
+    };
+    unified.lines().map(paint).collect()
 }

@@ -7,8 +7,11 @@
 )]
 
 mod fixture;
+mod fleet;
 mod json;
 mod plain;
+mod plan;
 mod progress;
+mod status;
 mod stories;
 mod summary;

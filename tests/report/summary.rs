@@ -168,7 +168,7 @@ fn a_mixed_fleet_is_said_loudly_with_the_ways_out() {
     state of the fleet
       nginx hosts disagree on the live slot, or it is not known whether they agree.
       Nothing that is still needed was stopped: both slots were left up.
-      The run stays open; the next deploy or rollback starts from here.
+      Bring every nginx host to one slot; the next deploy or rollback goes on from there.
 
     what failed
       nginx-1  commit     the switch is not proven: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)
@@ -186,8 +186,7 @@ fn a_mixed_fleet_is_said_loudly_with_the_ways_out() {
 
     what to do next
       nonstop status                  shows host by host what is live
-      nonstop deploy                  starts from there and goes forward everywhere
-      nonstop rollback                starts from there and goes back everywhere
+      nonstop doctor                  shows what keeps the hosts apart
       nonstop doctor --limit nginx-1  checks nginx: its test, its listener, what it runs
 
     outcome: mixed

@@ -55,11 +55,10 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     advice
 }
 
-fn mixed() -> [Advice; 3] {
+fn mixed() -> [Advice; 2] {
     [
         Advice::new("nonstop status", "shows host by host what is live"),
-        Advice::new("nonstop deploy", "starts from there and goes forward everywhere"),
-        Advice::new("nonstop rollback", "starts from there and goes back everywhere"),
+        Advice::new("nonstop doctor", "shows what keeps the hosts apart"),
     ]
 }
 

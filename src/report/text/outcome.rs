@@ -53,7 +53,7 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
         (Outcome::Mixed, _) => &[
             "nginx hosts disagree on the live slot, or it is not known whether they agree.",
             "Nothing that is still needed was stopped: both slots were left up.",
-            "The run stays open; the next deploy or rollback starts from here.",
+            "Bring every nginx host to one slot; the next deploy or rollback goes on from there.",
         ],
         (Outcome::TakenOver, _) => {
             &["Another run took the hosts over; this one changed nothing from then on."]

@@ -117,8 +117,7 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
             "the file must route to every host of one slot; `nonstop status` shows what it does"
         }
         Problem::NginxDisagree { .. } => {
-            "`nonstop status` shows each; put the same file on all of them, or go on from an interrupted \
-             run with `nonstop deploy` or `nonstop rollback`"
+            "put the site file of a host that is right on the others and reload them; both slots can serve"
         }
         Problem::RunsOtherGeneration { .. } => {
             "look at nginx's error log; once the file is right, reload nginx by hand"
@@ -161,6 +160,7 @@ fn run_hint(problem: &Problem) -> Option<String> {
         }
         Problem::InterruptedRun { .. } => "`nonstop status` shows what it left",
         Problem::RecordedHostMissing { .. } => "put it back into the inventory",
+        Problem::LockLeft { .. } => "`nonstop unlock --force` frees it",
         _ => return None,
     };
     Some(text.to_owned())

@@ -1,0 +1,245 @@
+//! What `nonstop status` shows: which slot is live, what runs where, who holds the locks, and what
+//! there is to go back to. Read from the fleet alone; `text` is how people see it.
+
+mod text;
+
+pub(super) use text::hosts;
+pub use text::render;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::model::finding::Finding;
+use crate::model::live::Live;
+use crate::model::lock::LockState;
+use crate::model::names::{AppName, HostName, Port, ReleaseId, SlotName};
+use crate::model::observed::{HostObserved, Observed, SlotObserved};
+use crate::model::record::{RunRecord, RunStatus};
+use crate::model::topology::{Topology, WasHost};
+
+/// What is true on the fleet, for people and as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// The application.
+    pub app: AppName,
+    /// Where the traffic goes.
+    pub live: LiveSlot,
+    /// What each nginx host routes to.
+    pub nginx: BTreeMap<HostName, NginxStatus>,
+    /// What each WAS host runs.
+    pub was: BTreeMap<HostName, WasStatus>,
+    /// Locks that are held.
+    pub locks: BTreeMap<HostName, LockState>,
+    /// Runs that began and never ended, each once.
+    pub open_runs: Vec<RunRecord>,
+    /// What is wrong with what nginx routes to.
+    pub findings: Vec<Finding>,
+}
+
+/// Where the traffic goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum LiveSlot {
+    /// Every nginx host routes to one slot.
+    Uniform {
+        /// The slot.
+        slot: SlotName,
+    },
+    /// No nginx host routes to a slot yet.
+    Nothing,
+    /// nginx hosts disagree.
+    Mixed,
+    /// Not every nginx host could be asked; those that could agree on this slot.
+    Incomplete {
+        /// The slot, if any.
+        slot: Option<SlotName>,
+    },
+}
+
+/// What an nginx host routes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NginxStatus {
+    /// Whether it runs.
+    pub runs: bool,
+    /// The slot.
+    pub slot: Option<SlotName>,
+    /// The generation that runs, where the site tells it.
+    pub generation: Option<String>,
+    /// The file of an earlier tool that the next deploy takes over.
+    pub takes_over: Option<String>,
+}
+
+/// What a WAS host runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WasStatus {
+    /// Slot by slot.
+    pub slots: BTreeMap<SlotName, SlotStatus>,
+    /// The releases that are kept, newest first.
+    pub releases: Vec<KeptRelease>,
+}
+
+/// One slot on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SlotStatus {
+    /// The port.
+    pub port: Port,
+    /// What is there.
+    pub state: SlotState,
+    /// The process.
+    pub pid: Option<u32>,
+    /// The release, where it is one of ours.
+    pub release: Option<ReleaseId>,
+    /// Established connections.
+    pub connections: u32,
+}
+
+/// What is in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotState {
+    /// The process that nonstop started, listening.
+    Ours,
+    /// A process that nonstop did not start.
+    Foreign,
+    /// Our process runs and does not listen.
+    NotListening,
+    /// Nothing.
+    Empty,
+}
+
+/// A release on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptRelease {
+    /// Its id.
+    pub id: ReleaseId,
+    /// Whether a deploy of it failed.
+    pub failed: bool,
+}
+
+impl Status {
+    /// Sums up what was observed. Hosts that could not be asked are absent.
+    pub fn read(topology: &Topology, observed: &Observed) -> Self {
+        let view = Live::read(topology, observed);
+        let mut findings = view.findings.clone();
+        let live = match view.agreed() {
+            Ok(agreed) if view.hosts.len() < topology.nginx.len() => {
+                LiveSlot::Incomplete { slot: agreed.slot }
+            }
+            Ok(agreed) => agreed
+                .slot
+                .map_or(LiveSlot::Nothing, |slot| LiveSlot::Uniform { slot }),
+            Err(disagree) => {
+                findings.insert(0, disagree);
+                LiveSlot::Mixed
+            }
+        };
+        let seen = |host: &HostName| observed.hosts.get(host);
+        let nginx = topology.nginx.keys().filter_map(|host| {
+            let nginx = seen(host)?.nginx.as_ref()?;
+            let view = view.hosts.get(host);
+            let status = NginxStatus {
+                runs: nginx.master.is_some(),
+                slot: view.and_then(|view| view.slot.clone()),
+                generation: nginx.generation.clone(),
+                takes_over: view.and_then(|view| Some(view.takes_over.as_ref()?.to_string())),
+            };
+            Some((host.clone(), status))
+        });
+        let was = topology.was.iter();
+        let was = was.filter_map(|(host, was)| Some((host.clone(), was_status(was, seen(host)?)?)));
+        let held = observed.hosts.iter().filter(|(_, seen)| seen.lock.run.is_some());
+        Self {
+            app: topology.app.clone(),
+            live,
+            nginx: nginx.collect(),
+            was: was.collect(),
+            locks: held
+                .map(|(host, seen)| (host.clone(), seen.lock.clone()))
+                .collect(),
+            open_runs: open_runs(observed),
+            findings,
+        }
+    }
+
+    /// Whether nginx hosts disagree, which needs a person.
+    pub fn is_mixed(&self) -> bool {
+        self.live == LiveSlot::Mixed
+    }
+
+    /// The slot that has the traffic, where the hosts that were asked agree.
+    pub fn live_slot(&self) -> Option<&SlotName> {
+        match &self.live {
+            LiveSlot::Uniform { slot } => Some(slot),
+            LiveSlot::Incomplete { slot } => slot.as_ref(),
+            LiveSlot::Nothing | LiveSlot::Mixed => None,
+        }
+    }
+
+    /// The release that a slot runs on every host that was asked.
+    pub fn release_of(&self, slot: &SlotName) -> Option<&ReleaseId> {
+        let slots = self.was.values().filter_map(|was| was.slots.get(slot));
+        let releases: BTreeSet<_> = slots.map(|slot| slot.release.as_ref()).collect();
+        let mut releases = releases.into_iter();
+        releases.next().flatten().filter(|_| releases.next().is_none())
+    }
+}
+
+fn was_status(was: &WasHost, seen: &HostObserved) -> Option<WasStatus> {
+    let observed = seen.was.as_ref()?;
+    let slot = |(name, port): (&SlotName, &Port)| {
+        let seen = observed.slots.get(name)?;
+        Some((name.clone(), slot_status(*port, seen)))
+    };
+    let releases = observed.releases.iter().rev();
+    Some(WasStatus {
+        slots: was.ports.iter().filter_map(slot).collect(),
+        releases: releases
+            .map(|release| KeptRelease {
+                id: release.id.clone(),
+                failed: release.failed,
+            })
+            .collect(),
+    })
+}
+
+fn slot_status(port: Port, seen: &SlotObserved) -> SlotStatus {
+    let state = match &seen.listener {
+        Some(_) if seen.recorded_process_listens() => SlotState::Ours,
+        Some(_) => SlotState::Foreign,
+        None if seen.record_runs => SlotState::NotListening,
+        None => SlotState::Empty,
+    };
+    let listener = seen
+        .listener
+        .as_ref()
+        .and_then(|listener| listener.identity.as_ref());
+    let pid = match state {
+        SlotState::Foreign => listener.map(|identity| identity.pid),
+        _ => seen.identity().map(|identity| identity.pid),
+    };
+    let ours = matches!(state, SlotState::Ours | SlotState::NotListening);
+    SlotStatus {
+        port,
+        state,
+        pid,
+        release: seen.release().filter(|_| ours).cloned(),
+        connections: seen.connections,
+    }
+}
+
+fn open_runs(observed: &Observed) -> Vec<RunRecord> {
+    let mut open: BTreeMap<String, RunRecord> = BTreeMap::new();
+    for seen in observed.hosts.values() {
+        let record = seen
+            .record
+            .as_ref()
+            .filter(|record| record.status == RunStatus::Open);
+        // A run that still holds its locks is at work, not left behind.
+        let at_work = |record: &&RunRecord| seen.lock.run.as_ref() == Some(&record.run);
+        if let Some(record) = record.filter(|record| !at_work(record)) {
+            open.insert(record.run.to_string(), record.clone());
+        }
+    }
+    open.into_values().collect()
+}

@@ -1,0 +1,210 @@
+//! The status as people read it.
+
+use std::collections::BTreeMap;
+
+use crate::model::names::{ReleaseId, SlotName};
+use crate::model::record::RunRecord;
+use crate::report::output::Palette;
+use crate::report::text::event;
+use crate::report::{findings, harmless, table, units};
+
+use super::{KeptRelease, LiveSlot, SlotState, SlotStatus, Status, WasStatus};
+
+/// The status as people read it.
+pub fn render(status: &Status, palette: Palette) -> String {
+    let mut lines = vec![headline(status, palette), String::new()];
+    lines.extend(hosts(status, palette));
+    let mut section = |title: &str, body: Vec<String>| {
+        if !body.is_empty() {
+            lines.push(String::new());
+            lines.push(palette.heading(title));
+            lines.extend(body.into_iter().map(|line| format!("  {line}")));
+        }
+    };
+    section("locks", locks(status));
+    section(
+        "runs that never ended",
+        status.open_runs.iter().map(open_run).collect(),
+    );
+    section("releases", releases(status));
+    let found = findings::render(&status.findings, palette);
+    section("findings", found.lines().map(str::to_owned).collect());
+    lines.push(String::new());
+    lines.push(way_back(status));
+    lines.join("\n") + "\n"
+}
+
+fn headline(status: &Status, palette: Palette) -> String {
+    let with = |slot: &SlotName| {
+        let release = status.release_of(slot);
+        release.map_or_else(String::new, |release| format!(" with {release}"))
+    };
+    let text = match &status.live {
+        LiveSlot::Uniform { slot } => palette.good(&format!("{slot} is live{}", with(slot))),
+        LiveSlot::Nothing => "nothing is live yet".to_owned(),
+        LiveSlot::Mixed => palette.bad("MIXED: nginx hosts disagree on the live slot"),
+        LiveSlot::Incomplete { slot } => {
+            let known = slot.as_ref().map_or_else(
+                || "no slot is live on the others".to_owned(),
+                |slot| format!("{slot} is live on the others{}", with(slot)),
+            );
+            palette.bad(&format!(
+                "NOT KNOWN: not every nginx host could be asked; {known}"
+            ))
+        }
+    };
+    format!("{}: {text}", status.app)
+}
+
+/// What each host runs and routes to, a line a slot.
+pub(in crate::report) fn hosts(status: &Status, palette: Palette) -> Vec<String> {
+    let mut rows: Vec<[String; 5]> = Vec::new();
+    for (host, nginx) in &status.nginx {
+        let slot = nginx.slot.as_ref();
+        let mut routes = slot.map_or_else(
+            || "routes to no slot".to_owned(),
+            |slot| format!("routes to {slot}"),
+        );
+        if let Some(file) = &nginx.takes_over {
+            routes = format!("{routes}, by {}", harmless::harmless(file));
+        }
+        if !nginx.runs {
+            routes = palette.bad("nginx does not run");
+        }
+        let blank = String::new();
+        rows.push([host.to_string(), "nginx".to_owned(), blank.clone(), blank, routes]);
+    }
+    for (host, was) in &status.was {
+        let mut name = host.to_string();
+        for (slot, seen) in &was.slots {
+            let mark = if status.live_slot() == Some(slot) {
+                palette.good("live")
+            } else {
+                String::new()
+            };
+            let port = format!("{slot} {}", seen.port);
+            rows.push([std::mem::take(&mut name), port, mark, process(seen), what(seen)]);
+        }
+    }
+    table::aligned(&rows)
+}
+
+fn process(seen: &SlotStatus) -> String {
+    match (seen.state, seen.pid) {
+        (SlotState::Empty, _) => "-".to_owned(),
+        (_, Some(pid)) => format!("pid {pid}"),
+        (_, None) => "pid unknown".to_owned(),
+    }
+}
+
+fn what(seen: &SlotStatus) -> String {
+    let release = seen
+        .release
+        .as_ref()
+        .map_or_else(String::new, ToString::to_string);
+    let connections = units::count(seen.connections as usize, "connection");
+    match seen.state {
+        SlotState::Ours => format!("{release}, {connections}"),
+        SlotState::Foreign => format!("a process that nonstop did not start, {connections}"),
+        SlotState::NotListening => format!("{release}, runs and does not listen"),
+        SlotState::Empty => "empty".to_owned(),
+    }
+}
+
+fn locks(status: &Status) -> Vec<String> {
+    let mut holders: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (host, lock) in &status.locks {
+        holders
+            .entry(event::holder(lock))
+            .or_default()
+            .push(host.as_str());
+    }
+    let line = |(holder, hosts): (String, Vec<&str>)| format!("{}: {holder}", hosts.join(", "));
+    holders.into_iter().map(line).collect()
+}
+
+fn open_run(record: &RunRecord) -> String {
+    let owner = &record.owner;
+    let text = format!(
+        "{} ({} by {}@{})",
+        record.run, owner.command, owner.who, owner.place
+    );
+    format!(
+        "{} ended in the middle of its phase {}",
+        harmless::harmless(&text),
+        record.phase
+    )
+}
+
+fn releases(status: &Status) -> Vec<String> {
+    let mut kept: BTreeMap<&ReleaseId, (Vec<&str>, bool)> = BTreeMap::new();
+    for (host, was) in &status.was {
+        for release in &was.releases {
+            let entry = kept.entry(&release.id).or_default();
+            entry.0.push(host.as_str());
+            entry.1 |= release.failed;
+        }
+    }
+    let row = |(id, (hosts, failed)): (&ReleaseId, (Vec<&str>, bool))| {
+        let place = if hosts.len() == status.was.len() {
+            String::new()
+        } else {
+            format!("only on {}", hosts.join(", "))
+        };
+        let failed = if failed { "failed" } else { "" };
+        let runs = status
+            .live_slot()
+            .is_some_and(|slot| status.release_of(slot) == Some(id));
+        [
+            id.to_string(),
+            if runs { "live" } else { failed }.to_owned(),
+            place,
+        ]
+    };
+    table::aligned(&kept.into_iter().rev().map(row).collect::<Vec<_>>())
+}
+
+fn way_back(status: &Status) -> String {
+    if status.is_mixed() {
+        return "Both slots must stay up until every nginx host routes to one of them; then deploy or roll back.".to_owned();
+    }
+    let Some(live) = status.live_slot() else {
+        return "`nonstop deploy` is the first step.".to_owned();
+    };
+    let slots = status.was.values().flat_map(|was| was.slots.keys());
+    let other = slots
+        .filter(|slot| *slot != live)
+        .find(|slot| is_up(status, slot));
+    match other.and_then(|slot| Some((slot, status.release_of(slot)?))) {
+        Some((slot, release)) => {
+            format!("`nonstop rollback` is an instant switch back to {slot} with {release}.")
+        }
+        None => match previous(status, live) {
+            Some(release) => format!("`nonstop rollback` starts {release} again and switches to it."),
+            None => "There is no earlier release to go back to.".to_owned(),
+        },
+    }
+}
+
+fn is_up(status: &Status, slot: &SlotName) -> bool {
+    let up = |was: &WasStatus| {
+        was.slots
+            .get(slot)
+            .is_none_or(|seen| seen.state == SlotState::Ours)
+    };
+    status.was.values().all(up)
+}
+
+fn previous<'a>(status: &'a Status, live: &SlotName) -> Option<&'a ReleaseId> {
+    let current = status.release_of(live);
+    let first = status.was.values().next()?;
+    let good = |release: &&KeptRelease| {
+        let everywhere = status.was.values().all(|was| {
+            was.releases
+                .iter()
+                .any(|other| other.id == release.id && !other.failed)
+        });
+        everywhere && current.is_none_or(|current| release.id < *current)
+    };
+    first.releases.iter().find(good).map(|release| &release.id)
+}
