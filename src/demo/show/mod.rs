@@ -67,24 +67,28 @@ pub fn show(jar: Option<&Path>) -> Result<bool, DemoError> {
     ));
     let jars = Jars::write(&fleet.jars(), jar)?;
     let played = runtime.block_on(play(&fleet, &jars, &mut steps));
-    let traffic = played.map(Traffic::stop);
+    // Before the fleet, which would take the applications away from under the requests.
+    let summary = played.map(|traffic| traffic.map(Traffic::stop));
     let leftovers = fleet.stop();
-    let traffic = traffic?;
-    steps.print(&traffic);
+    let summary = summary?.unwrap_or_default();
+    steps.print(&summary);
     for leftover in &leftovers {
         stage::say(&format!(
             "still running: pid {} ({})",
             leftover.pid, leftover.command
         ));
     }
-    Ok(steps.went_well() && traffic.counts.failed == 0 && leftovers.is_empty())
+    Ok(steps.went_well() && summary.counts.failed == 0 && leftovers.is_empty())
 }
 
 /// Plays all steps, or up to the first that ends otherwise than foretold.
-async fn play(fleet: &Fleet, jars: &Jars, steps: &mut Steps) -> Result<Traffic, DemoError> {
+async fn play(fleet: &Fleet, jars: &Jars, steps: &mut Steps) -> Result<Option<Traffic>, DemoError> {
     let mut script = script(jars).into_iter();
     if let Some(first) = script.next() {
         steps.play(first, fleet, None).await?;
+    }
+    if !steps.went_well() {
+        return Ok(None);
     }
     let options = jars.traffic(TrafficOptions::new(fleet.listener(), SERVER_NAME));
     stage::say(&format!(
@@ -100,7 +104,7 @@ async fn play(fleet: &Fleet, jars: &Jars, steps: &mut Steps) -> Result<Traffic, 
         steps.play(step, fleet, Some(&traffic)).await?;
     }
     steps.unless_interrupted(breathe(&traffic)).await?;
-    Ok(traffic)
+    Ok(Some(traffic))
 }
 
 fn script(jars: &Jars) -> Vec<Step> {

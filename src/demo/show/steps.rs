@@ -171,6 +171,9 @@ impl Steps {
                 code(played.status),
             ));
         }
+        if traffic.counts == Counts::default() {
+            return;
+        }
         let latency = traffic.latency;
         stage::result(&format!(
             "\nin all: {} · p50 {:.1} ms, p99 {:.1} ms, slowest {:.1} ms",

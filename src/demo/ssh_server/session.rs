@@ -22,9 +22,15 @@ pub(super) struct Session {
     forwarding: watch::Receiver<Forwarding>,
     /// The client and the server, for `SSH_CONNECTION`.
     ends: Option<(SocketAddr, SocketAddr)>,
-    /// Open sessions; the channel itself until a command has taken it.
-    sessions: HashMap<ChannelId, Option<Channel<Msg>>>,
+    /// Sessions that have not asked for a command yet.
+    waiting: HashMap<ChannelId, (Channel<Msg>, OpenSession)>,
+    /// Its clones are the open sessions. The library does not tell when a channel that the server
+    /// closed is gone, so each is counted by whoever serves it.
+    open: Arc<()>,
 }
+
+/// Counts as a session for as long as it lives.
+struct OpenSession(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
 
 impl Session {
     pub(super) fn new(
@@ -36,7 +42,8 @@ impl Session {
             options,
             forwarding,
             ends: stream.peer_addr().ok().zip(stream.local_addr().ok()),
-            sessions: HashMap::new(),
+            waiting: HashMap::new(),
+            open: Arc::new(()),
         }
     }
 
@@ -70,11 +77,12 @@ impl Handler for Session {
         reply: ChannelOpenHandle,
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        if self.sessions.len() >= self.options.max_sessions {
+        if Arc::strong_count(&self.open) > self.options.max_sessions {
             reply.reject(ChannelOpenFailure::ConnectFailed).await;
             return Ok(());
         }
-        self.sessions.insert(channel.id(), Some(channel));
+        let open = OpenSession(Arc::clone(&self.open));
+        self.waiting.insert(channel.id(), (channel, open));
         reply.accept().await;
         Ok(())
     }
@@ -84,7 +92,7 @@ impl Handler for Session {
         channel: ChannelId,
         _session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        self.sessions.remove(&channel);
+        self.waiting.remove(&channel);
         Ok(())
     }
 
@@ -94,15 +102,17 @@ impl Handler for Session {
         command: &[u8],
         session: &mut russh::server::Session,
     ) -> Result<(), Self::Error> {
-        let taken = self.sessions.get_mut(&channel).and_then(Option::take);
-        let child = taken.and_then(|channel| {
+        let taken = self.waiting.remove(&channel).and_then(|(channel, open)| {
             let child = command::spawn(command, &self.options, self.ends).ok()?;
-            Some((channel, child))
+            Some((channel, open, child))
         });
-        match child {
-            Some((channel, child)) => {
+        match taken {
+            Some((channel, open, child)) => {
                 session.channel_success(channel.id())?;
-                tokio::spawn(command::attend(channel, child));
+                tokio::spawn(async move {
+                    command::attend(channel, child).await;
+                    drop(open);
+                });
             }
             None => session.channel_failure(channel)?,
         }

@@ -167,6 +167,30 @@ fn a_connection_that_is_cut_ends_without_a_status() {
 }
 
 #[test]
+fn sessions_one_after_the_other_never_reach_the_limit() {
+    let host = Host::new();
+    let control = format!("ControlPath={}", host.folder.path().join("control").display());
+    let mut master = host
+        .ssh(&["-MN", "-o", &control, "demo@127.0.0.1"])
+        .spawn()
+        .unwrap();
+    until("the master connection is up", || {
+        host.folder.path().join("control").exists()
+    });
+    for number in 0..12 {
+        let command = format!("exit {number}");
+        let output = host
+            .ssh(&["-o", &control, "demo@127.0.0.1", &command])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(number), "{output:?}");
+    }
+    assert_eq!(host.server.accepted(), 1, "all over one connection");
+    master.kill().unwrap();
+    master.wait().unwrap();
+}
+
+#[test]
 fn a_session_above_the_limit_is_refused_and_a_closed_one_makes_room() {
     let host = Host::new();
     let control = format!("ControlPath={}", host.folder.path().join("control").display());
