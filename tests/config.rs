@@ -293,3 +293,63 @@ fn a_template_of_ones_own_must_hold_the_generation() {
     let broken = check("line\n{% if %}");
     assert!(broken.contains("own.j2:2:1"), "{broken}");
 }
+
+/// The fenced blocks of a document, by language.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(document).expect("the document is there");
+    let opening = format!("```{language}\n");
+    text.split(opening.as_str())
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_playbooks_and_inventories_of_the_documents_pass() {
+    let inventory = Source::new("docs/inventory.md", blocks("docs/inventory.md", "yaml").remove(0));
+    let playbooks = blocks("docs/playbook.md", "yaml");
+    assert_eq!(playbooks.len(), 2);
+    for playbook in playbooks {
+        let playbook = Source::new("docs/playbook.md", playbook);
+        config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
+    }
+    let own = blocks("docs/playbook.md", "nginx").remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("own.j2"), own).unwrap();
+    let file = folder.path().join("playbook.yml");
+    std::fs::write(&file, with("listen: 80", "listen: 80, template: own.j2")).unwrap();
+    let inventory = Source::new("inventory.yml", INVENTORY);
+    config::load_sources(&inventory, &Source::read(&file).unwrap())
+        .unwrap_or_else(|report| panic!("{report}"));
+}
+
+#[test]
+fn every_key_of_a_playbook_is_documented() {
+    let document = std::fs::read_to_string("docs/playbook.md").unwrap();
+    let nonsense = report(
+        "\
+qqqqqqqq: 1
+slots: { blue: { qqqqqqqq: 1 }, green: {} }
+release: { qqqqqqqq: 1 }
+start: { qqqqqqqq: 1, java: { qqqqqqqq: 1 }, command: { qqqqqqqq: 1 } }
+health: { qqqqqqqq: 1 }
+warmup: { qqqqqqqq: 1 }
+nginx: { qqqqqqqq: 1, site: { qqqqqqqq: 1, tls: { qqqqqqqq: 1 } }, conf_per_slot: { qqqqqqqq: 1 }, proof: { qqqqqqqq: 1 } }
+update: { qqqqqqqq: 1 }
+drain: { qqqqqqqq: 1 }
+stop: { qqqqqqqq: 1 }
+bake: { qqqqqqqq: 1 }
+",
+    );
+    let lists: Vec<&str> = nonsense
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("hint: known here: "))
+        .collect();
+    assert_eq!(lists.len(), 17, "{nonsense}");
+    for key in lists.iter().flat_map(|list| list.split(", ")) {
+        assert!(
+            document.contains(&format!("{key}:")),
+            "docs/playbook.md does not show `{key}`"
+        );
+    }
+}

@@ -95,6 +95,8 @@ pub(super) struct Fields<'n> {
     spot: Spot,
     entries: &'n [(Node, Node)],
     known: Vec<&'static str>,
+    /// Keys that were refused already.
+    refused: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -113,6 +115,7 @@ impl<'n> Fields<'n> {
             spot: node.spot.clone(),
             entries,
             known: Vec::new(),
+            refused: Vec::new(),
         })
     }
 
@@ -128,6 +131,7 @@ impl<'n> Fields<'n> {
             spot: item.key.clone(),
             entries,
             known: Vec::new(),
+            refused: Vec::new(),
         })
     }
 
@@ -216,7 +220,10 @@ impl<'n> Fields<'n> {
 
     /// Refuses a key that the design knows and this version does not.
     pub(super) fn later(&mut self, key: &'static str, hint: &str) {
-        if let Some(item) = self.item(key) {
+        let item = self.item(key);
+        self.known.retain(|known| *known != key);
+        self.refused.push(key);
+        if let Some(item) = item {
             self.note(Problem::at(&item.key, format!("`{}` is not supported yet", item.path)).hint(hint));
         }
     }
@@ -233,7 +240,7 @@ impl<'n> Fields<'n> {
                 self.note(Problem::at(&name.spot, "a key is missing here"));
                 continue;
             };
-            if self.known.contains(&key) {
+            if self.known.contains(&key) || self.refused.contains(&key) {
                 continue;
             }
             let within = if self.path.is_empty() {

@@ -40,7 +40,7 @@ pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>, source: &Arc<
         .read("binary", |item| values::ruled_template(item, rules::program))
         .or(default);
     let main = fields.read("conf", |item| values::ruled_template(item, rules::remote_path));
-    let later = fields.item("include").is_some();
+    let later = item.node.get("include").is_some();
     let spot = fields.spot().clone();
     fields.finish();
     let style = match (&site_item, &conf_item) {
