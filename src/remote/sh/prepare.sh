@@ -26,8 +26,9 @@ drift() {
     [ "$DIGEST" != "$EXPECTED_SHA256" ]
 }
 
-# save PATH NAME: copies a thing as it is into home.
+# save PATH NAME: copies a thing as it is into home; sets DIGEST, of the bytes that are read there.
 save() {
+    digest_of "$1"
     if [ -r "$1" ] && [ "$MY_UID" = "$(stat -c %u -- "$1")" ]; then
         cp -a -T -- "$1" "$HOME_NEW/$2"
     else
@@ -45,8 +46,11 @@ save_home() {
     s_entry=$KIND
     kind_of "$TARGET"
     s_target=$KIND
+    DIGEST=
     if [ "$s_entry" != absent ]; then save "$ENTRY" entry; fi
+    s_entry_sha256=$DIGEST DIGEST=
     if [ "$TARGET" != "$ENTRY" ] && [ "$s_target" != absent ]; then save "$TARGET" target; fi
+    s_target_sha256=$DIGEST DIGEST=
     if [ -n "$TAKES_OVER" ]; then save "$TAKES_OVER" takes_over; fi
     dd of="$HOME_NEW/meta" conv=fsync 2>/dev/null <<END
 entry=$ENTRY
@@ -55,6 +59,9 @@ takes_over=$TAKES_OVER
 entry_kind=$s_entry
 target_kind=$s_target
 placed=$PLACED
+entry_sha256=$s_entry_sha256
+target_sha256=$s_target_sha256
+takes_over_sha256=$DIGEST
 END
     mv -T -- "$HOME_NEW" "$HOME_DIR"
     sync -- "$STATE/home" 2>/dev/null || :
@@ -81,9 +88,9 @@ refused() {
     answered
 }
 
-# conflicts FILE: the warnings of names that two sites want, of which one is ignored.
+# conflicts FILE: the warnings of names that two sites want, of which one is ignored; without times.
 conflicts() {
-    { grep -F 'conflicting server name' "$1" || :; } | sort -u
+    sed -n 's/.*\(conflicting server name .*\)/\1/p' "$1" | sort -u
 }
 
 # look_for_conflicts: refuses a candidate that adds such a warning.
@@ -92,7 +99,9 @@ look_for_conflicts() {
     [ -s "$SCRATCH/conflicts" ] || return 0
     nginx_root -t >/dev/null 2>"$SCRATCH/baseline" || :
     conflicts "$SCRATCH/baseline" >"$SCRATCH/known"
-    n_new=$(grep -v -x -F -f "$SCRATCH/known" "$SCRATCH/conflicts" | head -n 10)
+    n_new=$(awk -v known="$SCRATCH/known" '
+        BEGIN { while ((getline line < known) > 0) seen[line] = 1 }
+        !($0 in seen)' "$SCRATCH/conflicts" | head -n 10)
     [ -z "$n_new" ] || refused "$n_new"
 }
 

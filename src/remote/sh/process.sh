@@ -2,6 +2,9 @@
 # shellcheck disable=SC2034
 # process: who a process is, from /proc alone. Needs machine.
 #
+# Every file of a process is read to its end: bash reads ahead and seeks back, and where the process
+# ends in between it cannot, and hands what is left over to the next `read` of another file.
+#
 # Parameters: none. Prints: nothing, except `identity_say`.
 
 # process_read PID: sets P_STATE, P_PARENT and P_START; false if there is no such process.
@@ -28,19 +31,20 @@ process_uid() {
     P_UID=
     {
         while read -r p_key p_real p_effective p_rest; do
-            if [ "$p_key" = Uid: ]; then
-                P_UID=$p_effective
-                break
-            fi
+            [ "$p_key" != Uid: ] || P_UID=$p_effective
         done <"/proc/$1/status"
     } 2>/dev/null || :
     [ -n "$P_UID" ]
 }
 
-# process_title PID: sets P_TITLE, the first word of its command line, or the title that nginx gives itself.
+# process_title PID: sets P_TITLE, the beginning of its command line, or the title that nginx gives itself.
 process_title() {
     P_TITLE=
-    { IFS= read -r P_TITLE <"/proc/$1/cmdline" || :; } 2>/dev/null
+    {
+        while IFS= read -r p_part || [ -n "$p_part" ]; do
+            P_TITLE=${P_TITLE:-$p_part}
+        done <"/proc/$1/cmdline"
+    } 2>/dev/null || :
 }
 
 # process_alive PID: whether it is there and not a zombie; sets what process_read sets.

@@ -7,9 +7,8 @@
 # Prints: the fence's answer, and `put=stored`, `put=mismatch` with `size_bytes` and `sha256`, or
 # `put=write_failed` with `reason`. Fails with `release_exists` if other bytes have that id.
 PART="$RELEASES/.part-$FENCE_SEQUENCE-$RELEASE"
-cleanup() { rm -rf -- "$PART"; }
+cleanup() { rm -rf -- "$PART" 2>/dev/null || :; }
 
-# give_back RESULT REASON: the folder and its remains go, and the answer says why.
 write_failed() {
     say fence passed
     say put write_failed
@@ -32,7 +31,7 @@ if already_there; then
 fi
 
 scratch
-rm -rf -- "$PART"
+cleanup
 mkdir -p -- "$PART" 2>"$SCRATCH/error" || {
     cat >/dev/null
     write_failed "$(head -n 1 "$SCRATCH/error")"

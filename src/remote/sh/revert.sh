@@ -15,7 +15,7 @@ target_back() {
     [ "$HOME_TARGET" != "$HOME_ENTRY" ] || return 0
     if [ "$HOME_TARGET_KIND" = absent ]; then
         ! is_there "$HOME_TARGET" || root rm -f -- "$HOME_TARGET"
-    elif ! same_thing "$HOME_TARGET" "$HOME_DIR/target"; then
+    elif ! same_thing "$HOME_TARGET" "$HOME_DIR/target" "$HOME_TARGET_SHA256"; then
         put_thing "$HOME_DIR/target" "$HOME_TARGET"
     fi
 }
@@ -24,13 +24,13 @@ target_back() {
 entry_back() {
     if [ -n "$HOME_TAKES_OVER" ]; then
         ! is_there "$HOME_TAKES_OVER" || return 0
-        if ! same_thing "$HOME_ENTRY" "$HOME_DIR/takes_over"; then
+        if ! same_thing "$HOME_ENTRY" "$HOME_DIR/takes_over" "$HOME_TAKES_OVER_SHA256"; then
             put_thing "$HOME_DIR/takes_over" "$HOME_ENTRY"
         fi
         root mv -T -- "$HOME_ENTRY" "$HOME_TAKES_OVER"
     elif [ "$HOME_ENTRY_KIND" = absent ]; then
         ! is_there "$HOME_ENTRY" || root rm -f -- "$HOME_ENTRY"
-    elif ! same_thing "$HOME_ENTRY" "$HOME_DIR/entry"; then
+    elif ! same_thing "$HOME_ENTRY" "$HOME_DIR/entry" "$HOME_ENTRY_SHA256"; then
         put_thing "$HOME_DIR/entry" "$HOME_ENTRY"
     fi
 }
@@ -41,15 +41,15 @@ at_home() {
         if [ "$HOME_TARGET_KIND" = absent ]; then
             ! is_there "$HOME_TARGET" || return 1
         else
-            same_thing "$HOME_TARGET" "$HOME_DIR/target" || return 1
+            same_thing "$HOME_TARGET" "$HOME_DIR/target" "$HOME_TARGET_SHA256" || return 1
         fi
     fi
     if [ -n "$HOME_TAKES_OVER" ]; then
-        ! is_there "$HOME_ENTRY" && same_thing "$HOME_TAKES_OVER" "$HOME_DIR/takes_over"
+        ! is_there "$HOME_ENTRY" && same_thing "$HOME_TAKES_OVER" "$HOME_DIR/takes_over" "$HOME_TAKES_OVER_SHA256"
     elif [ "$HOME_ENTRY_KIND" = absent ]; then
         ! is_there "$HOME_ENTRY"
     else
-        same_thing "$HOME_ENTRY" "$HOME_DIR/entry"
+        same_thing "$HOME_ENTRY" "$HOME_DIR/entry" "$HOME_ENTRY_SHA256"
     fi
 }
 
@@ -58,7 +58,7 @@ at_home() {
 ours_to_undo() {
     if [ -n "$HOME_TAKES_OVER" ]; then
         ! is_there "$HOME_TAKES_OVER" || return 1
-        is_placed "$HOME_TARGET" "$HOME_PLACED" || same_thing "$HOME_ENTRY" "$HOME_DIR/takes_over"
+        is_placed "$HOME_TARGET" "$HOME_PLACED" || same_thing "$HOME_ENTRY" "$HOME_DIR/takes_over" "$HOME_TAKES_OVER_SHA256"
     else
         is_placed "$HOME_TARGET" "$HOME_PLACED"
     fi

@@ -3,9 +3,9 @@
 # switch: what prepare, commit and revert have in common: home, renames, reload and proof. Needs
 # state and nginx.
 #
-# Home is what was there before the run: `home/RUN/meta` (entry, target, takes_over, their kinds), and
-# copies of the things themselves, `entry`, `target` and `takes_over`, made by `cp -a` with owner,
-# mode and label. `home/RUN/committed` is there from before the first rename of a commit until a
+# Home is what was there before the run: `home/RUN/meta` (entry, target, takes_over, their kinds and
+# digests), and copies of the things themselves, `entry`, `target` and `takes_over`, made by `cp -a`
+# with owner, mode and label: it may take root to read them. `home/RUN/committed` is there from before the first rename of a commit until a
 # revert is proven: while it is there, what nginx runs may differ from home.
 #
 # Parameters: those of nginx; APP; MASTER_PID, MASTER_START, MASTER_BOOT, MASTER_UID; ERROR_LOG (may be
@@ -49,11 +49,13 @@ unproven() {
 }
 
 # home_read RUN: sets HOME_DIR, HOME_ENTRY, HOME_TARGET, HOME_TAKES_OVER, HOME_ENTRY_KIND,
-# HOME_TARGET_KIND and HOME_PLACED (what the commit puts: the digest of its bytes, or the link);
-# false if nothing was saved.
+# HOME_TARGET_KIND, HOME_PLACED (what the commit puts: the digest of its bytes, or the link) and the
+# saved bytes' HOME_ENTRY_SHA256, HOME_TARGET_SHA256 and HOME_TAKES_OVER_SHA256; false if nothing was
+# saved.
 home_read() {
     HOME_DIR=$STATE/home/$1
-    HOME_ENTRY='' HOME_TARGET='' HOME_TAKES_OVER='' HOME_ENTRY_KIND='' HOME_TARGET_KIND='' HOME_PLACED=
+    HOME_ENTRY='' HOME_TARGET='' HOME_TAKES_OVER='' HOME_ENTRY_KIND='' HOME_TARGET_KIND='' HOME_PLACED=''
+    HOME_ENTRY_SHA256='' HOME_TARGET_SHA256='' HOME_TAKES_OVER_SHA256=
     [ -f "$HOME_DIR/meta" ] || return 1
     while IFS= read -r h_line; do
         h_value=${h_line#*=}
@@ -64,11 +66,15 @@ home_read() {
         entry_kind) HOME_ENTRY_KIND=$h_value ;;
         target_kind) HOME_TARGET_KIND=$h_value ;;
         placed) HOME_PLACED=$h_value ;;
+        entry_sha256) HOME_ENTRY_SHA256=$h_value ;;
+        target_sha256) HOME_TARGET_SHA256=$h_value ;;
+        takes_over_sha256) HOME_TAKES_OVER_SHA256=$h_value ;;
         esac
     done <"$HOME_DIR/meta"
 }
 
-# same_thing PATH SAVED: whether what is at PATH is what was saved: kind, link or bytes, owner, mode.
+# same_thing PATH SAVED SHA256: whether what is at PATH is what was saved: kind, link or bytes, owner
+# and mode.
 same_thing() {
     if [ -L "$2" ]; then
         [ -L "$1" ] && [ "$(readlink -- "$1")" = "$(readlink -- "$2")" ]
@@ -77,9 +83,7 @@ same_thing() {
     [ -f "$1" ] && [ ! -L "$1" ] || return 1
     [ "$(stat -c '%u:%g %a' -- "$1")" = "$(stat -c '%u:%g %a' -- "$2")" ] || return 1
     digest_of "$1"
-    s_there=$DIGEST
-    digest_of "$2"
-    [ "$s_there" = "$DIGEST" ]
+    [ "$DIGEST" = "$3" ]
 }
 
 # is_placed PATH PLACED: whether what is at PATH is what a commit put there.

@@ -1,0 +1,14 @@
+//! Runs the rendered scripts for real, without SSH, with every shell that a host may have, in
+//! temporary folders, as the current user, against the real nginx. Asserts what they answer and what
+//! they did.
+
+mod helper;
+mod host;
+mod instances;
+mod locks;
+mod machine;
+mod nginx;
+mod quoting;
+mod releases;
+mod site;
+mod switching;
