@@ -215,6 +215,10 @@ impl Host {
     }
 
     /// The answer to a command.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test makes each command for one call"
+    )]
     pub(crate) fn run(&self, command: Command) -> Answer {
         self.run_with(&command, b"")
     }

@@ -185,8 +185,8 @@ fn a_stranger_who_takes_the_port_meanwhile_is_told_and_our_process_ends() {
         });
         assert!(matches!(answer, StartAnswer::PortTaken { .. }), "{answer:?}");
         let pid = fs::read_to_string(&pid).expect("a pid");
-        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        let left = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(left.is_empty() || left.contains(") Z "), "{left}");
     });
 }
 

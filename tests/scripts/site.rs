@@ -1,5 +1,6 @@
 //! A real nginx with sites of its own on a host, and the commands that switch one of them.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -80,7 +81,7 @@ impl Site {
         {
             let name = entry.file_name().into_string().expect("UTF-8");
             if name != in_place_of && !name.starts_with('.') {
-                include.push_str(&format!(" include {};", entry.path().display()));
+                write!(include, " include {};", entry.path().display()).expect("written");
             }
         }
         self.main_file(&include)
@@ -102,20 +103,11 @@ impl Site {
             .status()
             .expect("nginx starts");
         assert!(status.success());
-        self.eventually("workers", || {
+        eventually("workers", || {
             self.observe()
                 .master
                 .is_some_and(|master| !master.serving.is_empty())
         });
-    }
-
-    /// Waits for something that other processes do.
-    pub(crate) fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let end = Instant::now() + Duration::from_secs(20);
-        while !holds() {
-            assert!(Instant::now() < end, "{what} within 20 s");
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// The body that a request through the listener gets.
@@ -237,6 +229,15 @@ impl Site {
     }
 }
 
+/// Waits for something that other processes do.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < end, "{what} within 20 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl Drop for Site {
     fn drop(&mut self) {
         if let Ok(pid) = fs::read_to_string(self.host.path("nginx.pid"))
@@ -256,6 +257,7 @@ pub(crate) fn proven(answer: SwitchAnswer) -> (Vec<u32>, Vec<u32>) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an answer is looked at once")]
 pub(crate) fn accepted(answer: PrepareAnswer) {
     assert!(matches!(answer, PrepareAnswer::Accepted { .. }), "{answer:?}");
 }

@@ -11,7 +11,7 @@ use nonstop::remote::answer::{Answer, Fenced, PrepareAnswer, SwitchAnswer};
 use nonstop::remote::command::{AwaitWorkers, CleanNginx, Command, PlacedContent};
 
 use crate::host::{remote, run_id, tree};
-use crate::site::{Site, accepted, proven, with_nginx_in_every_shell};
+use crate::site::{Site, accepted, eventually, proven, with_nginx_in_every_shell};
 
 /// Everything below sites-enabled and sites-available, our own dotfiles left out.
 fn sites(site: &Site) -> Vec<(String, Vec<u8>)> {
@@ -74,7 +74,7 @@ fn where_nothing_was_a_revert_leaves_nothing() {
         assert_eq!(fs::metadata(site.entry()).expect("a file").mode() & 0o7777, 0o644);
         proven(site.revert());
         assert_eq!(sites(site), before);
-        site.eventually("the listener closes", || {
+        eventually("the listener closes", || {
             TcpStream::connect(("127.0.0.1", site.port.number())).is_err()
         });
     });
