@@ -30,8 +30,7 @@ pub fn render(view: &RunView, palette: Palette) -> String {
             outcome::state_of_the_fleet(view, end),
             palette,
         ),
-        refusals(view, palette),
-        failures(view, palette),
+        why(view, palette),
         hosts(view, palette),
         phases(view, palette),
         warnings(view, palette),
@@ -87,6 +86,15 @@ fn head(view: &RunView, end: &End, palette: Palette) -> Vec<String> {
     }
     lines.extend(indented(table::aligned(&rows)));
     lines
+}
+
+/// The findings of a refusal say the same as the failures that led to it, and more.
+fn why(view: &RunView, palette: Palette) -> Vec<String> {
+    if view.refusals.is_empty() {
+        failures(view, palette)
+    } else {
+        refusals(view, palette)
+    }
 }
 
 fn refusals(view: &RunView, palette: Palette) -> Vec<String> {
@@ -171,7 +179,7 @@ fn hosts(view: &RunView, palette: Palette) -> Vec<String> {
 /// What became of a host, in words: its notes, where it failed, and what kept it waiting in vain.
 fn state(host: &HostView, view: &RunView) -> Option<String> {
     let mut words: Vec<String> = host.notes.iter().map(|(_, note)| note::describe(note)).collect();
-    if !host.failures.is_empty() {
+    if !host.failures.is_empty() && view.refusals.is_empty() {
         let phases: Vec<&str> = host.failures.iter().map(|(phase, _)| phase.as_str()).collect();
         words.push(format!("FAILED in {}", phases.join(", ")));
     } else if view.failures().next().is_some() {

@@ -92,14 +92,26 @@ fn nginx_hosts_that_disagree_are_mixed_in_words_and_in_json() {
 }
 
 #[test]
-fn a_host_that_was_not_asked_makes_the_live_slot_unknown() {
+fn what_hosts_that_could_not_be_asked_do_is_not_guessed() {
     let mut fleet = Fleet::on_blue();
     fleet.observed.hosts.remove(&host("nginx-2"));
-    assert!(
-        render(&fleet).starts_with("sokdak: NOT KNOWN"),
-        "{}",
-        render(&fleet)
-    );
+    fleet.observed.hosts.remove(&host("was-1"));
+    assert_snapshot!(render(&fleet), @"
+    sokdak: NOT KNOWN: not every nginx host could be read; blue is live on the others with 20260101-100000-sokdak-1
+
+    nginx-1  nginx                       routes to blue
+    was-2    blue 8080   live  pid 9876  20260101-100000-sokdak-1, 2 connections
+             green 8081        -         empty
+    nginx-2                              could not be asked
+    was-1                                could not be asked
+
+    releases
+      20260102-100000-sokdak-2
+      20260101-100000-sokdak-1  live
+      20251231-100000-sokdak-0
+
+    What there is to go back to is known when every host can be asked.
+    ");
 }
 
 #[test]

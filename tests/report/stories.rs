@@ -219,4 +219,26 @@ impl Story {
             .ends(Outcome::AsItWas, Exit::Locked, None);
         story
     }
+
+    pub(crate) fn unreachable() -> Self {
+        let mut story = Self::of("deploy");
+        let reason = "cannot connect to was-2 (ubuntu@10.0.0.2:22): Connection refused".to_owned();
+        let host_key = false;
+        story.begin(Phase::Connect, &WAS).after(20).failed(
+            "was-2",
+            Phase::Connect,
+            Failure::Unreachable {
+                reason: reason.clone(),
+                host_key,
+            },
+        );
+        let problem = Problem::Unreachable { reason, host_key };
+        story
+            .end(Phase::Connect, false)
+            .then(Event::Refused {
+                findings: vec![Finding::refusal(Some(&host("was-2")), problem)],
+            })
+            .ends(Outcome::AsItWas, Exit::Refused, None);
+        story
+    }
 }

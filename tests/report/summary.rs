@@ -243,6 +243,27 @@ fn a_lock_of_somebody_else_is_named_with_its_owner() {
 }
 
 #[test]
+fn a_host_that_cannot_be_reached_is_said_once() {
+    assert_snapshot!(summary_of(&Story::unreachable()), @"
+    sokdak: deploy REFUSED before any change (30 ms)
+      run  0197-run
+
+    state of the fleet
+      Nothing was changed.
+
+    refused for 1 reason
+      was-2  REFUSED  cannot connect to was-2 (ubuntu@10.0.0.2:22): Connection refused
+                      hint: try `ssh` to it from here with the same user and key; the inventory's address, port, user and bastion are what is used
+
+    what to do next
+      nonstop doctor  checks all of it again without changing anything
+      nonstop deploy  once that is mended: the same again, from the start
+
+    outcome: as_it_was
+    ");
+}
+
+#[test]
 fn nothing_from_a_host_can_steer_the_terminal() {
     let stories = [Story::unhealthy(), Story::refused(), Story::mixed()];
     for story in stories {

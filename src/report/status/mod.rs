@@ -29,6 +29,8 @@ pub struct Status {
     pub nginx: BTreeMap<HostName, NginxStatus>,
     /// What each WAS host runs.
     pub was: BTreeMap<HostName, WasStatus>,
+    /// Hosts that could not be asked.
+    pub unasked: BTreeSet<HostName>,
     /// Locks that are held.
     pub locks: BTreeMap<HostName, LockState>,
     /// Runs that began and never ended, each once.
@@ -154,6 +156,12 @@ impl Status {
             live,
             nginx: nginx.collect(),
             was: was.collect(),
+            unasked: topology
+                .hosts()
+                .into_iter()
+                .filter(|host| seen(host).is_none())
+                .cloned()
+                .collect(),
             locks: held
                 .map(|(host, seen)| (host.clone(), seen.lock.clone()))
                 .collect(),

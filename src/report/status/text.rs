@@ -44,13 +44,11 @@ fn headline(status: &Status, palette: Palette) -> String {
         LiveSlot::Nothing => "nothing is live yet".to_owned(),
         LiveSlot::Mixed => palette.bad("MIXED: nginx hosts disagree on the live slot"),
         LiveSlot::Incomplete { slot } => {
-            let known = slot.as_ref().map_or_else(
-                || "no slot is live on the others".to_owned(),
-                |slot| format!("{slot} is live on the others{}", with(slot)),
-            );
-            palette.bad(&format!(
-                "NOT KNOWN: not every nginx host could be asked; {known}"
-            ))
+            let known = match slot {
+                Some(slot) => format!("; {slot} is live on the others{}", with(slot)),
+                None => String::new(),
+            };
+            palette.bad(&format!("NOT KNOWN: not every nginx host could be read{known}"))
         }
     };
     format!("{}: {text}", status.app)
@@ -86,6 +84,17 @@ pub(in crate::report) fn hosts(status: &Status, palette: Palette) -> Vec<String>
             rows.push([std::mem::take(&mut name), port, mark, process(seen), what(seen)]);
         }
     }
+    let unasked = status.unasked.iter().map(|host| {
+        let blank = String::new;
+        [
+            host.to_string(),
+            blank(),
+            blank(),
+            blank(),
+            palette.bad("could not be asked"),
+        ]
+    });
+    rows.extend(unasked);
     table::aligned(&rows)
 }
 
@@ -167,6 +176,9 @@ fn releases(status: &Status) -> Vec<String> {
 fn way_back(status: &Status) -> String {
     if status.is_mixed() {
         return "Both slots must stay up until every nginx host routes to one of them; then deploy or roll back.".to_owned();
+    }
+    if !status.unasked.is_empty() || matches!(status.live, LiveSlot::Incomplete { .. }) {
+        return "What there is to go back to is known when every host can be asked.".to_owned();
     }
     let Some(live) = status.live_slot() else {
         return "`nonstop deploy` is the first step.".to_owned();

@@ -40,10 +40,11 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
         let command = format!("nonstop {command} --lock-wait 5m");
         all.push(Advice::new(command, "waits until the other is done"));
     }
-    all.extend(
-        view.failures()
-            .map(|(host, _, failure)| failure::advice(failure, host)),
-    );
+    // The findings of a refusal say the same as the failures that led to it.
+    if view.refusals.is_empty() {
+        let failures = view.failures();
+        all.extend(failures.map(|(host, _, failure)| failure::advice(failure, host)));
+    }
     all.extend(view.refusals.iter().filter_map(problem::advice));
     all.extend(closing(view, end, command));
     let mut advice: Vec<Advice> = Vec::new();

@@ -5,7 +5,7 @@ use crate::model::names::HostName;
 use crate::model::process::ProcessIdentity;
 use crate::report::harmless::harmless;
 use crate::report::text::advice::Advice;
-use crate::report::text::health;
+use crate::report::text::{health, problem};
 use crate::report::units;
 
 /// The failure in words, on one line.
@@ -16,6 +16,7 @@ pub fn describe(failure: &Failure) -> String {
             units::bytes(*size_bytes),
             harmless(sha256)
         ),
+        Failure::Unreachable { reason, .. } => problem::unreachable(reason),
         failure => harmless(&failure.to_string()),
     }
 }

@@ -32,8 +32,18 @@ pub fn describe(problem: &Problem) -> String {
             "{endpoint} was kept by an earlier run and still has {}",
             count(*connections as usize, "connection")
         ),
+        Problem::Unreachable { reason, .. } => unreachable(reason),
         problem => harmless(&problem.to_string()),
     }
+}
+
+/// Why a host cannot be reached; SSH's own words often begin with that it cannot.
+pub(super) fn unreachable(reason: &str) -> String {
+    let reason = harmless(reason);
+    if reason.starts_with("cannot connect") {
+        return reason;
+    }
+    format!("cannot connect: {reason}")
 }
 
 /// What helps, in a sentence; `None` where there is nothing to mend.
