@@ -353,3 +353,32 @@ bake: { qqqqqqqq: 1 }
         );
     }
 }
+
+#[test]
+fn variables_that_say_how_ssh_reaches_a_host_are_understood_under_both_names() {
+    let text = "\
+all:
+  hosts:
+    a: { ansible_host: 10.0.0.1, ansible_port: '2222', ansible_user: u, ansible_ssh_private_key_file: ~/k, ansible_become: no }
+    b: { host_name: 10.0.0.2, port: 2223, user: v, identity_file: /k, proxy_jump: 'me@[::1]:22', host_key_alias: b.x }
+    c: { ansible_ssh_common_args: '-o ProxyCommand=\"ssh -W %h:%p -q me@bastion\"', user: app, ansible_user: '{{ login }}', login: l }
+    d: { ansible_host: \"{{ lookup('env', 'X') }}\", ansible_port: ssh, proxy_jump: a b, ansible_user: !vault x }
+";
+    let loaded =
+        config::load_inventory(&Source::new("i.yml", text)).unwrap_or_else(|report| panic!("{report}"));
+    let wrong: Vec<String> = loaded
+        .problems
+        .values()
+        .flatten()
+        .map(|problem| problem.message.clone())
+        .collect();
+    let connections: Vec<_> = loaded
+        .inventory
+        .hosts
+        .values()
+        .map(|host| &host.connection)
+        .collect();
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_debug_snapshot!((connections, wrong));
+    });
+}

@@ -14,6 +14,7 @@ mod rules;
 mod scalar;
 mod source;
 mod suggest;
+mod timestamp;
 mod values;
 mod yaml;
 

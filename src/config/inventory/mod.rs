@@ -8,6 +8,7 @@ mod groups;
 mod jinja;
 mod listing;
 mod range;
+mod ssh_args;
 mod vars_files;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::model::context;
 use crate::model::inventory::{Host, Vars};
 use crate::model::names::{Address, HostName, Port, RemotePath, SlotName};
-use crate::model::playbook::SwitchStyle;
+use crate::model::playbook::{Nginx, SwitchStyle};
+use crate::model::template::Template;
 use crate::model::topology::{Listener, NginxHost, Topology, WasHost};
 
 use super::super::inventory::{magic, rendered};
@@ -90,47 +91,16 @@ impl Resolver<'_> {
             .conf
             .as_ref()
             .map(|conf| self.value("nginx.conf", conf, name, &context, path));
-        let mut slot_files = BTreeMap::new();
-        let (key, file, listen, tls, server_name) = match &nginx.style {
-            SwitchStyle::Site(site) => {
-                let server_name = site.server_name.iter().find_map(|name| askable(name));
-                (
-                    "nginx.site",
-                    &site.file,
-                    &site.listen,
-                    site.tls.is_some(),
-                    server_name,
-                )
-            }
-            SwitchStyle::ConfPerSlot(conf) => {
-                for (slot, file) in &conf.slots {
-                    let key = format!("nginx.conf_per_slot.slots.{slot}");
-                    slot_files.extend(
-                        self.value(&key, file, name, &context, path)
-                            .map(|file| (slot.clone(), file)),
-                    );
-                }
-                let server_name = conf.server_name.as_deref().and_then(askable);
-                (
-                    "nginx.conf_per_slot",
-                    &conf.file,
-                    &conf.listen,
-                    false,
-                    server_name,
-                )
-            }
-        };
-        let file = self.value(&format!("{key}.file"), file, name, &context, path);
-        let listen = self.value(&format!("{key}.listen"), listen, name, &context, |text| {
+        let slot_files = self.slot_files(name, &context);
+        let style = Style::of(nginx);
+        let key = style.key;
+        let file = self.value(&format!("{key}.file"), style.file, name, &context, path);
+        let listen = self.value(&format!("{key}.listen"), style.listen, name, &context, |text| {
             rules::parse_listen(text).map_err(|reason| format!("`{text}` {reason}"))
         });
-        for (slot, own) in &slot_files {
-            if file.as_ref() == Some(own) {
-                let message = format!(
-                    "the file of slot `{slot}` on host `{name}` is the very file that is replaced: {own}"
-                );
-                self.problem(&format!("{key}.slots.{slot}"), message, None);
-            }
+        for (slot, _) in slot_files.iter().filter(|(_, own)| file.as_ref() == Some(*own)) {
+            let message = format!("the file of `{slot}` is the very file that is replaced on host `{name}`");
+            self.problem(&format!("{key}.slots.{slot}"), message, None);
         }
         let (address, port) = listen?;
         let address = address.or_else(|| Address::new("127.0.0.1").ok());
@@ -142,8 +112,8 @@ impl Resolver<'_> {
             listener: Listener {
                 address: address?,
                 port,
-                tls,
-                server_name,
+                tls: style.tls,
+                server_name: style.server_name,
             },
             binary: binary?,
             conf: match conf {
@@ -153,6 +123,20 @@ impl Resolver<'_> {
             vars,
             may_sudo: host.connection.become_root != Some(false),
         })
+    }
+
+    /// The user's own file of each slot, where the style has them.
+    fn slot_files(&mut self, host: &HostName, context: &Value) -> BTreeMap<SlotName, RemotePath> {
+        let SwitchStyle::ConfPerSlot(conf) = &self.playbook.playbook.nginx.style else {
+            return BTreeMap::new();
+        };
+        let mut files = BTreeMap::new();
+        for (slot, file) in &conf.slots {
+            let key = format!("nginx.conf_per_slot.slots.{slot}");
+            let file = self.value(&key, file, host, context, path);
+            files.extend(file.map(|file| (slot.clone(), file)));
+        }
+        files
     }
 
     /// Two hosts that nginx cannot tell apart would get each other's requests and proofs.
@@ -176,6 +160,41 @@ impl Resolver<'_> {
                     self.problem(&format!("slots.{slot}.port"), message, Some(hint));
                 }
             }
+        }
+    }
+}
+
+/// What both styles of a switch have.
+struct Style<'a> {
+    /// The key in the playbook.
+    key: &'static str,
+    file: &'a Template,
+    listen: &'a Template,
+    tls: bool,
+    server_name: Option<String>,
+}
+
+impl<'a> Style<'a> {
+    fn of(nginx: &'a Nginx) -> Self {
+        match &nginx.style {
+            SwitchStyle::Site(site) => Self {
+                key: "nginx.site",
+                file: &site.file,
+                listen: &site.listen,
+                tls: site.tls.is_some(),
+                server_name: site.server_name.iter().find_map(|name| askable(name)),
+            },
+            SwitchStyle::ConfPerSlot(conf) => Self {
+                key: "nginx.conf_per_slot",
+                file: &conf.file,
+                listen: &conf.listen,
+                // Only the proof's URL says what these files of the user's own speak.
+                tls: nginx
+                    .proof
+                    .as_ref()
+                    .is_some_and(|proof| proof.url.starts_with("https://")),
+                server_name: conf.server_name.as_deref().and_then(askable),
+            },
         }
     }
 }
