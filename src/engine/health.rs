@@ -90,13 +90,14 @@ fn judge(check: &HealthCheck, response: Result<HttpResponse, HttpError>) -> Heal
     }
 }
 
-/// Asks an endpoint until it has been healthy for `min_healthy_time` without a break.
+/// Asks an endpoint until it has been healthy for `min_healthy_time` without a break, or once where that is zero.
 ///
 /// Fails at `deadline`, or at once when the recorded process is gone.
 pub async fn until_healthy<H: Host>(
     context: &Context<'_, H>,
     from: &HostName,
     viewed: &Viewed,
+    min_healthy_time: Duration,
     deadline: Instant,
 ) -> Result<(), Failure> {
     let check = &context.playbook.health;
@@ -118,7 +119,7 @@ pub async fn until_healthy<H: Host>(
             answer: answer.clone(),
             healthy_for,
         });
-        if since.is_some() && healthy_for >= check.min_healthy_time {
+        if since.is_some() && healthy_for >= min_healthy_time {
             return Ok(());
         }
         if answer == HealthAnswer::Refused && viewed.endpoint.host == *from {
@@ -129,7 +130,7 @@ pub async fn until_healthy<H: Host>(
         } else {
             check.interval.min(EAGER)
         };
-        let enough = since.map(|since| since + check.min_healthy_time);
+        let enough = since.map(|since| since + min_healthy_time);
         let next = enough.map_or(asked_at + pause, |enough| enough.min(asked_at + pause));
         if next.max(Instant::now()) >= deadline {
             return Err(unhealthy(context, from, viewed, answer).await);

@@ -46,26 +46,35 @@ pub enum LockError {
     Interrupted,
 }
 
+/// When every lock was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// At the first try: since the hosts were observed, no other run had them.
+    AtOnce,
+    /// After somebody else gave them back: what was observed before is history.
+    AfterWaiting,
+}
+
 /// Takes the lock of every host, waiting for at most `wait` while somebody else has one.
 pub async fn take<H: Host>(
     context: &Context<'_, H>,
     observed: &Observed,
     owner: &Owner,
     wait: Duration,
-) -> Result<(), LockError> {
+) -> Result<Taken, LockError> {
     let give_up = Instant::now() + wait;
     let mut locks: BTreeMap<_, _> = observed
         .hosts
         .iter()
         .map(|(host, seen)| (host.clone(), seen.lock.clone()))
         .collect();
-    let mut said = false;
+    let mut waited = false;
     loop {
         match once(context, &locks, owner).await {
             Err(LockError::Held { host, lock }) if Instant::now() < give_up => {
-                if !said {
+                if !waited {
                     context.tell(Event::LockWaiting { host, lock });
-                    said = true;
+                    waited = true;
                 }
                 tokio::select! {
                     biased;
@@ -74,7 +83,14 @@ pub async fn take<H: Host>(
                 }
                 locks = read(context).await?;
             }
-            ended => return ended,
+            Ok(()) => {
+                return Ok(if waited {
+                    Taken::AfterWaiting
+                } else {
+                    Taken::AtOnce
+                });
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod health;
 pub mod homeward;
 pub mod lock;
 pub mod observe;
+pub mod opening;
 pub mod preflight;
 pub mod run;
 pub mod stage;

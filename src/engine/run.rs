@@ -1,7 +1,6 @@
 //! A run that changes the fleet, from the first connection to the last line: deploy and rollback
 //! are this with different goals.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,13 +8,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::model::event::Event;
-use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
-use crate::model::names::{HostName, ReleaseId, RunId};
+use crate::model::names::{ReleaseId, RunId};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::phase::Phase;
 use crate::model::plan::{self, Goal, Plan, Scene};
 use crate::model::playbook::Playbook;
 use crate::model::release::Release;
@@ -26,8 +23,7 @@ use super::context::{Context, Interrupt, Ledger};
 use super::crew::Crew;
 use super::execute::{self, Ended};
 use super::fleet::{Fleet, Host};
-use super::lock::{self, LockError};
-use super::observe;
+use super::opening;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -133,111 +129,26 @@ fn refused(events: &dyn Fn(Event), interrupt: &Interrupt, findings: Vec<Finding>
 }
 
 async fn connected<H: Host>(context: &Context<'_, H>, request: &Request<'_>) -> Ended {
-    let observed = match observe_all(context).await {
-        Ok(observed) => observed,
+    let opening = match opening::open(context, request).await {
+        Ok(opening) => opening,
         Err(findings) => return refused(context.events, &context.interrupt, findings),
     };
-    // A fleet that no lock should be taken on is refused before its locks are touched.
-    if let Err(findings) = plan_for(context, request, &observed) {
-        let held = observed.hosts.values().any(|seen| seen.lock.run.is_some());
-        if !held {
-            return refused(context.events, &context.interrupt, findings);
-        }
+    let plan = &opening.plan;
+    context.tell(Event::Planned {
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        from_release: plan.from_release.clone(),
+        release: plan.release.id.clone(),
+        phases: plan.phases(),
+    });
+    for finding in plan.warnings.iter().cloned() {
+        context.tell(Event::Warned { finding });
     }
-    if let Err(error) = take_lock(context, request, &observed).await {
-        return refused(context.events, &context.interrupt, vec![error]);
-    }
-    let ended = locked(context, request).await;
-    for (host, reason) in lock::give_back(context, context.crew.hosts()).await {
-        let problem = Problem::LockLeft { reason };
-        context.tell(Event::Warned {
-            finding: Finding::warning(Some(&host), problem),
-        });
+    let ended = execute::execute(context, request, &opening.observed, plan).await;
+    if ended.verdict.outcome != Outcome::TakenOver {
+        opening::close(context).await;
     }
     ended
-}
-
-async fn take_lock<H: Host>(
-    context: &Context<'_, H>,
-    request: &Request<'_>,
-    observed: &Observed,
-) -> Result<(), Finding> {
-    let phase = Phase::Lock;
-    let began = Instant::now();
-    context.tell(Event::PhaseStarted {
-        phase,
-        hosts: context.crew.hosts().cloned().collect(),
-    });
-    let taken = lock::take(context, observed, &request.owner, request.lock_wait).await;
-    context.tell(Event::PhaseEnded {
-        phase,
-        took: began.elapsed(),
-        succeeded: taken.is_ok(),
-    });
-    taken.map_err(|error| match error {
-        LockError::Held { host, lock } => Finding::refusal(Some(&host), Problem::Locked { lock }),
-        LockError::Call { host, error } => Finding::refusal(
-            Some(&host),
-            Problem::CannotObserve {
-                reason: error.to_string(),
-            },
-        ),
-        LockError::Interrupted => Finding::refusal(
-            None,
-            Problem::CannotObserve {
-                reason: "interrupted while waiting for the lock".to_owned(),
-            },
-        ),
-    })
-}
-
-async fn observe_all<H: Host>(context: &Context<'_, H>) -> Result<Observed, Vec<Finding>> {
-    let phase = Phase::Observe;
-    let began = Instant::now();
-    context.tell(Event::PhaseStarted {
-        phase,
-        hosts: context.crew.hosts().cloned().collect(),
-    });
-    let (observed, failed) = observe::observe(context.topology, context.playbook, context.crew).await;
-    context.tell(Event::PhaseEnded {
-        phase,
-        took: began.elapsed(),
-        succeeded: failed.is_empty(),
-    });
-    if failed.is_empty() {
-        Ok(observed)
-    } else {
-        Err(findings_of(failed))
-    }
-}
-
-/// The findings of hosts that could not be asked.
-pub fn findings_of(failed: BTreeMap<HostName, super::fleet::CallError>) -> Vec<Finding> {
-    let finding = |(host, error): (HostName, super::fleet::CallError)| {
-        let problem = match Failure::from(error) {
-            Failure::Sudo { command } => Problem::SudoRefused { command },
-            failure => Problem::CannotObserve {
-                reason: failure.to_string(),
-            },
-        };
-        Finding::refusal(Some(&host), problem)
-    };
-    failed.into_iter().map(finding).collect()
-}
-
-fn plan_for<H: Host>(
-    context: &Context<'_, H>,
-    request: &Request<'_>,
-    observed: &Observed,
-) -> Result<Plan, Vec<Finding>> {
-    make_plan(
-        context.topology,
-        context.playbook,
-        observed,
-        &request.run,
-        &request.wanted,
-        request.began,
-    )
 }
 
 /// The plan that a run would follow from what was observed; pure.
@@ -288,37 +199,4 @@ fn release_of(observed: &Observed, jar: &LocalJar, began: Timestamp) -> Result<R
         },
         None => new,
     })
-}
-
-async fn locked<H: Host>(context: &Context<'_, H>, request: &Request<'_>) -> Ended {
-    // Between the first look and the lock, somebody else may have ended a run.
-    let observed = match observe_all(context).await {
-        Ok(observed) => observed,
-        Err(findings) => return refused(context.events, &context.interrupt, findings),
-    };
-    let plan = match plan_for(context, request, &observed) {
-        Ok(plan) => plan,
-        Err(findings) => return refused(context.events, &context.interrupt, findings),
-    };
-    let preflight = super::preflight::preflight(context, &plan).await;
-    let (refusals, warnings): (Vec<_>, Vec<_>) = plan
-        .warnings
-        .iter()
-        .cloned()
-        .chain(preflight)
-        .partition(|finding| finding.severity == crate::model::finding::Severity::Refusal);
-    if !refusals.is_empty() {
-        return refused(context.events, &context.interrupt, refusals);
-    }
-    context.tell(Event::Planned {
-        from: plan.from.clone(),
-        to: plan.to.clone(),
-        from_release: plan.from_release.clone(),
-        release: plan.release.id.clone(),
-        phases: plan.phases(),
-    });
-    for finding in warnings {
-        context.tell(Event::Warned { finding });
-    }
-    execute::execute(context, request, &observed, &plan).await
 }

@@ -10,8 +10,8 @@ use crate::cli::console;
 use crate::cli::identity;
 use crate::cli::project::{Project, refuse_limit};
 use crate::engine::context::{Context, Interrupt, Ledger};
-use crate::engine::lock::{self, LockError};
-use crate::model::finding::{Finding, Problem};
+use crate::engine::{lock, opening};
+use crate::model::finding::Problem;
 use crate::model::outcome::Exit;
 use crate::report::findings;
 
@@ -40,20 +40,12 @@ pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
         .map_or_else(|| "lock".to_owned(), |message| format!("lock: {message}"));
     let owner = identity::owner(&message, Timestamp::now());
     match lock::take(&context, &reading.observed, &owner, Duration::ZERO).await {
-        Ok(()) => {
+        Ok(_) => {
             console::say("every host is locked; `nonstop unlock --force` frees them");
             Ok(Exit::Done)
         }
         Err(error) => {
-            let finding = match error {
-                LockError::Held { host, lock } => Finding::refusal(Some(&host), Problem::Locked { lock }),
-                other => Finding::refusal(
-                    None,
-                    Problem::CannotObserve {
-                        reason: other.to_string(),
-                    },
-                ),
-            };
+            let finding = opening::finding_of(error);
             let held = matches!(finding.problem, Problem::Locked { .. });
             console::say(&findings::render(&[finding], console::palette(common)));
             Ok(if held { Exit::Locked } else { Exit::Refused })

@@ -9,7 +9,7 @@ use crate::cli::project::Project;
 use crate::engine::connect;
 use crate::engine::crew::Crew;
 use crate::engine::observe;
-use crate::engine::run::findings_of;
+use crate::engine::opening::findings_of;
 use crate::model::finding::{Finding, Problem};
 use crate::model::observed::Observed;
 use crate::ssh::SshHost;

@@ -3,11 +3,11 @@
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer};
 use crate::engine::fleet::Host;
-use crate::engine::observe;
 use crate::model::event::Note;
 use crate::model::failure::Failure;
 use crate::model::names::{HostName, Port};
 use crate::model::playbook::OnDeadline;
+use crate::model::process::ProcessIdentity;
 use crate::remote::command::{AwaitConnections, AwaitWorkers, Command};
 
 use super::endpoint;
@@ -15,14 +15,11 @@ use super::endpoint;
 pub(super) async fn workers<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
+    master: &ProcessIdentity,
 ) -> Result<Option<Note>, Failure> {
-    let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
-    let Some(master) = seen.nginx.and_then(|nginx| nginx.master) else {
-        return Ok(None);
-    };
     let deadline = context.playbook.drain.deadline;
     let command = Command::AwaitWorkers(AwaitWorkers {
-        master: master.identity,
+        master: master.clone(),
         deadline,
     });
     let left = answer!(

@@ -40,11 +40,15 @@ pub async fn run<H: Host>(
             slot, port, identity, ..
         } => stop::retire(context, host, slot, *port, identity).await,
         Step::Start { .. } => start::start(context, job.plan, host, &on.step).await,
-        Step::Verify { endpoints, warm_up } => verify::verify(context, host, endpoints, *warm_up).await,
+        Step::Verify {
+            endpoints,
+            min_healthy_time,
+            warm_up,
+        } => verify::verify(context, host, endpoints, *min_healthy_time, *warm_up).await,
         Step::Prepare(switch) => switch::prepare(context, host, switch).await,
         Step::Commit(switch) => switch::commit(context, host, switch).await,
         Step::Bake { endpoints } => verify::bake(context, host, endpoints).await,
-        Step::DrainWorkers => drain::workers(context, host).await,
+        Step::DrainWorkers { master } => drain::workers(context, host, master).await,
         Step::DrainConnections { port, .. } => drain::connections(context, host, *port).await,
         Step::Stop {
             slot, port, identity, ..
@@ -52,7 +56,9 @@ pub async fn run<H: Host>(
         Step::Keep { port, .. } => Ok(Some(stop::stays_up(host, *port))),
         Step::FinishWas { keep, protected } => finish::was(context, job.plan, host, *keep, protected).await,
         Step::FinishNginx { clean } => finish::nginx(context, host, clean).await,
-        Step::Revert { generation } => switch::revert(context, host, generation.as_deref()).await,
+        Step::Revert { generation, nginx } => {
+            switch::revert(context, host, generation.as_deref(), nginx.as_ref()).await
+        }
         Step::Withdraw {
             instance,
             release,

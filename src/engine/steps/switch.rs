@@ -11,7 +11,7 @@ use crate::engine::observe;
 use crate::model::event::{Note, ProofUsed};
 use crate::model::failure::Failure;
 use crate::model::names::{HostName, RemotePath};
-use crate::model::plan::Switch;
+use crate::model::plan::{NginxFacts, Switch};
 use crate::remote::answer::{PrepareAnswer, SwitchAnswer};
 use crate::remote::command::{Command, Commit, NginxPlace, PlacedContent, Placement, Prepare, Revert};
 use sha2::{Digest, Sha256};
@@ -29,7 +29,7 @@ pub(super) async fn prepare<H: Host>(
 ) -> Result<Option<Note>, Failure> {
     let command = Command::Prepare(Prepare {
         fence: context.crew.fence(host),
-        nginx: place(context, host).await?,
+        nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         candidate: switch.after.clone(),
         shadow: switch.shadow.clone(),
@@ -48,7 +48,7 @@ pub(super) async fn commit<H: Host>(
 ) -> Result<Option<Note>, Failure> {
     let command = Command::Commit(Commit {
         fence: context.crew.fence(host),
-        nginx: place(context, host).await?,
+        nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         deadline: PROOF_DEADLINE,
     });
@@ -90,11 +90,16 @@ pub(super) async fn revert<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
     generation: Option<&str>,
+    facts: Option<&NginxFacts>,
 ) -> Result<Option<Note>, Failure> {
+    let facts = match facts {
+        Some(facts) => facts.clone(),
+        None => facts_now(context, host).await?,
+    };
     let command = Command::Revert(Revert {
         fence: context.crew.fence(host),
         home: context.crew.run_id().clone(),
-        nginx: place(context, host).await?,
+        nginx: place(context, host, &facts)?,
         deadline: PROOF_DEADLINE,
     });
     let answered = context
@@ -122,21 +127,27 @@ pub(super) async fn revert<H: Host>(
     }))
 }
 
-/// The nginx as it is now: the master may have been restarted since the run began, which is fine
-/// between two switches and never within one.
-async fn place<H: Host>(context: &Context<'_, H>, host: &HostName) -> Result<NginxPlace, Failure> {
+/// The nginx as the plan knows it: a script that finds another master changes nothing.
+fn place<H>(context: &Context<'_, H>, host: &HostName, facts: &NginxFacts) -> Result<NginxPlace, Failure> {
     let missing = || Failure::Script {
-        reason: "nginx does not run".to_owned(),
+        reason: "it is no nginx host".to_owned(),
     };
     let topology = context.topology.nginx.get(host).ok_or_else(missing)?;
-    let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
-    let nginx = seen.nginx.ok_or_else(missing)?;
     Ok(NginxPlace {
         binary: topology.binary.clone(),
-        conf: nginx.conf,
-        error_log: nginx.error_log,
+        conf: facts.conf.clone(),
+        error_log: facts.error_log.clone(),
         reload: context.playbook.nginx.reload,
-        master: nginx.master.ok_or_else(missing)?.identity,
+        master: facts.master.clone(),
+    })
+}
+
+/// The nginx as it is now, on a host that could not be looked at when the way home was planned.
+async fn facts_now<H: Host>(context: &Context<'_, H>, host: &HostName) -> Result<NginxFacts, Failure> {
+    let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
+    let facts = seen.nginx.as_ref().and_then(NginxFacts::of);
+    facts.ok_or_else(|| Failure::Script {
+        reason: "nginx does not run".to_owned(),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::model::observed::{NginxObserved, Observed};
 use crate::model::phase::Phase;
 
 use super::forward::Scene;
-use super::step::{HostStep, Plan, Stage, Step};
+use super::step::{HostStep, NginxFacts, Plan, Stage, Step};
 use super::switch::generation_of;
 
 /// Where home is, and what may have happened since.
@@ -48,9 +48,10 @@ fn reverts(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
         let differs = scene.nginx(host).is_none_or(|now| differs(before, now));
         if differs || goal.told_to_switch.contains(host) {
             let generation = before.entry.content.as_deref().and_then(generation_of);
+            let nginx = scene.nginx(host).and_then(NginxFacts::of);
             steps.push(HostStep {
                 host: host.clone(),
-                step: Step::Revert { generation },
+                step: Step::Revert { generation, nginx },
             });
         }
     }

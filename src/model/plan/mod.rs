@@ -11,5 +11,5 @@ mod switch;
 pub use forward::{Goal, Scene, forward};
 pub use home::{HomeGoal, home};
 pub use preflight::preflight;
-pub use step::{CleanUp, HostStep, Plan, Stage, StartRunner, Step, Switch, Viewed};
+pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};
 pub use switch::GENERATION_PATH;

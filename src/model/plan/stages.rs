@@ -1,6 +1,7 @@
 //! The stages of the way forward, in the order of the phases.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::model::context::{self, ReleaseFacts};
 use crate::model::endpoint::Endpoint;
@@ -264,12 +265,22 @@ pub(super) fn views(scene: &Scene<'_>, slot: &SlotName) -> BTreeMap<HostName, Ve
 }
 
 fn verify(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+    // A slot that has been up all the while needs no time to prove itself: one healthy answer is enough.
+    let min_healthy_time = if decision.is_up {
+        Duration::ZERO
+    } else {
+        scene.playbook.health.min_healthy_time
+    };
     let warm = scene.playbook.warmup.is_some() && !decision.is_up;
     let step = |(host, endpoints): (HostName, Vec<Viewed>)| {
         let warm_up = warm && endpoints.iter().any(|viewed| viewed.endpoint.host == host);
         HostStep {
             host,
-            step: Step::Verify { endpoints, warm_up },
+            step: Step::Verify {
+                endpoints,
+                min_healthy_time,
+                warm_up,
+            },
         }
     };
     views(scene, &decision.to).into_iter().map(step).collect()
@@ -294,12 +305,11 @@ fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let Some(from) = decision.from.as_ref().filter(|_| !keeps(scene)) else {
         return Vec::new();
     };
-    let mut steps: Vec<_> = scene
-        .topology
-        .nginx
-        .keys()
-        .map(|host| on(host, Step::DrainWorkers))
-        .collect();
+    let workers = |host: &HostName| {
+        let master = scene.nginx(host)?.master.as_ref()?.identity.clone();
+        Some(on(host, Step::DrainWorkers { master }))
+    };
+    let mut steps: Vec<_> = scene.topology.nginx.keys().filter_map(workers).collect();
     for endpoint in scene.topology.endpoints(from) {
         let step = Step::DrainConnections {
             slot: from.clone(),

@@ -2,12 +2,14 @@
 //! the one before has succeeded on every host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::Finding;
 use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
+use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
 use crate::model::process::ProcessIdentity;
 use crate::model::release::Release;
@@ -87,7 +89,9 @@ pub enum Step {
     Verify {
         /// The endpoints, each with the address to ask at.
         endpoints: Vec<Viewed>,
-        /// Whether the host warms its own endpoint up first.
+        /// For how long they must be healthy without a break.
+        min_healthy_time: Duration,
+        /// Whether the host warms its own endpoint up afterwards.
         warm_up: bool,
     },
     /// The candidate is tested.
@@ -100,7 +104,10 @@ pub enum Step {
         endpoints: Vec<Viewed>,
     },
     /// Old workers finish their requests.
-    DrainWorkers,
+    DrainWorkers {
+        /// Their master.
+        master: ProcessIdentity,
+    },
     /// Old connections to a slot end.
     DrainConnections {
         /// The slot.
@@ -142,6 +149,8 @@ pub enum Step {
     Revert {
         /// The generation that home had, where its file names one.
         generation: Option<String>,
+        /// The nginx as it is now; `None` where it could not be looked at.
+        nginx: Option<NginxFacts>,
     },
     /// A process that this run started is ended, unfinished uploads are removed, and the release
     /// is marked as failed.
@@ -182,6 +191,29 @@ pub enum StartRunner {
     },
 }
 
+/// What a switch must know of a running nginx.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NginxFacts {
+    /// Its main configuration file.
+    pub conf: RemotePath,
+    /// Its error log, where that is a file.
+    pub error_log: Option<RemotePath>,
+    /// The master, which must be the same before and after.
+    pub master: ProcessIdentity,
+}
+
+impl NginxFacts {
+    /// The facts of an observed nginx; `None` if none runs.
+    pub fn of(nginx: &NginxObserved) -> Option<Self> {
+        let master = nginx.master.as_ref()?.identity.clone();
+        Some(Self {
+            conf: nginx.conf.clone(),
+            error_log: nginx.error_log.clone(),
+            master,
+        })
+    }
+}
+
 /// One nginx host's switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Switch {
@@ -189,8 +221,8 @@ pub struct Switch {
     pub entry: RemotePath,
     /// Where bytes are written: the entry, or the file that its link leads to.
     pub target: RemotePath,
-    /// nginx's main file.
-    pub conf: RemotePath,
+    /// The nginx that is switched.
+    pub nginx: NginxFacts,
     /// The file of an earlier tool that is renamed to the entry first.
     pub takes_over: Option<RemotePath>,
     /// What nginx reads there now; `None` where nothing is.
@@ -226,7 +258,7 @@ impl Switch {
         CleanUp {
             entry: self.entry.clone(),
             target: self.target.clone(),
-            conf: self.conf.clone(),
+            conf: self.nginx.conf.clone(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::model::routing::Routing;
 use crate::model::topology::NginxHost;
 
 use super::forward::Scene;
-use super::step::Switch;
+use super::step::{NginxFacts, Switch};
 
 /// The path at which a rendered site tells its generation, to the loopback only.
 pub const GENERATION_PATH: &str = nginx_site::GENERATION_PATH;
@@ -43,6 +43,7 @@ pub(super) fn switch(
     let nginx = scene.nginx(name).ok_or_else(|| missing("it gave no answer"))?;
     let refuse = |problem| Finding::refusal(Some(name), problem);
 
+    let facts = NginxFacts::of(nginx).ok_or_else(|| refuse(Problem::NginxNotRunning))?;
     let (after, generation) = content(scene, name, host, nginx, slot, routing)?;
     let slot_file = host.slot_files.get(slot);
     let (target, link) = target(host, nginx, view, slot_file).map_err(refuse)?;
@@ -60,7 +61,7 @@ pub(super) fn switch(
     Ok(Switch {
         entry: host.file.clone(),
         target,
-        conf: nginx.conf.clone(),
+        nginx: facts,
         takes_over: takes_over.cloned(),
         before: view.content.clone(),
         after,

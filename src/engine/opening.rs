@@ -1,0 +1,186 @@
+//! How a run begins: looks at every host, plans, and takes every lock while it tries what has to be
+//! tried. Until all of it went well nothing is changed but locks, and those are given back.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use crate::model::event::Event;
+use crate::model::failure::Failure;
+use crate::model::finding::{Finding, Problem, Severity};
+use crate::model::names::HostName;
+use crate::model::observed::Observed;
+use crate::model::phase::Phase;
+use crate::model::plan::Plan;
+
+use super::context::Context;
+use super::fleet::{CallError, Host};
+use super::lock::{self, LockError, Taken};
+use super::run::{Request, make_plan};
+use super::{observe, preflight};
+
+/// A run that may begin: every lock is held.
+pub(super) struct Opening {
+    /// What is true, seen under the lock or so shortly before it that no other run came between.
+    pub(super) observed: Observed,
+    /// What will be done.
+    pub(super) plan: Plan,
+}
+
+/// Opens a run, or says why not; then no lock is held.
+pub(super) async fn open<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+) -> Result<Opening, Vec<Finding>> {
+    let observed = observe_all(context).await?;
+    let planned = plan_for(request, &observed);
+    let held = observed.hosts.values().any(|seen| seen.lock.run.is_some());
+    if let (Err(findings), false) = (&planned, held) {
+        return Err(findings.clone());
+    }
+    let trying = try_out(context, planned.as_ref().ok());
+    let (taken, tried) = futures::join!(take_lock(context, request, &observed), trying);
+    let opened = match (taken?, planned) {
+        // The epochs were still those that we had read: nobody changed anything in between.
+        (Taken::AtOnce, Ok(plan)) => settle(Opening { observed, plan }, tried),
+        (Taken::AtOnce, Err(findings)) => Err(findings),
+        (Taken::AfterWaiting, _) => look_again(context, request).await,
+    };
+    if opened.is_err() {
+        close(context).await;
+    }
+    opened
+}
+
+/// Gives every lock back; where that is not certain, says so.
+pub(super) async fn close<H: Host>(context: &Context<'_, H>) {
+    for (host, reason) in lock::give_back(context, context.crew.hosts()).await {
+        let finding = Finding::warning(Some(&host), Problem::LockLeft { reason });
+        context.tell(Event::Warned { finding });
+    }
+}
+
+async fn look_again<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+) -> Result<Opening, Vec<Finding>> {
+    let observed = observe_all(context).await?;
+    let plan = plan_for(request, &observed)?;
+    let tried = try_out(context, Some(&plan)).await;
+    settle(Opening { observed, plan }, tried)
+}
+
+/// Refusals end the run; warnings go with the plan.
+fn settle(mut opening: Opening, tried: Vec<Finding>) -> Result<Opening, Vec<Finding>> {
+    opening.plan.warnings.extend(tried);
+    let refused = opening
+        .plan
+        .warnings
+        .iter()
+        .any(|finding| finding.severity == Severity::Refusal);
+    if refused {
+        Err(opening.plan.warnings)
+    } else {
+        Ok(opening)
+    }
+}
+
+fn plan_for(request: &Request<'_>, observed: &Observed) -> Result<Plan, Vec<Finding>> {
+    make_plan(
+        request.topology,
+        request.playbook,
+        observed,
+        &request.run,
+        &request.wanted,
+        request.began,
+    )
+}
+
+async fn try_out<H: Host>(context: &Context<'_, H>, plan: Option<&Plan>) -> Vec<Finding> {
+    let Some(plan) = plan else { return Vec::new() };
+    let phase = Phase::Preflight;
+    let began = Instant::now();
+    context.tell(Event::PhaseStarted {
+        phase,
+        hosts: context.crew.hosts().cloned().collect(),
+    });
+    let tried = preflight::preflight(context, plan).await;
+    let succeeded = tried.iter().all(|finding| finding.severity != Severity::Refusal);
+    context.tell(Event::PhaseEnded {
+        phase,
+        took: began.elapsed(),
+        succeeded,
+    });
+    tried
+}
+
+async fn take_lock<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    observed: &Observed,
+) -> Result<Taken, Vec<Finding>> {
+    let phase = Phase::Lock;
+    let began = Instant::now();
+    context.tell(Event::PhaseStarted {
+        phase,
+        hosts: context.crew.hosts().cloned().collect(),
+    });
+    let taken = lock::take(context, observed, &request.owner, request.lock_wait).await;
+    context.tell(Event::PhaseEnded {
+        phase,
+        took: began.elapsed(),
+        succeeded: taken.is_ok(),
+    });
+    taken.map_err(|error| vec![finding_of(error)])
+}
+
+/// The finding of a lock that was not taken.
+pub fn finding_of(error: LockError) -> Finding {
+    match error {
+        LockError::Held { host, lock } => Finding::refusal(Some(&host), Problem::Locked { lock }),
+        LockError::Call { host, error } => Finding::refusal(
+            Some(&host),
+            Problem::CannotObserve {
+                reason: error.to_string(),
+            },
+        ),
+        LockError::Interrupted => {
+            let reason = "interrupted while waiting for the lock".to_owned();
+            Finding::refusal(None, Problem::CannotObserve { reason })
+        }
+    }
+}
+
+async fn observe_all<H: Host>(context: &Context<'_, H>) -> Result<Observed, Vec<Finding>> {
+    let phase = Phase::Observe;
+    let began = Instant::now();
+    context.tell(Event::PhaseStarted {
+        phase,
+        hosts: context.crew.hosts().cloned().collect(),
+    });
+    let (observed, failed) = observe::observe(context.topology, context.playbook, context.crew).await;
+    context.tell(Event::PhaseEnded {
+        phase,
+        took: began.elapsed(),
+        succeeded: failed.is_empty(),
+    });
+    if failed.is_empty() {
+        Ok(observed)
+    } else {
+        Err(findings_of(failed))
+    }
+}
+
+/// The findings of hosts that could not be asked.
+pub fn findings_of(failed: BTreeMap<HostName, CallError>) -> Vec<Finding> {
+    let finding = |(host, error): (HostName, CallError)| {
+        let problem = match Failure::from(error) {
+            Failure::Sudo { command } => Problem::SudoRefused { command },
+            failure => Problem::CannotObserve {
+                reason: failure.to_string(),
+            },
+        };
+        Finding::refusal(Some(&host), problem)
+    };
+    failed.into_iter().map(finding).collect()
+}
