@@ -133,7 +133,7 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             };
             format!("starts {slot} on {port}: {}{env}", run_line(runner, jar))
         }
-        Step::Verify { endpoints, warm_up } => {
+        Step::Verify { endpoints, warm_up, .. } => {
             let own = endpoints.iter().all(|viewed| viewed.endpoint.host == *host);
             let what = if own {
                 "its own endpoint".to_owned()
@@ -149,7 +149,7 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             "watches {}, both slots up",
             units::count(endpoints.len(), "endpoint")
         ),
-        Step::DrainWorkers => "waits until nginx's old workers are done".to_owned(),
+        Step::DrainWorkers { .. } => "waits until nginx's old workers are done".to_owned(),
         Step::DrainConnections { slot, port } => format!("waits until {slot} ({port}) has no connections"),
         Step::Stop {
             slot,
