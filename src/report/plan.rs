@@ -133,7 +133,9 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             };
             format!("starts {slot} on {port}: {}{env}", run_line(runner, jar))
         }
-        Step::Verify { endpoints, warm_up, .. } => {
+        Step::Verify {
+            endpoints, warm_up, ..
+        } => {
             let own = endpoints.iter().all(|viewed| viewed.endpoint.host == *host);
             let what = if own {
                 "its own endpoint".to_owned()
