@@ -216,12 +216,8 @@ async fn lines_are_handed_on_as_they_come() {
     let server = Server::start().await;
     let session = server.connect().await;
     let mut seen = Vec::new();
-    let request = ExecRequest {
-        deadline: Duration::from_millis(500),
-        ..ExecRequest::new("cut")
-    };
     let _ = session
-        .exec_lines(request, |line| seen.push(line.to_owned()))
+        .exec_lines(patient("cut"), |line| seen.push(line.to_owned()))
         .await;
     assert_eq!(seen, ["begun"]);
 }

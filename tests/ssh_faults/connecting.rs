@@ -10,7 +10,7 @@ use super::server::{Server, Wire, connect, options};
 
 fn hasty() -> ConnectorOptions {
     ConnectorOptions {
-        connect_timeout: Duration::from_millis(500),
+        connect_timeout: Duration::from_secs(2),
         ..options()
     }
 }

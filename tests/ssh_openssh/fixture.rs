@@ -26,7 +26,9 @@ impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
         if std::thread::panicking() {
-            eprintln!("--- sshd on {} ---\n{}", self.port, self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().filter(|line| !line.starts_with("debug1")).collect();
+            eprintln!("--- sshd on {} ---\n{}", self.port, lines.join("\n"));
         }
     }
 }

@@ -7,11 +7,13 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use russh::ChannelOpenFailure;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 use super::super::session::Session;
 use super::HttpError;
 use super::pool::Target;
+use super::tls;
 
 /// A connection; dropping it closes the channel, whatever it is in the middle of.
 #[derive(Debug)]
@@ -30,6 +32,16 @@ impl Connection {
     pub(super) async fn open(session: &Session, target: &Target) -> Result<Self, HttpError> {
         let opened = session.open_forwarded(&target.host, target.port).await;
         let stream = opened.map_err(|error| refused(session, target, &error))?;
+        match &target.tls_name {
+            None => Self::over(stream, target).await,
+            Some(name) => Self::over(tls::wrap(stream, name, target).await?, target).await,
+        }
+    }
+
+    async fn over<S>(stream: S, target: &Target) -> Result<Self, HttpError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let shaken = handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| HttpError::Protocol {
             target: target.to_string(),

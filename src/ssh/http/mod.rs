@@ -3,6 +3,7 @@
 
 mod connection;
 mod pool;
+mod tls;
 
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub struct HttpRequest {
     pub connect_port: u16,
     /// The `Host` header.
     pub host_header: String,
+    /// Speaks TLS with this server name. The certificate is *not* verified: this is for a listener on
+    /// the host itself, which is reached through the authenticated SSH connection and shows a
+    /// certificate for its public name or a private one.
+    pub unverified_tls_name: Option<String>,
     /// The method.
     pub method: Method,
     /// The path, with its query.
@@ -54,6 +59,7 @@ impl HttpRequest {
             host_header: format!("{name}:{connect_port}"),
             connect_host,
             connect_port,
+            unverified_tls_name: None,
             method: Method::GET,
             path: path.into(),
             headers: Vec::new(),
@@ -67,6 +73,7 @@ impl HttpRequest {
         Target {
             host: self.connect_host.clone(),
             port: self.connect_port,
+            tls_name: self.unverified_tls_name.clone(),
         }
     }
 
@@ -123,6 +130,14 @@ pub enum HttpError {
     /// The SSH connection is gone.
     #[error("the SSH connection is lost ({0})")]
     ConnectionLost(String),
+    /// The other side speaks no TLS that we understand.
+    #[error("no TLS with {target}: {detail}")]
+    Tls {
+        /// What was asked.
+        target: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// No whole answer in time.
     #[error("no answer from {target} within {} s", after.as_secs_f32())]
     TimedOut {
@@ -160,10 +175,7 @@ impl Session {
 
     /// Closes the idle connections to one target, so that nothing of ours keeps it busy.
     pub fn close_http(&self, connect_host: &str, connect_port: u16) {
-        self.pool().forget(&Target {
-            host: connect_host.to_owned(),
-            port: connect_port,
-        });
+        self.pool().forget(connect_host, connect_port);
     }
 
     async fn exchange(&self, request: &HttpRequest, target: &Target) -> Result<HttpResponse, HttpError> {

@@ -14,6 +14,7 @@ const IDLE: usize = 4;
 pub(in super::super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
+    pub(super) tls_name: Option<String>,
 }
 
 impl fmt::Display for Target {
@@ -54,7 +55,9 @@ impl Pool {
         }
     }
 
-    pub(super) fn forget(&self, target: &Target) {
-        self.idle().remove(target);
+    /// Closes what is kept for an address, with TLS and without.
+    pub(super) fn forget(&self, host: &str, port: u16) {
+        self.idle()
+            .retain(|target, _| (target.host.as_str(), target.port) != (host, port));
     }
 }
