@@ -147,17 +147,13 @@ impl Host for SshHost {
     }
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
-        if request.tls {
-            return Err(HttpError::Failed {
-                reason: "a TLS listener cannot be asked yet".to_owned(),
-            });
-        }
         if !self.forwards.get() {
             return self.fetch(request).await;
         }
         let mut forwarded =
             http::HttpRequest::get(request.address.clone(), request.port, request.path.clone());
         forwarded.host_header.clone_from(&request.host_header);
+        forwarded.unverified_tls_name = request.tls.then(|| name_of(&request.host_header).to_owned());
         forwarded.timeout = request.timeout;
         forwarded.max_body_bytes = BODY_BYTES;
         match self.session.http(&forwarded).await {
@@ -186,6 +182,11 @@ impl SshHost {
     /// Asks with a tool on the host.
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         let failed = |reason: String| HttpError::Failed { reason };
+        if request.tls {
+            return Err(failed(
+                "sshd forwards nothing, and no other way speaks TLS".to_owned(),
+            ));
+        }
         let command = Command::Fetch(Fetch {
             address: request.address.clone(),
             port: Port::new(request.port).map_err(|error| failed(error.to_string()))?,
@@ -204,6 +205,14 @@ impl SshHost {
             Err(error) => Err(failed(error.to_string())),
         }
     }
+}
+
+/// The name in a `Host` header, without its port.
+fn name_of(header: &str) -> &str {
+    if let Some(rest) = header.strip_prefix('[') {
+        return rest.split_once(']').map_or(rest, |(address, _)| address);
+    }
+    header.split_once(':').map_or(header, |(name, _)| name)
 }
 
 fn answer(command: &Command, output: Result<ExecOutput, ExecError>) -> Result<Answer, CallError> {
