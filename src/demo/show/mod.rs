@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::fleet::{Application, Fleet, FleetError, FleetOptions, SERVER_NAME};
 use super::traffic::{Traffic, TrafficOptions};
+use crate::model::outcome::{Exit, Signal};
 use jars::Jars;
 use steps::{Step, Steps};
 
@@ -35,17 +36,17 @@ pub enum DemoError {
         #[source]
         source: io::Error,
     },
-    /// A signal ended the show; the fleet is gone.
-    #[error("interrupted; everything that the demo started has ended")]
-    Interrupted,
+    /// A signal came in the middle; [`show`] makes an exit code of it.
+    #[error("interrupted")]
+    Interrupted(Signal),
 }
 
 /// Runs the show, with the application inside nonstop or with a Spring Boot jar of the user's, and
 /// prints it: progress to standard error, the table at the end to standard output.
 ///
-/// Returns whether all went as it should: every step ended as foretold, no request failed, and nothing
-/// is left running.
-pub fn show(jar: Option<&Path>) -> Result<bool, DemoError> {
+/// Returns `Done` if every step ended as foretold, no request failed and nothing is left running, and
+/// `Failed` otherwise.
+pub fn show(jar: Option<&Path>) -> Result<Exit, DemoError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -70,7 +71,14 @@ pub fn show(jar: Option<&Path>) -> Result<bool, DemoError> {
     // Before the fleet, which would take the applications away from under the requests.
     let summary = played.map(|traffic| traffic.map(Traffic::stop));
     let leftovers = fleet.stop();
-    let summary = summary?.unwrap_or_default();
+    let summary = match summary {
+        Ok(summary) => summary.unwrap_or_default(),
+        Err(DemoError::Interrupted(signal)) if leftovers.is_empty() => {
+            stage::say("interrupted; everything that the demo started has ended");
+            return Ok(Exit::Signalled(signal));
+        }
+        Err(error) => return Err(error),
+    };
     steps.print(&summary);
     for leftover in &leftovers {
         stage::say(&format!(
@@ -78,7 +86,8 @@ pub fn show(jar: Option<&Path>) -> Result<bool, DemoError> {
             leftover.pid, leftover.command
         ));
     }
-    Ok(steps.went_well() && summary.counts.failed == 0 && leftovers.is_empty())
+    let all_well = steps.went_well() && summary.counts.failed == 0 && leftovers.is_empty();
+    Ok(if all_well { Exit::Done } else { Exit::Failed })
 }
 
 /// Plays all steps, or up to the first that ends otherwise than foretold.

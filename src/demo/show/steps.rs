@@ -8,11 +8,12 @@ use nix::sys::signal::Signal as Kill;
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 use super::super::fleet::Fleet;
 use super::super::traffic::{Counts, Summary, Traffic};
 use super::{DemoError, failed, stage};
+use crate::model::outcome::Signal;
 
 /// A command of the show.
 pub(super) struct Step {
@@ -52,7 +53,7 @@ struct Played {
 pub(super) struct Steps {
     program: PathBuf,
     played: Vec<Played>,
-    interrupts: [Signal; 3],
+    interrupts: [Signals; 3],
 }
 
 impl Steps {
@@ -125,9 +126,9 @@ impl Steps {
         let [interrupt, terminate, hangup] = &mut self.interrupts;
         tokio::select! {
             biased;
-            _ = interrupt.recv() => Err(DemoError::Interrupted),
-            _ = terminate.recv() => Err(DemoError::Interrupted),
-            _ = hangup.recv() => Err(DemoError::Interrupted),
+            _ = interrupt.recv() => Err(DemoError::Interrupted(Signal::Interrupt)),
+            _ = terminate.recv() => Err(DemoError::Interrupted(Signal::Terminate)),
+            _ = hangup.recv() => Err(DemoError::Interrupted(Signal::Hangup)),
             () = wait => Ok(()),
         }
     }
@@ -136,19 +137,20 @@ impl Steps {
     /// the fleet back by itself.
     async fn wait(&mut self, mut child: Child) -> Result<ExitStatus, DemoError> {
         let [interrupt, terminate, hangup] = &mut self.interrupts;
-        let told = tokio::select! {
+        let (signal, passed_on) = tokio::select! {
             biased;
             status = child.wait() => return status.map_err(failed("wait for nonstop")),
             // The terminal tells the command as well.
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => Some(Kill::SIGTERM),
-            _ = hangup.recv() => Some(Kill::SIGHUP),
+            _ = interrupt.recv() => (Signal::Interrupt, None),
+            _ = terminate.recv() => (Signal::Terminate, Some(Kill::SIGTERM)),
+            _ = hangup.recv() => (Signal::Hangup, Some(Kill::SIGHUP)),
         };
-        if let (Some(kill), Some(pid)) = (told, child.id().and_then(|pid| i32::try_from(pid).ok())) {
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let (Some(kill), Some(pid)) = (passed_on, pid) {
             let _ = nix::sys::signal::kill(Pid::from_raw(pid), kill);
         }
         let _ = child.wait().await;
-        Err(DemoError::Interrupted)
+        Err(DemoError::Interrupted(signal))
     }
 
     /// Prints the table.
