@@ -5,9 +5,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::model::finding::{Finding, Problem, Severity};
-use crate::model::live::Live;
-use crate::model::names::HostName;
-use crate::model::observed::{HostObserved, Observed};
+use crate::model::live::{Live, NginxView};
+use crate::model::names::{HostName, RemotePath};
+use crate::model::observed::{HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
 use crate::model::plan;
 use crate::model::record::RunStatus;
 
@@ -31,61 +31,93 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
         .collect();
     let live = Live::read(context.topology, observed);
     found.extend(live.findings.iter().cloned());
-    match live.agreed() {
-        Err(finding) => found.push(finding),
-        Ok(agreed) => {
-            for (host, view) in &live.hosts {
-                let slot = agreed
-                    .slot
-                    .as_ref()
-                    .map_or_else(|| "no slot yet".to_owned(), |slot| format!("slot {slot}"));
-                let how = view
-                    .takes_over
-                    .as_ref()
-                    .map(|path| format!(" through {path}, which the next deploy takes over"));
-                found.push(fine(
-                    host,
-                    format!("nginx routes to {slot}{}", how.unwrap_or_default()),
-                ));
-                if let Err(error) = shadow(context, host, view) {
-                    found.push(Finding::refusal(
-                        Some(host),
-                        Problem::CannotShadow { reason: error },
-                    ));
-                }
-            }
-        }
+    found.extend(live.agreed().err());
+    for (host, view) in &live.hosts {
+        found.push(routing(host, view));
+        found.push(include(context, host, view));
     }
-    let tried = observed
-        .hosts
-        .keys()
-        .map(|host| preflight::on_host(context, host));
+    let tried = observed.hosts.keys().map(|host| tried(context, host));
     found.extend(join_all(tried).await.into_iter().flatten());
     for (host, seen) in &observed.hosts {
-        found.extend(host_findings(host, seen, now));
+        found.extend(machine(host, seen, now));
+        found.extend(
+            seen.was
+                .as_ref()
+                .map(|was| slots(host, seen, was))
+                .unwrap_or_default(),
+        );
+        found.extend(seen.nginx.as_ref().and_then(|nginx| nginx_runs(host, nginx)));
     }
     found
 }
 
-fn shadow<H>(
-    context: &Context<'_, H>,
-    host: &HostName,
-    view: &crate::model::live::NginxView,
-) -> Result<(), String> {
-    let Some(nginx) = context.topology.nginx.get(host) else {
-        return Ok(());
-    };
-    let takes_over = view
-        .takes_over
-        .as_ref()
-        .map(crate::model::names::RemotePath::as_str);
-    view.dump
-        .shadow(nginx.file.as_str(), takes_over)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+async fn tried<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Finding> {
+    let mut found = preflight::on_host(context, host).await;
+    if !found
+        .iter()
+        .any(|finding| matches!(finding.problem, Problem::NoWayToAsk))
+    {
+        found.push(fine(
+            host,
+            "health can be asked through its SSH connection".to_owned(),
+        ));
+    }
+    let sudo = found
+        .iter()
+        .any(|finding| matches!(finding.problem, Problem::SudoRefused { .. }));
+    if context.topology.nginx.contains_key(host) && !sudo {
+        found.push(fine(host, "every command that needs root may be run".to_owned()));
+    }
+    found
 }
 
-fn host_findings(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Finding> {
+fn routing(host: &HostName, view: &NginxView) -> Finding {
+    let slot = view
+        .slot
+        .as_ref()
+        .map_or_else(|| "no slot yet".to_owned(), |slot| format!("slot {slot}"));
+    let through = match &view.takes_over {
+        Some(path) => format!(" through {path}, which the next deploy takes over"),
+        None => String::new(),
+    };
+    fine(host, format!("nginx routes to {slot}{through}"))
+}
+
+/// Whether the file is included exactly once, by the main file, so that a candidate can be tested
+/// without being live.
+fn include<H>(context: &Context<'_, H>, host: &HostName, view: &NginxView) -> Finding {
+    let file = context
+        .topology
+        .nginx
+        .get(host)
+        .map(|nginx| nginx.file.as_str())
+        .unwrap_or_default();
+    let takes_over = view.takes_over.as_ref().map(RemotePath::as_str);
+    match view.dump.shadow(file, takes_over) {
+        Ok(_) => fine(
+            host,
+            format!("nginx includes {file}, and a candidate can be tested beside it"),
+        ),
+        Err(error) => Finding::refusal(
+            Some(host),
+            Problem::CannotShadow {
+                reason: error.to_string(),
+            },
+        ),
+    }
+}
+
+fn nginx_runs(host: &HostName, nginx: &NginxObserved) -> Option<Finding> {
+    let master = nginx.master.as_ref().filter(|_| nginx.test_failure.is_none())?;
+    let workers = master.serving.len();
+    let pid = master.identity.pid;
+    Some(fine(
+        host,
+        format!("nginx runs (master {pid}, {workers} workers), and `nginx -t` accepts what is there"),
+    ))
+}
+
+fn machine(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
     let seconds = seen.machine.clock_seconds - now.as_second();
     if seconds.abs() > CLOCK_TOLERANCE_SECONDS {
@@ -98,41 +130,60 @@ fn host_findings(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Fi
                 lock: seen.lock.clone(),
             },
         ));
-    }
-    if let Some(record) = seen
+    } else if let Some(record) = seen
         .record
         .as_ref()
-        .filter(|record| record.status == RunStatus::Open && seen.lock.run.is_none())
+        .filter(|record| record.status == RunStatus::Open)
     {
         let problem = Problem::InterruptedRun {
             record: Box::new(record.clone()),
         };
         found.push(Finding::warning(Some(host), problem));
     }
-    let memory = mebibytes(seen.machine.memory_available_bytes);
+    let (user, uid) = (&seen.machine.user, seen.machine.uid);
     found.push(fine(
         host,
-        format!(
-            "reached as {} (uid {}), {memory} of memory available",
-            seen.machine.user, seen.machine.uid
-        ),
+        format!("reached as {user} (uid {uid}) with a known host key; its clock is {seconds} s off"),
     ));
-    if let Some(was) = &seen.was {
+    if seen.machine.missing_tools.is_empty() {
         found.push(fine(
             host,
-            format!("{} free for releases", mebibytes(was.disk_free_bytes)),
+            "every program that the scripts need is there".to_owned(),
         ));
-        for (slot, seen) in &was.slots {
-            let what = match (&seen.listener, seen.release()) {
-                (None, _) => "nothing listens".to_owned(),
-                (Some(_), Some(release)) => format!("release {release} listens"),
-                (Some(listener), None) => format!(
-                    "a process that nonstop did not start listens: {}",
-                    listener.command
-                ),
-            };
-            found.push(fine(host, format!("slot {slot}, port {}: {what}", seen.port)));
-        }
+    }
+    let state = match seen.state.status {
+        StateStatus::Ready => "is there",
+        StateStatus::Absent => "will be made",
+        StateStatus::ForeignOwner => return found,
+    };
+    found.push(fine(host, format!("state folder {} {state}", seen.state.path)));
+    found
+}
+
+fn slots(host: &HostName, seen: &HostObserved, was: &WasObserved) -> Vec<Finding> {
+    let (disk, memory) = (
+        mebibytes(was.disk_free_bytes),
+        mebibytes(seen.machine.memory_available_bytes),
+    );
+    let mut found = vec![fine(
+        host,
+        format!("{disk} of disk free for releases, {memory} of memory available"),
+    )];
+    for (slot, seen) in &was.slots {
+        let what = match (&seen.listener, seen.release()) {
+            (None, _) => "nothing listens".to_owned(),
+            (Some(_), Some(release)) => {
+                format!(
+                    "release {release} listens, and took up to {}",
+                    mebibytes(seen.peak_memory_bytes)
+                )
+            }
+            (Some(listener), None) => format!(
+                "a process that nonstop did not start listens: {}",
+                listener.command
+            ),
+        };
+        found.push(fine(host, format!("slot {slot}, port {}: {what}", seen.port)));
     }
     found
 }
