@@ -273,6 +273,17 @@ fn contradictions_are_refused_where_they_stand() {
 }
 
 #[test]
+fn a_slip_in_one_place_does_not_hide_a_mistake_beside_the_inventory() {
+    let text = with("group: was, site", "group: ngnix, site")
+        .replace("path: /health", "path: /health, intervall: 1s");
+    let text = report(&text);
+    assert!(
+        text.contains("unknown key `intervall`") && text.contains("no group `ngnix`"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_template_of_ones_own_must_hold_the_generation() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("playbook.yml");

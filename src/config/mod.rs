@@ -60,21 +60,24 @@ pub fn load(inventory: &Path, playbook: &Path) -> Result<Config, Report> {
 
 /// The same as [`load`], of texts that are there already.
 pub fn load_sources(inventory: &Arc<Source>, playbook: &Arc<Source>) -> Result<Config, Report> {
-    match (load_inventory(inventory), load_playbook(playbook)) {
-        (Ok(inventory), Ok(playbook)) => {
-            let topology = resolve(&playbook, &inventory)?;
-            Ok(Config {
+    let inventory = load_inventory(inventory);
+    let (playbook, mut report) = playbook::read_as_far_as_possible(playbook);
+    let config = match (inventory, playbook) {
+        (Ok(inventory), Some(playbook)) => match resolve(&playbook, &inventory) {
+            Ok(topology) => Some(Config {
                 inventory: inventory.inventory,
                 playbook: playbook.playbook,
                 topology,
-            })
-        }
-        (inventory, playbook) => {
-            let mut report = Report::default();
-            for wrong in [inventory.err(), playbook.err()].into_iter().flatten() {
+            }),
+            Err(wrong) => {
                 report.append(wrong);
+                None
             }
-            Err(report)
+        },
+        (inventory, _) => {
+            report.append(inventory.err().unwrap_or_default());
+            None
         }
-    }
+    };
+    report.finish(config)
 }

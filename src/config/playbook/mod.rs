@@ -73,13 +73,19 @@ impl From<Playbook> for LoadedPlaybook {
 ///
 /// Returns all that is wrong with it.
 pub fn load_playbook(source: &Arc<Source>) -> Result<LoadedPlaybook, Report> {
+    let (playbook, report) = read_as_far_as_possible(source);
+    report.finish(playbook)
+}
+
+/// The playbook, where enough of it is right to look for mistakes beside the inventory, and what is
+/// wrong with it.
+pub(super) fn read_as_far_as_possible(source: &Arc<Source>) -> (Option<LoadedPlaybook>, Report) {
     let mut report = Report::default();
-    let root = yaml::parse(source, &mut report);
-    let Some(root) = root else {
+    let Some(root) = yaml::parse(source, &mut report) else {
         if report.problems.is_empty() {
             report.push(Problem::with_file(source.name(), "the playbook is empty"));
         }
-        return Err(report);
+        return (None, report);
     };
     let notes = Notes::default();
     let playbook = Fields::top(&notes, &root).and_then(|top| read(top, source));
@@ -88,7 +94,10 @@ pub fn load_playbook(source: &Arc<Source>) -> Result<LoadedPlaybook, Report> {
         source: Some(Arc::clone(source)),
         spots: notes.spots.into_inner(),
     };
-    report.finish(playbook.map(|playbook| LoadedPlaybook { playbook, places }))
+    (
+        playbook.map(|playbook| LoadedPlaybook { playbook, places }),
+        report,
+    )
 }
 
 fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
