@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use nonstop::model::lock::{Epoch, Fence, Owner};
@@ -134,7 +134,8 @@ pub(crate) fn passed<T: std::fmt::Debug>(fenced: Fenced<T>) -> T {
 pub(crate) struct Host {
     pub(crate) shell: Shell,
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) environment: BTreeMap<String, String>,
+    environment: Mutex<BTreeMap<String, String>>,
+    pub(crate) may_sudo: bool,
     sequence: AtomicU64,
 }
 
@@ -150,7 +151,8 @@ impl Host {
         Self {
             shell,
             folder,
-            environment: BTreeMap::new(),
+            environment: Mutex::default(),
+            may_sudo: false,
             sequence: AtomicU64::new(0),
         }
     }
@@ -163,12 +165,21 @@ impl Host {
         self.path("state")
     }
 
+    /// Sets a variable in the environment of every script from now on.
+    pub(crate) fn set(&self, name: &str, value: impl AsRef<Path>) {
+        let value = value.as_ref().to_str().expect("UTF-8").to_owned();
+        self.environment
+            .lock()
+            .expect("no panic")
+            .insert(name.to_owned(), value);
+    }
+
     pub(crate) fn place(&self) -> Place {
         Place {
             app: app(),
             state_dir: Some(remote(self.state())),
             release_dir: Some(remote(self.path("app"))),
-            may_sudo: false,
+            may_sudo: self.may_sudo,
         }
     }
 
@@ -185,7 +196,7 @@ impl Host {
         }
         let mut child = process
             .env("NONSTOP_SHARED_STATE", self.path("shared"))
-            .envs(&self.environment)
+            .envs(&*self.environment.lock().expect("no panic"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -24,9 +24,10 @@ impl Fields {
         let mut lines = stdout[start..].split(|byte| *byte == b'\n').enumerate().skip(1);
         for (number, line) in lines.by_ref() {
             if line.starts_with(MARK) {
-                return match &line[MARK.len()..] {
-                    b"1 end" if lines.map(|(_, rest)| rest).eq([b"".as_slice()]) => Ok(Self { list }),
-                    b"1 end" => Err(ParseError::BadLine { line: number + 1 }),
+                return match (&line[MARK.len()..], lines.next(), lines.next()) {
+                    (b"1 end", Some((_, b"")), None) => Ok(Self { list }),
+                    (b"1 end", Some(_), _) => Err(ParseError::BadLine { line: number + 1 }),
+                    (_, None, _) => Err(ParseError::Truncated),
                     _ => Err(ParseError::UnknownVersion),
                 };
             }

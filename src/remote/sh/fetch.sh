@@ -15,12 +15,13 @@ by_curl() {
     [ "$STATUS" != 000 ] || STATUS=
 }
 
-# GNU's wget shows an error's body only if asked to, and busybox's cannot be asked.
+# GNU's wget shows an error's body only if asked to, and busybox's cannot be asked. The time limit is
+# kept from outside: busybox's wget 1.35 dies of its own `-T`.
 by_wget() {
     f_option=
     if wget --help 2>&1 | grep -q -e --content-on-error; then f_option=--content-on-error; fi
     # shellcheck disable=SC2086
-    wget -q -S -T "$SECONDS_UP" $f_option --header "Host: $HOST_HEADER" -O "$SCRATCH/body" "$URL" 2>"$SCRATCH/error" || :
+    timeout "$SECONDS_UP" wget -q -S $f_option --header "Host: $HOST_HEADER" -O "$SCRATCH/body" "$URL" 2>"$SCRATCH/error" || :
     STATUS=$(sed -n 's/.*HTTP\/1\.[01] \([0-9][0-9][0-9]\).*/\1/p' "$SCRATCH/error" | tail -n 1)
     # busybox's wget shows the status line of an error alone.
     if [ -z "$STATUS" ] && [ -s "$SCRATCH/body" ]; then STATUS=200; fi

@@ -1,0 +1,201 @@
+//! One of each command, with plain parameters.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nonstop::model::lock::{Epoch, Fence};
+use nonstop::model::names::{Port, RemotePath};
+use nonstop::model::process::ProcessIdentity;
+use nonstop::remote::command::{
+    AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Digest, DiscardUpload, Fetch,
+    LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put,
+    Record, RenderedRunner, Revert, Start, Stop, Successor, SudoCheck, Unlock,
+};
+
+use crate::host::{app, blue, lock_by, release, run_id};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::new(text).expect("a path")
+}
+
+fn fence() -> Fence {
+    Fence {
+        epoch: Epoch(1),
+        run: run_id("run-1"),
+        sequence: 1,
+    }
+}
+
+pub(crate) fn place() -> Place {
+    Place {
+        app: app(),
+        state_dir: None,
+        release_dir: Some(path("~/sokdak")),
+        may_sudo: true,
+    }
+}
+
+fn identity() -> ProcessIdentity {
+    ProcessIdentity {
+        pid: 1,
+        start_ticks: 2,
+        boot_id: "boot".to_owned(),
+        uid: 3,
+    }
+}
+
+pub(crate) fn start(argv: Vec<String>, env: BTreeMap<String, String>) -> Command {
+    Command::Start(Start {
+        fence: fence(),
+        slot: blue(),
+        port: Port::new(8080).expect("a port"),
+        release: release("r1"),
+        runner: RenderedRunner::Process { argv },
+        env,
+        deadline: Duration::from_secs(1),
+    })
+}
+
+fn port() -> Port {
+    Port::new(8080).expect("a port")
+}
+
+/// One of each command.
+pub(crate) fn commands() -> Vec<Command> {
+    let mut commands = reading();
+    commands.extend(of_state());
+    commands.extend(of_instances());
+    commands.extend(of_nginx());
+    commands
+}
+
+fn reading() -> Vec<Command> {
+    vec![
+        Command::Observe(Observe {
+            slots: [(blue(), port())].into(),
+            nginx: None,
+        }),
+        Command::Digest(Digest {
+            release: release("r1"),
+        }),
+        Command::AwaitWorkers(AwaitWorkers {
+            master: identity(),
+            deadline: SECOND,
+        }),
+        Command::AwaitConnections(AwaitConnections {
+            port: port(),
+            deadline: SECOND,
+        }),
+        Command::LogTail(LogTail {
+            slot: blue(),
+            lines: 1,
+        }),
+        Command::Fetch(Fetch {
+            address: "::1".to_owned(),
+            port: port(),
+            path: "/".to_owned(),
+            host_header: "a".to_owned(),
+            timeout: SECOND,
+        }),
+        Command::Peers(Peers { port: port() }),
+        Command::SudoCheck(SudoCheck { nginx: None }),
+    ]
+}
+
+fn of_state() -> Vec<Command> {
+    vec![
+        Command::Lock(lock_by("run-1", 0, 1)),
+        Command::Unlock(Unlock { fence: fence() }),
+        Command::BreakLock(BreakLock {
+            expected: Epoch(1),
+            epoch: Epoch(2),
+        }),
+        Command::Record(Record {
+            fence: fence(),
+            json: "{}".to_owned(),
+        }),
+        Command::Put(Put {
+            fence: fence(),
+            release: release("r1"),
+            sha256: "0".repeat(64),
+            size_bytes: 1,
+            jar_name: "a.jar".to_owned(),
+        }),
+        Command::DiscardUpload(DiscardUpload {
+            fence: fence(),
+            release: release("r1"),
+        }),
+        Command::MarkRelease(MarkRelease {
+            fence: fence(),
+            release: release("r1"),
+            failed: true,
+        }),
+        Command::Prune(Prune {
+            fence: fence(),
+            keep: 1,
+            protected: [release("r1"), release("r2")].into(),
+        }),
+    ]
+}
+
+fn of_instances() -> Vec<Command> {
+    vec![
+        start(vec!["java".to_owned()], BTreeMap::new()),
+        Command::Stop(Stop {
+            fence: fence(),
+            slot: blue(),
+            identity: identity(),
+            grace: SECOND,
+            successor: Some(Successor {
+                identity: identity(),
+                port: port(),
+            }),
+        }),
+    ]
+}
+
+fn of_nginx() -> Vec<Command> {
+    let nginx = NginxPlace {
+        binary: "nginx".to_owned(),
+        conf: path("/etc/nginx/nginx.conf"),
+        error_log: None,
+        reload: nonstop::model::playbook::ReloadWay::Auto,
+        master: identity(),
+    };
+    let placement = Placement {
+        entry: path("/etc/nginx/sites-enabled/a"),
+        content: PlacedContent::Link(path("~/a.conf")),
+        target: path("/etc/nginx/sites-enabled/a"),
+        takes_over: None,
+        expected_sha256: None,
+    };
+    vec![
+        Command::Prepare(Prepare {
+            fence: fence(),
+            nginx: nginx.clone(),
+            placement: placement.clone(),
+            candidate: String::new(),
+            shadow: String::new(),
+        }),
+        Command::Commit(Commit {
+            fence: fence(),
+            nginx: nginx.clone(),
+            placement,
+            deadline: SECOND,
+        }),
+        Command::Revert(Revert {
+            fence: fence(),
+            home: run_id("run-1"),
+            nginx,
+            deadline: SECOND,
+        }),
+        Command::CleanNginx(CleanNginx {
+            fence: fence(),
+            entry: path("/etc/nginx/a"),
+            target: path("/etc/nginx/a"),
+            conf: path("/etc/nginx/nginx.conf"),
+        }),
+    ]
+}
