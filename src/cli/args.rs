@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::model::names::{HostName, ReleaseId, SlotName};
+use crate::report::output::ColorChoice;
 
 /// Deploys a jar to plain servers over SSH without losing a request.
 #[derive(Debug, Parser)]
@@ -56,8 +57,8 @@ pub(super) struct Common {
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) ssh_config: Option<String>,
     /// When to use colours (NO_COLOR is honoured).
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub(super) color: Color,
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(super) color: ColorChoice,
     /// Say more: -v what is done, -vv every command.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
@@ -79,17 +80,6 @@ pub(super) enum HostKey {
     Strict,
     /// Record its key and go on.
     AcceptNew,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Color {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// What to do.

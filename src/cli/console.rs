@@ -12,12 +12,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::model::event::{Event, Stamped};
 use crate::report::json::JsonLines;
-use crate::report::output::{ColorChoice, Palette, Quiet};
+use crate::report::output::{Palette, Quiet};
 use crate::report::plain::Plain;
 use crate::report::progress::Progress;
 use crate::report::{Reporter, Tee};
 
-use super::args::{Color, Common};
+use super::args::Common;
 use super::failure::CliError;
 
 /// How often reporters get the time while nothing happens.
@@ -59,12 +59,7 @@ pub(super) fn stdout_palette(common: &Common) -> Palette {
 }
 
 fn resolve(common: &Common, terminal: bool) -> Palette {
-    let choice = match common.color {
-        Color::Auto => ColorChoice::Auto,
-        Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
-    };
-    choice.resolve(
+    common.color.resolve(
         terminal,
         std::env::var_os("NO_COLOR").as_deref(),
         std::env::var_os("TERM").as_deref(),

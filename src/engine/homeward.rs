@@ -76,7 +76,9 @@ pub async fn go<H: Host>(
     );
     let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
     let outcome = if moved && !home_is_alive(context, before, job).await {
-        warn(context, vec![nobody_home(before, job)]);
+        let slot = job.plan.from.clone();
+        let finding = Finding::warning(None, Problem::HomeGone { slot });
+        context.tell(Event::Warned { finding });
         Outcome::Mixed
     } else {
         walk(context, job, &stages).await
@@ -147,20 +149,6 @@ async fn alive<H: Host>(context: &Context<'_, H>, endpoints: Vec<Endpoint>) -> u
 
 fn answered(answer: &HealthAnswer) -> bool {
     matches!(answer, HealthAnswer::Healthy { .. } | HealthAnswer::Wrong { .. })
-}
-
-fn nobody_home(before: &Observed, job: &Job<'_>) -> (HostName, Failure) {
-    let host = before.hosts.keys().next().cloned();
-    let slot = job
-        .plan
-        .from
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let reason =
-        format!("slot {slot}, where traffic came from, no longer answers: traffic is left where it is");
-    let host = host.unwrap_or_else(|| HostName::new("fleet").expect("a plain word is a host name"));
-    (host, Failure::Script { reason })
 }
 
 /// Whether the release itself is the reason, so that a rollback should never choose it.

@@ -245,6 +245,12 @@ pub enum Problem {
     /// Nothing is live, so there is nothing to roll back.
     #[error("nothing is live")]
     NothingLive,
+    /// There is nobody to go back to: traffic is left where it is, and both slots are left up.
+    #[error("slot {}, where the traffic came from, no longer answers: traffic is left where it is", slot.as_ref().map_or("-", SlotName::as_str))]
+    HomeGone {
+        /// The slot.
+        slot: Option<SlotName>,
+    },
     /// A lock could not be given back.
     #[error("the lock could not be given back: {reason}")]
     LockLeft {
