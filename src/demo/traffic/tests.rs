@@ -121,6 +121,31 @@ fn an_answer_that_breaks_off_is_a_failure_and_never_retried() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_on_a_kept_alive_connection_is_not_retried_either() {
+    // The first answer of every connection is whole, the second one breaks off.
+    let address = server(|mut stream| {
+        let request = read_request(&mut stream);
+        let body = request.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
+        let length = body.len();
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        if !read_request(&mut stream).is_empty() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+        }
+    });
+    let summary = run(fast(address), |counts| counts.failed >= 10);
+    assert_eq!(summary.counts.retried, 0, "{summary:?}");
+    assert!(
+        summary.examples[0]
+            .request
+            .ends_with("on a kept-alive connection"),
+        "{summary:?}"
+    );
+}
+
+#[test]
 fn errors_refusals_and_wrong_bodies_are_failures_with_their_reason() {
     let bad_gateway = server(|mut stream| {
         read_request(&mut stream);
