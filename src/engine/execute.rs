@@ -76,7 +76,7 @@ pub async fn execute<H: Host>(
                 write_record(context, &record).await
             }
             Phase::Verify if plan.stages.first() == Some(stage) => write_record(context, &record).await,
-            Phase::Stop => return finish_forward(context, &job, record, switch_took).await,
+            Phase::Stop | Phase::Finish => return finish_forward(context, &job, record, switch_took).await,
             _ => Ok(()),
         };
         let began = Instant::now();
