@@ -106,19 +106,26 @@ async fn tcp(settings: &Settings, deadline: Instant) -> Result<TcpStream, Failur
     let lookup = tokio::net::lookup_host((settings.host.as_str(), settings.port));
     let addresses = within(deadline, Phase::Resolve, lookup).await?;
     let addresses = addresses.map_err(|error| ConnectCause::Resolve(Arc::new(error)))?;
+    let addresses: Vec<_> = addresses.collect();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match within(deadline, Phase::Tcp, TcpStream::connect(address)).await? {
-            Ok(stream) => {
+    for (index, address) in addresses.iter().enumerate() {
+        // An address that swallows packets must not use up the time of the next one.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let until = Instant::now() + left / others;
+        match timeout_at(until, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
                 // Without this every small command waits for an acknowledgement, some 40 ms.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => last = error,
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
     }
     match last.kind() {
         io::ErrorKind::ConnectionReset => Err(Failure::HungUp(last.to_string())),
+        io::ErrorKind::TimedOut => Err(timed_out(Phase::Tcp)),
         _ => Err(ConnectCause::Tcp(Arc::new(last)).into()),
     }
 }

@@ -19,6 +19,9 @@ use super::session::Session;
 /// are all the memory that an upload needs.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// How much goes out between two signs of progress; the largest packet that OpenSSH takes.
+const PIECE_BYTES: usize = 32 * 1024;
+
 /// A file to upload.
 #[derive(Debug, Clone)]
 pub struct UploadRequest {
@@ -101,21 +104,22 @@ impl Feed {
             if some.read_buf(&mut buffer).await.map_err(ExecError::Source)? == 0 {
                 return Err(ExecError::Source(std::io::ErrorKind::UnexpectedEof.into()));
             }
-            let chunk = buffer.split().freeze();
-            let length = chunk.len() as u64;
-            let stalled = |_| ExecError::Stalled {
-                sent_bytes,
-                after: self.stall,
-            };
-            let sent = timeout(self.stall, self.write.data_bytes(chunk))
-                .await
-                .map_err(stalled)?;
-            if sent.is_err() {
-                // The connection is gone; what the channel says about it counts.
-                return Ok(());
+            let mut chunk = buffer.split().freeze();
+            while !chunk.is_empty() {
+                let piece = chunk.split_to(PIECE_BYTES.min(chunk.len()));
+                let length = piece.len() as u64;
+                let stalled = |_| ExecError::Stalled {
+                    sent_bytes,
+                    after: self.stall,
+                };
+                let sent = timeout(self.stall, self.write.data_bytes(piece));
+                if sent.await.map_err(stalled)?.is_err() {
+                    // The connection is gone; what the channel says about it counts.
+                    return Ok(());
+                }
+                sent_bytes += length;
+                progress(sent_bytes);
             }
-            sent_bytes += length;
-            progress(sent_bytes);
         }
         let _ = self.write.eof().await;
         Ok(())

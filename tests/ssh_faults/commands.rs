@@ -123,14 +123,15 @@ async fn a_dropped_command_gives_its_channel_back() {
 async fn a_child_in_the_background_does_not_hold_the_command() {
     let server = Server::start().await;
     let session = server.connect().await;
-    let request = ExecRequest {
-        deadline: Duration::from_secs(20),
-        ..ExecRequest::new("background")
-    };
-    let output = session.exec(request).await.expect("an answer");
+    let begun = Instant::now();
+    let output = session.exec(patient("background")).await.expect("an answer");
     assert_eq!(
         (output.status, &output.stdout.bytes[..]),
         (Exit::Code(0), &b"begun\n"[..])
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "it waited for the child"
     );
 }
 

@@ -76,6 +76,8 @@ impl Server {
         let config = Arc::new(Config {
             keys: vec![host],
             inactivity_timeout: None,
+            // Larger than the buffers of TCP, so that a stalled wire stops a write halfway.
+            window_size: 64 << 20,
             ..Config::default()
         });
         let accepting = Arc::clone(&shared);
