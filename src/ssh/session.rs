@@ -79,7 +79,10 @@ impl Session {
 
     /// Why the connection is gone, for people.
     pub fn loss(&self) -> String {
-        self.0.farewell.reason()
+        match self.bastion().filter(|bastion| bastion.is_lost()) {
+            Some(bastion) => format!("the bastion {} is lost: {}", bastion.name(), bastion.loss()),
+            None => self.0.farewell.reason(),
+        }
     }
 
     /// How many commands the server lets run at once on this connection, as far as is known.
