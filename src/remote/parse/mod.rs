@@ -59,7 +59,7 @@ pub enum ParseError {
         /// The command as it was called.
         command: String,
     },
-    /// A script of another run held the flock for too long; nothing was changed. Try again.
+    /// Another script held the flock for too long; this one went no further. Try again.
     #[error("`{folder}` is locked by another process")]
     Busy {
         /// The folder that is locked.

@@ -113,7 +113,8 @@ root() {
     fi
     r_status=0
     sudo -n -- "$@" 2>"$SCRATCH/sudo" || r_status=$?
-    cat "$SCRATCH/sudo" >&2
+    # Nobody may be there any more to read it: that must not stop what is half done.
+    cat "$SCRATCH/sudo" >&2 || :
     if [ "$r_status" -ne 0 ] && sudo_refused "$@"; then
         fail sudo_refused "$*"
     fi

@@ -17,9 +17,10 @@ no_home() {
     answered
 }
 
-# placed_file: whether the bytes are at the target, and nginx reads them at the entry.
+# placed: whether the bytes are at the target, nginx reads them at the entry, and nothing else is left.
 placed() {
     is_placed "$TARGET" "$PLACED" || return 1
+    if [ -n "$TAKES_OVER" ] && { [ -e "$TAKES_OVER" ] || [ -L "$TAKES_OVER" ]; }; then return 1; fi
     [ "$ENTRY" = "$TARGET" ] || { [ -L "$ENTRY" ] && [ "$(readlink -f -- "$ENTRY")" = "$TARGET" ]; }
 }
 

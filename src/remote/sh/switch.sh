@@ -26,6 +26,8 @@ switch_begin() {
         time_left || fail busy "${CONF%/*}"
         nap
     done
+    # From here on it goes to its end, whoever hangs up: it has a deadline of its own.
+    trap '' HUP INT PIPE TERM
 }
 
 # beside PATH NAME: sets BESIDE, our own dotfile in the folder of PATH: no include's glob matches it.
