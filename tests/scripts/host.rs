@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::process::{Child, Command as Process, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -183,18 +183,18 @@ impl Host {
         }
     }
 
-    /// The program's output for a command.
-    pub(crate) fn raw(&self, place: &Place, command: &Command, stdin: &[u8]) -> RawOutput {
+    /// Starts the program of a command. What it reads is the second value, and then the jar.
+    pub(crate) fn spawn(&self, place: &Place, command: &Command) -> (Child, Vec<u8>) {
         let script = render(place, command).text;
         let mut process = self.shell.process();
-        let mut input = stdin.to_vec();
+        let mut input = Vec::new();
         if matches!(command, Command::Put(_)) {
             process.args(["-c", &script]);
         } else {
             process.args(["-c", "eval \"$(cat)\""]);
             input = script.into_bytes();
         }
-        let mut child = process
+        let child = process
             .env("NONSTOP_SHARED_STATE", self.path("shared"))
             .envs(&*self.environment.lock().expect("no panic"))
             .stdin(Stdio::piped())
@@ -202,6 +202,13 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the shell starts");
+        (child, input)
+    }
+
+    /// The program's output for a command.
+    pub(crate) fn raw(&self, place: &Place, command: &Command, stdin: &[u8]) -> RawOutput {
+        let (mut child, mut input) = self.spawn(place, command);
+        input.extend_from_slice(stdin);
         let mut pipe = child.stdin.take().expect("piped");
         let writer = std::thread::spawn(move || {
             let _ = pipe.write_all(&input);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command as Process;
 
@@ -115,6 +116,25 @@ fn an_upload_that_is_cut_or_altered_leaves_nothing() {
             }
             assert_eq!(tree(&host.path("app/releases")).len(), 0);
         }
+    });
+}
+
+#[test]
+fn an_upload_whose_script_is_ended_leaves_nothing() {
+    in_every_shell(|host| {
+        host.lock();
+        let command = Command::Put(host.put_command("r1", JAR));
+        let (mut child, _) = host.spawn(&host.place(), &command);
+        let mut pipe = child.stdin.take().expect("piped");
+        pipe.write_all(&JAR[..10]).expect("it reads");
+        while tree(&host.path("app/releases")).len() < 2 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("a pid"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        drop(pipe);
+        assert!(!child.wait().expect("it ends").success());
+        assert_eq!(tree(&host.path("app/releases")).len(), 0);
     });
 }
 

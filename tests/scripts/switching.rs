@@ -1,7 +1,7 @@
 //! Prepare, commit, revert and what they leave behind.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -367,6 +367,34 @@ fn a_commit_that_lost_its_lock_changes_nothing() {
         ));
         assert_eq!(sites(site), before);
         assert_eq!(site.get(), "v1");
+    });
+}
+
+#[test]
+fn a_commit_goes_to_its_end_although_nobody_listens_any_more() {
+    with_nginx_in_every_shell(|site| {
+        fs::write(site.entry(), site.site("v1")).expect("written");
+        site.start();
+        let placement = site.placement(&site.site("v2"));
+        accepted(site.prepare(&placement));
+        let commit = Command::Commit(site.commit_command(&placement));
+        let (mut child, script) = site.host.spawn(&site.host.place(), &commit);
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(&script).expect("it reads");
+        drop(stdin);
+        let mut begin = [0; 23];
+        child
+            .stdout
+            .as_mut()
+            .expect("piped")
+            .read_exact(&mut begin)
+            .expect("it begins");
+        assert_eq!(&begin, b"nonstop-answer 1 begin\n");
+        drop((child.stdout.take(), child.stderr.take()));
+        child.wait().expect("it ends");
+        eventually("the switch", || site.get() == "v2");
+        // Nobody heard how that ended: the same again is safe.
+        proven(site.commit(&placement));
     });
 }
 
