@@ -61,6 +61,11 @@ impl Interrupt {
         Self(receiver)
     }
 
+    /// Hears none.
+    pub fn never() -> Self {
+        Self(watch::channel(None).1)
+    }
+
     /// The signal, if one came.
     pub fn signal(&self) -> Option<Signal> {
         *self.0.borrow()

@@ -32,7 +32,7 @@ pub(super) async fn open<H: Host>(
     context: &Context<'_, H>,
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
-    let observed = observe_all(context).await?;
+    let observed = observe_all(context, request).await?;
     let planned = plan_for(request, &observed);
     let held = observed.hosts.values().any(|seen| seen.lock.run.is_some());
     if let (Err(findings), false) = (&planned, held) {
@@ -64,7 +64,7 @@ async fn look_again<H: Host>(
     context: &Context<'_, H>,
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
-    let observed = observe_all(context).await?;
+    let observed = observe_all(context, request).await?;
     let plan = plan_for(request, &observed)?;
     let tried = try_out(context, Some(&plan)).await;
     settle(Opening { observed, plan }, tried)
@@ -151,7 +151,12 @@ pub fn finding_of(error: LockError) -> Finding {
     }
 }
 
-async fn observe_all<H: Host>(context: &Context<'_, H>) -> Result<Observed, Vec<Finding>> {
+/// Looks at every host. One that cannot be asked ends the run, and what is wrong on the others is
+/// said beside it: whoever mends one thing should know of all.
+async fn observe_all<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+) -> Result<Observed, Vec<Finding>> {
     let phase = Phase::Observe;
     let began = Instant::now();
     context.tell(Event::PhaseStarted {
@@ -165,10 +170,14 @@ async fn observe_all<H: Host>(context: &Context<'_, H>) -> Result<Observed, Vec<
         succeeded: failed.is_empty(),
     });
     if failed.is_empty() {
-        Ok(observed)
-    } else {
-        Err(findings_of(failed))
+        return Ok(observed);
     }
+    let others = plan_for(request, &observed).err().unwrap_or_default();
+    let others = others
+        .into_iter()
+        .filter(|finding| finding.host.as_ref().is_some_and(|it| !failed.contains_key(it)));
+    let others: Vec<_> = others.collect();
+    Err(findings_of(failed).into_iter().chain(others).collect())
 }
 
 /// The findings of hosts that could not be asked.

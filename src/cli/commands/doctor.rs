@@ -7,7 +7,6 @@ use crate::cli::args::Common;
 use crate::cli::console;
 use crate::cli::failure::CliError;
 use crate::cli::project::Project;
-use crate::engine::context::{Context, Interrupt, Ledger};
 use crate::engine::examine;
 use crate::model::finding::Severity;
 use crate::model::outcome::Exit;
@@ -17,19 +16,10 @@ use super::reading;
 
 pub(super) async fn run(common: &Common) -> Ended {
     let project = Project::load_limited(common)?;
-    let config = &project.config;
     let reading = reading::read(common, &project).await;
-    let (_sender, receiver) = tokio::sync::watch::channel(None);
-    let context = Context {
-        topology: &config.topology,
-        playbook: &config.playbook,
-        crew: &reading.crew,
-        events: &|_| {},
-        interrupt: Interrupt::new(receiver),
-        ledger: Ledger::default().into(),
-    };
-    let mut found = reading.missing;
-    found.extend(examine::examine(&context, &reading.observed, Timestamp::now()).await);
+    let context = reading.context(&project);
+    let mut found = examine::examine(&context, &reading.observed, Timestamp::now()).await;
+    found.extend(reading.missing.iter().cloned());
     found.sort_by(|one, other| (&one.host, other.severity).cmp(&(&other.host, one.severity)));
     if common.json {
         let answer = serde_json::json!({ "findings": found });

@@ -9,7 +9,6 @@ use crate::cli::args::{Common, Lock};
 use crate::cli::console;
 use crate::cli::identity;
 use crate::cli::project::{Project, refuse_limit};
-use crate::engine::context::{Context, Interrupt, Ledger};
 use crate::engine::{lock, opening};
 use crate::model::finding::Problem;
 use crate::model::outcome::Exit;
@@ -20,20 +19,11 @@ use super::reading;
 pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
     refuse_limit(common, "lock")?;
     let project = Project::load(common)?;
-    let config = &project.config;
     let reading = reading::read(common, &project).await;
     if !reading.missing.is_empty() {
         return super::plan::refuse(common, &reading.missing);
     }
-    let (_sender, receiver) = tokio::sync::watch::channel(None);
-    let context = Context {
-        topology: &config.topology,
-        playbook: &config.playbook,
-        crew: &reading.crew,
-        events: &|_| {},
-        interrupt: Interrupt::new(receiver),
-        ledger: Ledger::default().into(),
-    };
+    let context = reading.context(&project);
     let message = lock
         .message
         .as_ref()

@@ -7,6 +7,7 @@ use crate::cli::args::Common;
 use crate::cli::identity;
 use crate::cli::project::Project;
 use crate::engine::connect;
+use crate::engine::context::{Context, Interrupt, Ledger};
 use crate::engine::crew::Crew;
 use crate::engine::observe;
 use crate::engine::opening::findings_of;
@@ -20,6 +21,20 @@ pub(super) struct Reading {
     pub(super) observed: Observed,
     /// Hosts that could not be reached or asked.
     pub(super) missing: Vec<Finding>,
+}
+
+impl Reading {
+    /// What the engine needs to look further, with nobody to tell and no signal to hear.
+    pub(super) fn context<'a>(&'a self, project: &'a Project) -> Context<'a, SshHost> {
+        Context {
+            topology: &project.config.topology,
+            playbook: &project.config.playbook,
+            crew: &self.crew,
+            events: &|_| {},
+            interrupt: Interrupt::never(),
+            ledger: Ledger::default().into(),
+        }
+    }
 }
 
 /// Connects to every host and asks it what is true.
