@@ -1,0 +1,18 @@
+//! Deploys to the real fleet of docker-compose.test.yml, real sshd, nginx and Spring Boot, and looks at
+//! what happened: the bytes below /etc/nginx, the processes that live, the version that every nginx
+//! answers with, and whether a request got lost. `make test` brings the fleet up and runs these;
+//! by hand: `tests/fleet/ctl up` and `cargo test --test fleet`. The tests share one fleet and take
+//! turns.
+
+mod bench;
+mod deploys;
+mod draining;
+mod fixture;
+mod interrupts;
+mod lock;
+mod migration;
+mod neighbours;
+mod refused;
+mod reverted;
+mod rollback;
+mod stays_as_it_was;
