@@ -233,7 +233,7 @@ pub async fn log_tail<H: Host>(context: &Context<'_, H>, viewed: &Viewed) -> Str
     };
     let command = Command::LogTail(LogTail {
         slot: slot.clone(),
-        lines: 40,
+        lines: 200,
     });
     let Ok(answer) = context.crew.call(&viewed.endpoint.host, command).await else {
         return String::new();

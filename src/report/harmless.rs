@@ -3,6 +3,7 @@
 //! bidirectional controls make a line read as what it is not. Everything that a reporter prints and
 //! that did not come from this program passes through here.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// How many characters of one line are shown.
@@ -38,14 +39,41 @@ pub fn harmless(text: &str) -> String {
     line
 }
 
-/// The last `limit` lines of a text, each harmless; empty lines at its end do not count.
+/// The last `limit` lines of a text, each harmless; empty lines at its end do not count. The frames of
+/// a stack trace are folded into one line, or they would push what went wrong out of sight.
 pub fn harmless_tail(text: &str, limit: usize) -> Vec<String> {
-    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let lines = folded(text.trim_end().lines());
     let skipped = lines.len().saturating_sub(limit);
     lines[skipped..]
         .iter()
         .map(|line| harmless_indented(line))
         .collect()
+}
+
+/// How many frames of a stack trace are shown one by one.
+const FRAMES_SHOWN: usize = 2;
+
+/// Every run of stack frames shortened to its first ones and a count.
+fn folded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
+    let mut out: Vec<Cow<'a, str>> = Vec::new();
+    let mut frames: usize = 0;
+    for line in lines {
+        frames = if line.trim_start().starts_with("at ") && line.starts_with([' ', '\t']) {
+            frames + 1
+        } else {
+            0
+        };
+        match frames.checked_sub(FRAMES_SHOWN) {
+            None | Some(0) => out.push(Cow::Borrowed(line)),
+            Some(hidden) => {
+                if hidden > 1 {
+                    out.pop();
+                }
+                out.push(Cow::Owned(format!("    … {hidden} more frames")));
+            }
+        }
+    }
+    out
 }
 
 /// Whether a character can change how a terminal or a reader sees the text around it.

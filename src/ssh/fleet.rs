@@ -1,7 +1,8 @@
 //! The engine's fleet over SSH: turns typed commands into scripts, sends them, and reads answers.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
@@ -29,17 +30,38 @@ const BODY_BYTES: usize = 64 * 1024;
 /// Reaches the hosts of an inventory.
 #[derive(Debug)]
 pub struct SshFleet<'a> {
-    connector: Connector,
-    inventory: &'a Inventory,
+    way: Rc<Way>,
     topology: &'a Topology,
+}
+
+/// The way to the hosts, kept by each of them for when its connection is lost.
+#[derive(Debug)]
+struct Way {
+    connector: Connector,
+    inventory: Inventory,
+}
+
+impl Way {
+    async fn reach(&self, host: &HostName) -> Result<Session, ConnectFailure> {
+        let session = self.connector.connect(host, &self.inventory).await;
+        // Hosts that share an address share its failure, but not its name.
+        session.map_err(|error| {
+            failure(&ConnectError {
+                host: host.to_string(),
+                ..error
+            })
+        })
+    }
 }
 
 impl<'a> SshFleet<'a> {
     /// Reaches the hosts of `topology` as `inventory` says.
-    pub fn new(connector: Connector, inventory: &'a Inventory, topology: &'a Topology) -> Self {
+    pub fn new(connector: Connector, inventory: &Inventory, topology: &'a Topology) -> Self {
         Self {
-            connector,
-            inventory,
+            way: Rc::new(Way {
+                connector,
+                inventory: inventory.clone(),
+            }),
             topology,
         }
     }
@@ -64,13 +86,11 @@ impl Fleet for SshFleet<'_> {
     type Host = SshHost;
 
     async fn connect(&self, host: &HostName) -> Result<SshHost, ConnectFailure> {
-        let session = self
-            .connector
-            .connect(host, self.inventory)
-            .await
-            .map_err(|error| failure(&error))?;
+        let session = self.way.reach(host).await?;
         Ok(SshHost {
-            session,
+            way: Rc::clone(&self.way),
+            name: host.clone(),
+            session: RefCell::new(session),
             place: self.place(host),
             forwards: Cell::new(true),
         })
@@ -96,7 +116,9 @@ fn failure(error: &ConnectError) -> ConnectFailure {
 /// A host that was reached.
 #[derive(Debug)]
 pub struct SshHost {
-    session: Session,
+    way: Rc<Way>,
+    name: HostName,
+    session: RefCell<Session>,
     place: Place,
     /// Whether sshd forwards; once it refused, tools on the host ask in its place.
     forwards: Cell<bool>,
@@ -110,16 +132,16 @@ impl Host for SshHost {
                 reason: "a jar is sent by `put`".to_owned(),
             });
         };
-        tracing::debug!(host = self.session.name(), command = render::name(command), "run");
+        tracing::debug!(host = %self.name, command = render::name(command), "run");
         let request = ExecRequest {
             command: invocation.command_line,
             stdin: stdin.into(),
             deadline,
             limit_bytes: ANSWER_BYTES,
         };
-        let output = self.session.exec(request).await;
+        let output = self.session().await?.exec(request).await;
         tracing::debug!(
-            host = self.session.name(),
+            host = %self.name,
             command = render::name(command),
             ?output,
             "ran"
@@ -143,7 +165,7 @@ impl Host for SshHost {
             deadline: UPLOAD_DEADLINE,
             limit_bytes: ANSWER_BYTES,
         };
-        answer(&command, self.session.upload(request, progress).await)
+        answer(&command, self.session().await?.upload(request, progress).await)
     }
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -156,7 +178,10 @@ impl Host for SshHost {
         forwarded.unverified_tls_name = request.tls.then(|| name_of(&request.host_header).to_owned());
         forwarded.timeout = request.timeout;
         forwarded.max_body_bytes = BODY_BYTES;
-        match self.session.http(&forwarded).await {
+        let session = self.session().await.map_err(|error| HttpError::Failed {
+            reason: error.to_string(),
+        })?;
+        match session.http(&forwarded).await {
             Ok(response) => Ok(HttpResponse {
                 status: response.status,
                 body: response.body.to_vec(),
@@ -174,11 +199,27 @@ impl Host for SshHost {
     }
 
     async fn forget_http(&self, address: &str, port: u16) {
-        self.session.close_http(address, port);
+        self.session.borrow().close_http(address, port);
     }
 }
 
 impl SshHost {
+    /// The connection, made anew where it was lost: the way home and the locks need their hosts. What
+    /// was under way on the old one stays unknown, and the fence keeps it from coming late.
+    async fn session(&self) -> Result<Session, CallError> {
+        let session = self.session.borrow().clone();
+        if !session.is_lost() {
+            return Ok(session);
+        }
+        tracing::info!(host = %self.name, loss = session.loss(), "the connection was lost, and is made anew");
+        // Boxed: this is rare, and its future would be a part of every call's.
+        let session = Box::pin(self.way.reach(&self.name))
+            .await
+            .map_err(|error| CallError::NotSent { reason: error.reason })?;
+        self.session.replace(session.clone());
+        Ok(session)
+    }
+
     /// Asks with a tool on the host.
     async fn fetch(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         let failed = |reason: String| HttpError::Failed { reason };

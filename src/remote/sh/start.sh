@@ -19,9 +19,9 @@ LOG=$LOGS/$RELEASE-$SLOT.log
 LOG_SIZE=0
 STARTED='' STARTED_AT='' ADOPTED=no
 
-# tail_say: answers what this start added to the log, its last 40 lines.
+# tail_say: answers what this start added to the log, its last 200 lines.
 tail_say() {
-    { tail -c "+$((LOG_SIZE + 1))" -- "$LOG" 2>/dev/null || :; } | tail -n 40 | tail -c 16384 | text_from tail 16384
+    { tail -c "+$((LOG_SIZE + 1))" -- "$LOG" 2>/dev/null || :; } | tail -n 200 | tail -c 65536 | text_from tail 65536
 }
 
 exited() {
