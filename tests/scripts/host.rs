@@ -65,7 +65,7 @@ fn applets() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let busybox = which("busybox").expect("busybox is installed");
-        let folder = std::env::temp_dir().join(format!("nonstop-applets-{}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("busybox-applets");
         let list = Process::new(&busybox)
             .arg("--list")
             .output()
