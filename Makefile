@@ -17,7 +17,7 @@ demo: cargo ## A real deploy, a bad one that reverts itself and a rollback, on t
 	cargo run --quiet --bin nonstop -- demo $(ARGS)
 
 test: cargo ## All tests, those on the real fleet of containers too (KEEP=1 leaves it up)
-	@.ci/need nginx ssh sshd busybox dash shellcheck ansible-inventory nc visudo flock setsid
+	@.ci/need nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
 	@.ci/test
 
 lint: cargo ## Formatting, clippy and shellcheck, with warnings as errors
