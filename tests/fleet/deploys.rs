@@ -56,7 +56,7 @@ fn a_deploy_through_the_bastion_loses_no_request_and_opens_one_connection_to_it(
     let sessions = "for entry in /proc/[0-9]*; do tr '\\0' ' ' <$entry/cmdline; echo; done 2>/dev/null";
     let sessions = fleet.on(
         "bastion",
-        &format!("{sessions} | grep -c '^sshd: deploy' || true"),
+        &format!("{sessions} | grep -c '^sshd: deploy [[]priv' || true"),
     );
     run.wait().deployed();
     assert_eq!(sessions.trim(), "1", "sessions on the bastion");

@@ -54,7 +54,7 @@ fn health_that_answers_200_with_unknown() {
 #[test]
 fn spring_boot_that_is_unhealthy_on_one_host() {
     let fleet = Fleet::reset();
-    let shop = fleet.spring_shop().with("/health/healthy_deadline", json!("12s"));
+    let shop = fleet.spring_shop().with("/health/healthy_deadline", json!("40s"));
     let run = fails(&fleet, &shop, spring("v1"), spring("unhealthy-was-2"));
     run.says("was-2").says("503");
 }
@@ -69,7 +69,7 @@ fn spring_boot_that_crashes_on_one_host() {
 #[test]
 fn spring_boot_that_says_unknown() {
     let fleet = Fleet::reset();
-    let shop = fleet.spring_shop().with("/health/healthy_deadline", json!("12s"));
+    let shop = fleet.spring_shop().with("/health/healthy_deadline", json!("40s"));
     let run = fails(&fleet, &shop, spring("v1"), spring("unknown"));
     run.says("UNKNOWN");
 }
