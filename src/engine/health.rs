@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
 use crate::model::names::HostName;
+use crate::model::observed::SlotObserved;
 use crate::model::plan::Viewed;
 use crate::model::playbook::HealthCheck;
 use crate::remote::command::{Command, LogTail};
@@ -197,7 +198,8 @@ async fn still_runs<H: Host>(context: &Context<'_, H>, viewed: &Viewed) -> Resul
     let slots = seen.was.map(|was| was.slots).unwrap_or_default();
     let runs = slots
         .values()
-        .any(|slot| slot.record_runs && slot.identity() == Some(&expected));
+        .filter_map(SlotObserved::running_record)
+        .any(|record| record.identity == expected);
     if runs {
         return Ok(());
     }

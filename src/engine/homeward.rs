@@ -14,12 +14,12 @@ use crate::model::plan::{self, HomeGoal, Scene, Stage};
 use crate::model::record::{RunRecord, RunStatus};
 
 use super::context::Context;
-use super::execute::{Ended, exit_home, fenced_off, say_unwinding, warn, write_record};
+use super::execute::{Ended, exit_home, fenced_off, say_unwinding, warn};
 use super::fleet::Host;
 use super::run::Verdict;
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
-use super::{observe, preflight};
+use super::{observe, preflight, record};
 
 /// Why a run turns around.
 #[derive(Debug, Clone)]
@@ -50,6 +50,14 @@ pub async fn go<H: Host>(
         }
         Reason::Failed { .. } => {}
     }
+    // From here on nothing that was sent before can still have its effect where this arrives: what is
+    // observed now stays true.
+    record.phase = Phase::Revert;
+    if let Err(failures) = record::write(context, &record).await
+        && fenced_off(&failures).is_some()
+    {
+        return ended(context, before, job, &reason, Outcome::TakenOver);
+    }
     let (now, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
     for (host, error) in unasked {
         let problem = Problem::CannotObserve {
@@ -71,7 +79,7 @@ pub async fn go<H: Host>(
             before,
             plan: job.plan,
             told_to_switch: &told,
-            blames_release: blames_release(&reason),
+            blames_release: blames_release(context, &reason).await,
         },
     );
     let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
@@ -83,10 +91,9 @@ pub async fn go<H: Host>(
     } else {
         walk(context, job, &stages).await
     };
-    record.phase = Phase::Revert;
     if outcome != Outcome::Mixed && outcome != Outcome::TakenOver {
         record.status = RunStatus::Done;
-        if let Err(failures) = write_record(context, &record).await {
+        if let Err(failures) = record::write(context, &record).await {
             warn(context, failures);
         }
     }
@@ -152,19 +159,38 @@ fn answered(answer: &HealthAnswer) -> bool {
 }
 
 /// Whether the release itself is the reason, so that a rollback should never choose it.
-fn blames_release(reason: &Reason) -> bool {
+async fn blames_release<H: Host>(context: &Context<'_, H>, reason: &Reason) -> bool {
     let Reason::Failed { failures, .. } = reason else {
         return false;
     };
-    failures.iter().any(|(_, failure)| {
-        matches!(
-            failure,
-            Failure::Exited { .. }
-                | Failure::NotListening { .. }
-                | Failure::Unhealthy { .. }
-                | Failure::PortTaken { .. }
-        )
-    })
+    let blamed = failures.iter().map(|(_, failure)| is_to_blame(context, failure));
+    futures::future::join_all(blamed).await.contains(&true)
+}
+
+/// A network that keeps nginx from a healthy instance says nothing against the release, and neither
+/// does a stranger on its port.
+async fn is_to_blame<H: Host>(context: &Context<'_, H>, failure: &Failure) -> bool {
+    match failure {
+        Failure::Exited { .. } | Failure::NotListening { .. } => true,
+        Failure::Unhealthy { answer, .. } if answered(answer) => true,
+        Failure::Unhealthy {
+            endpoint,
+            seen_from,
+            answer,
+            ..
+        } => {
+            let own = if *seen_from == endpoint.host {
+                Some(answer.clone())
+            } else {
+                preflight::own_view(context, endpoint).await
+            };
+            matches!(
+                own,
+                Some(HealthAnswer::Wrong { .. } | HealthAnswer::Refused | HealthAnswer::TimedOut { .. })
+            )
+        }
+        _ => false,
+    }
 }
 
 fn ended<H>(

@@ -8,6 +8,8 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::model::event::Event;
+use crate::model::failure::Failure;
+use crate::model::finding::{Finding, Problem};
 use crate::model::lock::{Epoch, LockState, Owner};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
@@ -112,7 +114,12 @@ async fn once<H: Host>(
     let Some((first, lock)) = hosts.next() else {
         return Ok(());
     };
-    one(context, first, lock.epoch, owner).await?;
+    if let Err(error) = one(context, first, lock.epoch, owner).await {
+        if !is_held(&error) {
+            withdraw(context, [first]).await;
+        }
+        return Err(error);
+    }
     let rest: Vec<_> = hosts.collect();
     let taken = join_all(
         rest.iter()
@@ -122,19 +129,22 @@ async fn once<H: Host>(
     let Some(error) = taken.iter().find_map(|taken| taken.as_ref().err()).cloned() else {
         return Ok(());
     };
-    let mut ours = vec![first];
-    ours.extend(
-        rest.iter()
-            .zip(&taken)
-            .filter(|(_, taken)| !is_held(taken))
-            .map(|((host, _), _)| *host),
-    );
-    give_back(context, ours).await;
+    let not_held = |taken: &Result<(), LockError>| taken.as_ref().err().is_none_or(|error| !is_held(error));
+    let maybe_ours = rest.iter().zip(&taken).filter(|(_, taken)| not_held(taken));
+    withdraw(context, maybe_ours.map(|((host, _), _)| *host).chain([first])).await;
     Err(error)
 }
 
-fn is_held(taken: &Result<(), LockError>) -> bool {
-    matches!(taken, Err(LockError::Held { .. }))
+fn is_held(error: &LockError) -> bool {
+    matches!(error, LockError::Held { .. })
+}
+
+/// Gives back what was taken, or perhaps taken, of an attempt that failed.
+async fn withdraw<'a, H: Host>(context: &Context<'_, H>, hosts: impl IntoIterator<Item = &'a HostName>) {
+    for (host, reason) in give_back(context, hosts).await {
+        let finding = Finding::warning(Some(&host), Problem::LockLeft { reason });
+        context.tell(Event::Warned { finding });
+    }
 }
 
 async fn one<H: Host>(
@@ -198,6 +208,8 @@ pub async fn give_back<'a, H: Host>(
         let call = async { answer!(context.crew.call(host, command).await?, Unlock) };
         match call.await.map(passed) {
             Ok(Ok(())) => None,
+            // It is somebody else's, or nobody's: in any case it is not ours to give back.
+            Ok(Err(Failure::Fenced { lock })) if lock.run.as_ref() != Some(context.crew.run_id()) => None,
             Ok(Err(failure)) => Some((host.clone(), failure.to_string())),
             Err(error) => Some((host.clone(), error.to_string())),
         }

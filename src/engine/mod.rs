@@ -5,6 +5,7 @@
 pub mod connect;
 pub mod context;
 pub mod crew;
+mod ending;
 pub mod examine;
 pub mod execute;
 pub mod fleet;
@@ -14,6 +15,7 @@ pub mod lock;
 pub mod observe;
 pub mod opening;
 pub mod preflight;
+mod record;
 pub mod run;
 pub mod stage;
 pub mod steps;

@@ -33,6 +33,9 @@ pub(super) async fn open<H: Host>(
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
     let observed = observe_all(context, request).await?;
+    if context.interrupt.signal().is_some() {
+        return Err(Vec::new());
+    }
     let planned = plan_for(request, &observed);
     let held = observed.hosts.values().any(|seen| seen.lock.run.is_some());
     if let (Err(findings), false) = (&planned, held) {

@@ -1,6 +1,6 @@
-//! One stage: all of its steps at once, and the barrier behind them.
+//! One stage: all of its hosts at once, and the barrier behind them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -47,7 +47,7 @@ impl Patience {
     }
 }
 
-/// Runs every step of a stage at once.
+/// Runs a stage on all of its hosts at once.
 pub async fn run<H: Host>(
     context: &Context<'_, H>,
     job: &Job<'_>,
@@ -73,10 +73,13 @@ async fn all<H: Host>(
     stage: &Stage,
     patience: Patience,
 ) -> StageEnd {
-    let mut running: FuturesUnordered<_> = stage
-        .steps
-        .iter()
-        .map(|on| async move { (&on.host, one(context, job, stage.phase, on).await) })
+    let mut by_host: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for on in &stage.steps {
+        by_host.entry(&on.host).or_default().push(on);
+    }
+    let mut running: FuturesUnordered<_> = by_host
+        .values()
+        .map(|steps| on_host(context, job, stage.phase, steps))
         .collect();
     let mut failures = Vec::new();
     loop {
@@ -88,15 +91,31 @@ async fn all<H: Host>(
         match next {
             None if failures.is_empty() => return StageEnd::Done,
             None => return StageEnd::Failed(failures),
-            Some((_, Ok(()))) => {}
-            Some((host, Err(failure))) => {
-                failures.push((host.clone(), failure));
-                if patience == Patience::None {
+            Some(failed) => {
+                failures.extend(failed);
+                if patience == Patience::None && !failures.is_empty() {
                     return StageEnd::Failed(failures);
                 }
             }
         }
     }
+}
+
+/// One host's steps, one after another: its fence lets them pass only in the order of their numbers.
+/// Tells what failed.
+async fn on_host<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    phase: Phase,
+    steps: &[&HostStep],
+) -> Vec<(HostName, Failure)> {
+    let mut failures = Vec::new();
+    for on in steps {
+        if let Err(failure) = one(context, job, phase, on).await {
+            failures.push((on.host.clone(), failure));
+        }
+    }
+    failures
 }
 
 async fn one<H: Host>(

@@ -53,6 +53,13 @@ impl Live {
                 continue;
             };
             if nginx.dump.is_empty() {
+                // A failed test is told by the preflight; silence must not pass for an empty fleet.
+                if nginx.test_failure.is_none() {
+                    let reason =
+                        "its nginx configuration cannot be read: `nginx -T` printed nothing".to_owned();
+                    let problem = Problem::CannotObserve { reason };
+                    live.findings.push(Finding::refusal(Some(name), problem));
+                }
                 continue;
             }
             match Dump::parse(&nginx.dump) {
@@ -178,7 +185,17 @@ impl Reader<'_> {
 
     fn slot_of(&self, own: &[&SiteRoute], source: &str, findings: &mut Vec<Finding>) -> Option<SlotName> {
         let mut endpoints = BTreeSet::new();
-        for target in own.iter().flat_map(|route| &route.targets) {
+        let unresolved: BTreeSet<_> = own.iter().flat_map(|route| &route.unresolved).collect();
+        // A Unix socket is nobody's endpoint; a variable may hold any.
+        for target in unresolved.into_iter().filter(|target| target.contains('$')) {
+            let problem = Problem::UnknownEndpoint {
+                file: source.to_owned(),
+                target: target.clone(),
+            };
+            findings.push(Finding::refusal(Some(self.name), problem));
+        }
+        let targets = own.iter().flat_map(|route| &route.targets);
+        for target in targets.filter(|target| !target.down) {
             match self.endpoint(&target.host, target.port) {
                 Some(endpoint) => {
                     endpoints.insert(endpoint);

@@ -17,6 +17,19 @@ pub struct Observed {
     pub hosts: BTreeMap<HostName, HostObserved>,
 }
 
+impl Observed {
+    /// The record of the newest run that any host knows of.
+    pub fn last_run(&self) -> Option<&RunRecord> {
+        let records = self.hosts.values().filter_map(|seen| seen.record.as_ref());
+        records.max_by_key(|record| (record.epoch, &record.run))
+    }
+
+    /// A slot on a WAS host.
+    pub fn slot(&self, host: &HostName, slot: &SlotName) -> Option<&SlotObserved> {
+        self.hosts.get(host)?.was.as_ref()?.slots.get(slot)
+    }
+}
+
 /// What is true on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostObserved {
@@ -107,13 +120,8 @@ pub struct SlotObserved {
 impl SlotObserved {
     /// Whether the listener is the recorded process.
     pub fn recorded_process_listens(&self) -> bool {
-        let identity = self
-            .listener
-            .as_ref()
-            .and_then(|listener| listener.identity.as_ref());
-        self.record_runs
-            && identity.is_some()
-            && identity == self.record.as_ref().map(|record| &record.identity)
+        self.running_record()
+            .is_some_and(|record| self.listener_identity() == Some(&record.identity))
     }
 
     /// Whether nothing listens and nothing recorded runs.
@@ -121,23 +129,28 @@ impl SlotObserved {
         self.listener.is_none() && !self.record_runs
     }
 
-    /// The release that runs here, where it is one of ours.
+    /// The release that runs here, where it is one of ours and nobody else has its port.
     pub fn release(&self) -> Option<&ReleaseId> {
-        self.record
-            .as_ref()
-            .filter(|_| self.record_runs)
-            .map(|record| &record.release)
+        let alone = self.listener.is_none() || self.recorded_process_listens();
+        let record = self.running_record().filter(|_| alone);
+        record.map(|record| &record.release)
     }
 
-    /// Who to signal to stop what runs here.
+    /// Who listens here, where it can be told.
+    pub fn listener_identity(&self) -> Option<&ProcessIdentity> {
+        self.listener.as_ref()?.identity.as_ref()
+    }
+
+    /// The recorded process, if it runs.
+    pub fn running_record(&self) -> Option<&InstanceRecord> {
+        self.record.as_ref().filter(|_| self.record_runs)
+    }
+
+    /// Who to signal to stop what runs here: the listener, for it is what serves, or the recorded
+    /// process where nothing listens.
     pub fn identity(&self) -> Option<&ProcessIdentity> {
-        match &self.record {
-            Some(record) if self.record_runs => Some(&record.identity),
-            _ => self
-                .listener
-                .as_ref()
-                .and_then(|listener| listener.identity.as_ref()),
-        }
+        let recorded = self.running_record().map(|record| &record.identity);
+        self.listener_identity().or(recorded)
     }
 }
 

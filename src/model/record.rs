@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::lock::{Epoch, Owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::phase::Phase;
+use super::process::ProcessIdentity;
 
 /// The record of one run, the same on all of its hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,16 @@ pub struct RunRecord {
     pub to_slot: Option<SlotName>,
     /// The release that it brings.
     pub release: Option<ReleaseId>,
+    /// The release that had the traffic before, where it was known.
+    #[serde(default)]
+    pub from_release: Option<ReleaseId>,
+    /// Releases that rollbacks have left since the last deploy: no rollback chooses one by itself.
+    #[serde(default)]
+    pub left: BTreeSet<ReleaseId>,
+    /// Processes of the application that another tool started, so that one of them that stays up is
+    /// known again by the next run.
+    #[serde(default)]
+    pub adopted: BTreeSet<ProcessIdentity>,
     /// The last phase that it entered.
     pub phase: Phase,
     /// Whether the old slot's end has begun: from then on the only way is forward.
@@ -44,4 +55,11 @@ pub enum RunStatus {
     Open,
     /// It is over.
     Done,
+}
+
+impl RunRecord {
+    /// Whether the run ended with its release live everywhere.
+    pub fn brought_live(&self) -> bool {
+        self.status == RunStatus::Done && self.phase == Phase::Finish
+    }
 }

@@ -3,8 +3,9 @@
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer};
 use crate::engine::fleet::Host;
-use crate::model::event::Note;
+use crate::model::event::{Event, Note};
 use crate::model::failure::Failure;
+use crate::model::finding::{Finding, Problem};
 use crate::model::names::{HostName, Port};
 use crate::model::playbook::OnDeadline;
 use crate::model::process::ProcessIdentity;
@@ -26,7 +27,11 @@ pub(super) async fn workers<H: Host>(
         context.crew.call_within(host, command, deadline + MARGIN).await?,
         AwaitWorkers
     )?;
-    if !left.is_empty() && context.playbook.drain.on_deadline == OnDeadline::Keep {
+    if left.is_empty() {
+        return Ok(None);
+    }
+    at_deadline(context, host, &format!("{} old nginx workers", left.len()));
+    if context.playbook.drain.on_deadline == OnDeadline::Keep {
         context.ledger.borrow_mut().undrained.insert(host.clone());
     }
     Ok(None)
@@ -43,13 +48,28 @@ pub(super) async fn connections<H: Host>(
         context.crew.call_within(host, command, deadline + MARGIN).await?,
         AwaitConnections
     )?;
-    if left == 0 || context.playbook.drain.on_deadline == OnDeadline::Cut {
+    if left == 0 {
         return Ok(None);
     }
     let at = endpoint(host, port);
+    at_deadline(context, host, &format!("{left} connections to {at}"));
+    if context.playbook.drain.on_deadline == OnDeadline::Cut {
+        return Ok(None);
+    }
     context.ledger.borrow_mut().kept.insert(at.clone());
     Ok(Some(Note::Kept {
         endpoint: at,
         connections: left,
     }))
+}
+
+fn at_deadline<H>(context: &Context<'_, H>, host: &HostName, what: &str) {
+    let then = match context.playbook.drain.on_deadline {
+        OnDeadline::Keep => "the old slot stays up",
+        OnDeadline::Cut => "they are cut",
+    };
+    let reason = format!("{what} were left at the drain's deadline: {then}");
+    context.tell(Event::Warned {
+        finding: Finding::warning(Some(host), Problem::LeftUndone { reason }),
+    });
 }

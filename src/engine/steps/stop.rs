@@ -67,25 +67,23 @@ pub(super) async fn withdraw<H: Host>(
     release: &ReleaseId,
     mark_failed: bool,
 ) -> Result<Option<Note>, Failure> {
-    let mut note = None;
-    if let Some((slot, port, identity)) = instance {
-        note = end(context, host, slot, *port, identity, None).await?;
+    if mark_failed {
+        let mark = Command::MarkRelease(MarkRelease {
+            fence: context.crew.fence(host),
+            release: release.clone(),
+            failed: true,
+        });
+        passed(answer!(context.crew.call(host, mark).await?, MarkRelease)?)?;
     }
     let discard = Command::DiscardUpload(DiscardUpload {
         fence: context.crew.fence(host),
         release: release.clone(),
     });
     passed(answer!(context.crew.call(host, discard).await?, DiscardUpload)?)?;
-    if mark_failed {
-        let fence = context.crew.fence(host);
-        let mark = Command::MarkRelease(MarkRelease {
-            fence,
-            release: release.clone(),
-            failed: true,
-        });
-        passed(answer!(context.crew.call(host, mark).await?, MarkRelease)?)?;
+    match instance {
+        Some((slot, port, identity)) => end(context, host, slot, *port, identity, None).await,
+        None => Ok(None),
     }
-    Ok(note)
 }
 
 fn successor_on<H>(

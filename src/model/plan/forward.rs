@@ -1,20 +1,19 @@
 //! The way forward: to a new release on the idle slot, or back to an earlier one. A rollback that
 //! a person asks for is a deploy of an older release, shorter where the old slot is still up.
 
-use std::collections::BTreeMap;
-
 use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::live::{self, Live};
 use crate::model::names::{HostName, ReleaseId, RunId, SlotName};
 use crate::model::observed::{NginxObserved, Observed, SlotObserved};
-use crate::model::playbook::Playbook;
+use crate::model::playbook::{Playbook, SwitchStyle};
 use crate::model::release::Release;
 use crate::model::routing::Routing;
 use crate::model::topology::Topology;
 
 use super::step::Plan;
-use super::{preflight, stages};
+use super::switch::{generation_answer, generation_of};
+use super::{history, preflight, stages};
 
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +22,16 @@ pub enum Goal {
     Deploy(Release),
     /// A release that the hosts have: the one given, or the one before the live one.
     Rollback(Option<ReleaseId>),
+}
+
+impl Goal {
+    /// The release that is sent to hosts that have it not.
+    fn sends(&self) -> Option<&Release> {
+        match self {
+            Self::Deploy(release) => Some(release),
+            Self::Rollback(_) => None,
+        }
+    }
 }
 
 /// What a plan is made from.
@@ -44,13 +53,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn slot_at(&self, endpoint: &Endpoint, slot: &SlotName) -> Option<&'a SlotObserved> {
-        self.observed
-            .hosts
-            .get(&endpoint.host)?
-            .was
-            .as_ref()?
-            .slots
-            .get(slot)
+        self.observed.slot(&endpoint.host, slot)
     }
 }
 
@@ -68,12 +71,12 @@ pub(super) struct Decision {
 /// Plans the way to `goal`, or lists everything that speaks against it.
 pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     let live = Live::read(scene.topology, scene.observed);
-    let mut findings = preflight(scene.topology, scene.observed, bytes_to_send(scene, goal));
+    let mut findings = preflight(scene.topology, scene.observed, goal.sends());
     findings.extend(live.findings.iter().cloned());
     let agreed = live.agreed().map_err(|finding| findings.push(finding)).ok();
     let decision = agreed.and_then(|agreed| {
         decide(scene, goal, agreed.slot)
-            .map_err(|finding| findings.push(finding))
+            .map_err(|more| findings.extend(more))
             .ok()
     });
     let Some(decision) = decision else {
@@ -107,17 +110,8 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     })
 }
 
-fn bytes_to_send(scene: &Scene<'_>, goal: &Goal) -> u64 {
-    let Goal::Deploy(release) = goal else { return 0 };
-    let missing = |host: &&HostName| stages::recorded(scene, host, &release.id).is_none();
-    if scene.topology.was.keys().any(|host| missing(&host)) {
-        release.size_bytes
-    } else {
-        0
-    }
-}
-
-fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Decision, Finding> {
+fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Decision, Vec<Finding>> {
+    let one = |finding| vec![finding];
     match goal {
         Goal::Deploy(release) => {
             let to = match &live {
@@ -133,12 +127,12 @@ fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Deci
             })
         }
         Goal::Rollback(wanted) => {
-            let from = live.ok_or_else(|| Finding::refusal(None, Problem::NothingLive))?;
+            let from = live.ok_or_else(|| one(Finding::refusal(None, Problem::NothingLive)))?;
             let to = scene.playbook.other_slot(&from).name.clone();
             let kept = kept_release(scene, &to);
-            let release = match (wanted, &kept) {
-                (Some(release), _) | (None, Some(release)) => release.clone(),
-                (None, None) => previous_release(scene, &from)?,
+            let release = match wanted {
+                Some(release) => release.clone(),
+                None => history::previous(scene, &from, kept.as_ref()).map_err(one)?,
             };
             let is_up = kept.as_ref() == Some(&release);
             let release = known_release(scene, &release)?;
@@ -182,43 +176,25 @@ fn kept_release(scene: &Scene<'_>, slot: &SlotName) -> Option<ReleaseId> {
     endpoints.iter().all(up).then_some(release)
 }
 
-/// The newest release before the live one that every WAS host has and that never failed.
-fn previous_release(scene: &Scene<'_>, live: &SlotName) -> Result<ReleaseId, Finding> {
-    let current = live::release_of_slot(scene.topology, scene.observed, live);
-    let mut counts: BTreeMap<&ReleaseId, usize> = BTreeMap::new();
-    for was in scene.observed.hosts.values().filter_map(|host| host.was.as_ref()) {
-        for release in was.releases.iter().filter(|release| !release.failed) {
-            *counts.entry(&release.id).or_default() += 1;
-        }
-    }
-    let everywhere = |(id, count): &(&ReleaseId, usize)| {
-        *count == scene.topology.was.len() && current.as_ref().is_none_or(|current| *id < current)
+/// The release as the hosts have it on record, or every host that has it not.
+fn known_release(scene: &Scene<'_>, id: &ReleaseId) -> Result<Release, Vec<Finding>> {
+    let on_record = |host| stages::recorded(scene, host, id);
+    let missing = |host| {
+        let problem = Problem::ReleaseMissing { release: id.clone() };
+        Finding::refusal(Some(host), problem)
     };
-    let newest = counts
-        .into_iter()
-        .filter(everywhere)
-        .map(|(id, _)| id.clone())
-        .max();
-    newest.ok_or_else(|| Finding::refusal(None, Problem::NothingToGoBackTo))
-}
-
-fn known_release(scene: &Scene<'_>, id: &ReleaseId) -> Result<Release, Finding> {
-    let mut known = None;
-    for host in scene.topology.was.keys() {
-        let Some(release) = stages::recorded(scene, host, id) else {
-            return Err(Finding::refusal(
-                Some(host),
-                Problem::ReleaseMissing { release: id.clone() },
-            ));
-        };
-        known.get_or_insert_with(|| Release {
+    let hosts = scene.topology.was.keys();
+    let lacking: Vec<_> = hosts.clone().filter(|host| on_record(host).is_none()).collect();
+    let first = hosts.clone().find_map(on_record);
+    match first {
+        Some(release) if lacking.is_empty() => Ok(Release {
             id: release.id.clone(),
             sha256: release.sha256.clone(),
             size_bytes: release.size_bytes,
             jar_name: release.jar_name.clone(),
-        });
+        }),
+        _ => Err(lacking.into_iter().map(missing).collect()),
     }
-    known.ok_or_else(|| Finding::refusal(None, Problem::ReleaseMissing { release: id.clone() }))
 }
 
 /// A process on the idle slot is ours and is retired, or it is foreign and the run is refused.
@@ -229,7 +205,7 @@ fn idle_slot(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>
         };
         let host = endpoint.host.clone();
         match &seen.listener {
-            Some(listener) if !seen.recorded_process_listens() => {
+            Some(listener) if !history::is_ours(scene, &endpoint, &decision.to) => {
                 let command = listener.command.clone();
                 findings.push(Finding::refusal(
                     Some(&host),
@@ -263,23 +239,29 @@ fn idle_slot(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>
 }
 
 /// What runs must be what the file says, or a reload in the middle of the run would activate an
-/// edit that nobody tested.
+/// edit that nobody tested, and the live slot would be read from a file that nginx does not run.
 fn running_generation(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    if !matches!(scene.playbook.nginx.style, SwitchStyle::Site(_)) {
+        return;
+    }
     for (name, host) in &scene.topology.nginx {
-        let Some(nginx) = scene.nginx(name) else { continue };
-        let (Some(running), Some(content)) = (&nginx.generation, &nginx.entry.content) else {
+        let Some(nginx) = scene.nginx(name).filter(|nginx| nginx.master.is_some()) else {
             continue;
         };
-        let on_disk = super::switch::generation_of(content);
-        if on_disk.as_ref().is_some_and(|on_disk| on_disk != running) {
-            findings.push(Finding::refusal(
-                Some(name),
-                Problem::RunsOtherGeneration {
-                    file: host.file.to_string(),
-                    running: running.clone(),
-                    on_disk: on_disk.unwrap_or_default(),
-                },
-            ));
+        let on_disk = nginx.entry.content.as_deref().and_then(generation_of);
+        let agrees = match (&nginx.generation, &on_disk) {
+            // Where our file is not in place, another application's may answer to any name.
+            (Some(running), None) => nginx.dump.contains(&generation_answer(running)),
+            (running, on_disk) => running == on_disk,
+        };
+        if !agrees {
+            let nothing = || "none".to_owned();
+            let problem = Problem::RunsOtherGeneration {
+                file: host.file.to_string(),
+                running: nginx.generation.clone().unwrap_or_else(nothing),
+                on_disk: on_disk.unwrap_or_else(nothing),
+            };
+            findings.push(Finding::refusal(Some(name), problem));
         }
     }
 }

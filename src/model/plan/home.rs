@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::names::{HostName, ReleaseId, SlotName};
+use crate::model::names::{HostName, Port, ReleaseId, SlotName};
 use crate::model::observed::{NginxObserved, Observed};
 use crate::model::phase::Phase;
+use crate::model::process::ProcessIdentity;
 
 use super::forward::Scene;
-use super::step::{HostStep, NginxFacts, Plan, Stage, Step};
+use super::step::{HostStep, NginxFacts, Plan, Stage, Step, Switch};
 use super::switch::generation_of;
 
 /// Where home is, and what may have happened since.
@@ -41,14 +42,15 @@ pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
 
 fn reverts(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     let mut steps = Vec::new();
-    for host in scene.topology.nginx.keys() {
+    for (host, switch) in goal.plan.switches() {
         let Some(before) = goal.before.hosts.get(host).and_then(|seen| seen.nginx.as_ref()) else {
             continue;
         };
-        let differs = scene.nginx(host).is_none_or(|now| differs(before, now));
-        if differs || goal.told_to_switch.contains(host) {
+        let now = scene.nginx(host);
+        let shows_us = now.is_some_and(|now| shows(switch, before, now));
+        if shows_us || goal.told_to_switch.contains(host) {
             let generation = before.entry.content.as_deref().and_then(generation_of);
-            let nginx = scene.nginx(host).and_then(NginxFacts::of);
+            let nginx = now.and_then(NginxFacts::of);
             steps.push(HostStep {
                 host: host.clone(),
                 step: Step::Revert { generation, nginx },
@@ -58,51 +60,51 @@ fn reverts(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     steps
 }
 
-fn differs(before: &NginxObserved, now: &NginxObserved) -> bool {
-    before.entry != now.entry || before.siblings != now.siblings || before.generation != now.generation
+/// Whether an nginx shows the work of our switch, whole or half done. What somebody else changed
+/// meanwhile, such as another application's site beside ours, is not ours to put back.
+fn shows(switch: &Switch, before: &NginxObserved, now: &NginxObserved) -> bool {
+    let runs = switch.generation.is_some() && now.generation == switch.generation;
+    let placed = now.entry != before.entry && now.entry.content.as_ref() == Some(&switch.after);
+    let renamed = switch.takes_over.as_ref().is_some_and(|taken| {
+        let name = taken.file_name();
+        before.siblings.contains_key(name) && !now.siblings.contains_key(name)
+    });
+    runs || placed || renamed
 }
 
 fn withdrawals(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     let slot = &goal.plan.to;
     let uploads = goal.plan.stage(Phase::Upload).is_some();
-    let mut steps = Vec::new();
-    for (host, was) in &scene.topology.was {
-        let Some(port) = was.ports.get(slot) else { continue };
-        let slot_of = |observed: &'_ Observed| {
-            observed
-                .hosts
-                .get(host)
-                .and_then(|seen| seen.was.as_ref())
-                .and_then(|was| was.slots.get(slot))
-                .cloned()
-        };
-        let known = slot_of(goal.before)
-            .filter(|seen| seen.record_runs)
-            .and_then(|seen| seen.record);
-        let started = slot_of(scene.observed)
-            .filter(|seen| seen.record_runs)
-            .and_then(|seen| seen.record)
-            .filter(|record| {
-                known
-                    .as_ref()
-                    .is_none_or(|known| known.identity != record.identity)
-            });
-        let instance = started.map(|record| (slot.clone(), *port, record.identity));
-        if instance.is_none() && !uploads {
-            continue;
-        }
-        let release = goal.plan.release.id.clone();
-        let mark_failed = goal.blames_release && !runs_elsewhere(goal, slot, &release);
-        steps.push(HostStep {
+    let release = &goal.plan.release.id;
+    let mark_failed = goal.blames_release && !runs_elsewhere(goal, slot, release);
+    let step = |host: &HostName| {
+        let instance = started(scene, goal, host);
+        (instance.is_some() || uploads).then(|| HostStep {
             host: host.clone(),
             step: Step::Withdraw {
                 instance,
-                release,
+                release: release.clone(),
                 mark_failed,
             },
-        });
-    }
-    steps
+        })
+    };
+    scene.topology.was.keys().filter_map(step).collect()
+}
+
+/// The process that this run started on a host, if it runs.
+fn started(
+    scene: &Scene<'_>,
+    goal: &HomeGoal<'_>,
+    host: &HostName,
+) -> Option<(SlotName, Port, ProcessIdentity)> {
+    let slot = &goal.plan.to;
+    let port = *scene.topology.was.get(host)?.ports.get(slot)?;
+    let recorded = |observed: &Observed| {
+        let record = observed.slot(host, slot)?.running_record()?;
+        Some(record.identity.clone())
+    };
+    let identity = recorded(scene.observed)?;
+    (recorded(goal.before).as_ref() != Some(&identity)).then(|| (slot.clone(), port, identity))
 }
 
 /// The same release may be the live one: a deploy of it that failed says nothing against it.
@@ -120,13 +122,13 @@ fn runs_elsewhere(goal: &HomeGoal<'_>, slot: &SlotName, release: &ReleaseId) -> 
 
 fn clean_ups(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     let switches = goal.plan.switches();
-    let clean = |(host, switch): (&HostName, &super::Switch)| {
+    let clean = |(host, switch): (&HostName, &Switch)| {
         let clean = switch.clean_up();
         HostStep {
             host: host.clone(),
             step: Step::FinishNginx { clean },
         }
     };
-    let reachable = |(host, _): &(&HostName, &super::Switch)| scene.nginx(host).is_some();
+    let reachable = |(host, _): &(&HostName, &Switch)| scene.nginx(host).is_some();
     switches.into_iter().filter(reachable).map(clean).collect()
 }

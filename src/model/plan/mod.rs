@@ -2,6 +2,7 @@
 //! reasons why there is no way. Pure; `nonstop plan` prints what `deploy` runs.
 
 mod forward;
+mod history;
 mod home;
 mod preflight;
 mod stages;
@@ -9,6 +10,7 @@ mod step;
 mod switch;
 
 pub use forward::{Goal, Scene, forward};
+pub use history::adopted;
 pub use home::{HomeGoal, home};
 pub use preflight::preflight;
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};

@@ -4,6 +4,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
 use crate::model::observed::{EntryKind, HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
+use crate::model::release::Release;
 use crate::model::topology::Topology;
 
 /// Room for logs and for the file system's own needs beside the jar.
@@ -13,16 +14,19 @@ const INODES_NEEDED: u64 = 64;
 /// Memory that the machine keeps for itself beside a second instance.
 const MEMORY_RESERVE_BYTES: u64 = 128 << 20;
 
-/// What speaks against changing this fleet, whatever the goal; `jar_bytes` is what will be sent.
-pub fn preflight(topology: &Topology, observed: &Observed, jar_bytes: u64) -> Vec<Finding> {
+/// What speaks against changing this fleet, whatever the goal; `sends` goes to every WAS host that has it not.
+pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Release>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for host in topology.hosts() {
         match observed.hosts.get(host) {
             Some(seen) => {
                 machine(host, seen, &mut findings);
                 recorded_hosts(topology, host, seen, &mut findings);
+                whole(topology, host, seen, &mut findings);
                 if let Some(was) = &seen.was {
-                    room(host, seen, was, jar_bytes, &mut findings);
+                    room(host, was, sends, &mut findings);
+                    memory(host, seen, was, &mut findings);
+                    opaque(host, was, &mut findings);
                 }
                 if let Some(nginx) = &seen.nginx {
                     nginx_works(topology, host, nginx, &mut findings);
@@ -69,14 +73,33 @@ fn recorded_hosts(topology: &Topology, host: &HostName, seen: &HostObserved, fin
     }
 }
 
-fn room(
-    host: &HostName,
-    seen: &HostObserved,
-    was: &WasObserved,
-    jar_bytes: u64,
-    findings: &mut Vec<Finding>,
-) {
-    let needed_bytes = jar_bytes + DISK_RESERVE_BYTES;
+/// A part of the answer that is missing must not be taken for an empty host.
+fn whole(topology: &Topology, host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
+    let mut missing = |what: &str| {
+        let reason = format!("its answer says nothing about {what}");
+        findings.push(Finding::refusal(Some(host), Problem::CannotObserve { reason }));
+    };
+    if topology.nginx.contains_key(host) && seen.nginx.is_none() {
+        missing("nginx");
+    }
+    let slots = topology
+        .was
+        .get(host)
+        .into_iter()
+        .flat_map(|was| was.ports.keys());
+    for slot in slots {
+        if !seen.was.as_ref().is_some_and(|was| was.slots.contains_key(slot)) {
+            missing(&format!("slot {slot}"));
+        }
+    }
+}
+
+fn room(host: &HostName, was: &WasObserved, sends: Option<&Release>, findings: &mut Vec<Finding>) {
+    let is_there = |release: &&Release| was.releases.iter().any(|known| known.id == release.id);
+    let jar_bytes = sends
+        .filter(|release| !is_there(release))
+        .map_or(0, |release| release.size_bytes);
+    let needed_bytes = jar_bytes.saturating_add(DISK_RESERVE_BYTES);
     if jar_bytes > 0 && was.disk_free_bytes < needed_bytes {
         let problem = Problem::DiskFull {
             free_bytes: was.disk_free_bytes,
@@ -87,36 +110,33 @@ fn room(
     if let Some(free) = was.disk_free_inodes.filter(|free| *free < INODES_NEEDED) {
         findings.push(Finding::refusal(Some(host), Problem::InodesFull { free }));
     }
-    let peak_bytes = was
-        .slots
-        .values()
-        .map(|slot| slot.peak_memory_bytes)
-        .max()
-        .unwrap_or(0);
+}
+
+fn memory(host: &HostName, seen: &HostObserved, was: &WasObserved, findings: &mut Vec<Finding>) {
+    let peaks = was.slots.values().map(|slot| slot.peak_memory_bytes);
+    let peak_bytes = peaks.max().unwrap_or(0);
     let available_bytes = seen.machine.memory_available_bytes;
-    if peak_bytes > 0 && available_bytes < peak_bytes + MEMORY_RESERVE_BYTES {
+    if peak_bytes > 0 && available_bytes < peak_bytes.saturating_add(MEMORY_RESERVE_BYTES) {
         let problem = Problem::MemoryTight {
             available_bytes,
             peak_bytes,
         };
         findings.push(Finding::warning(Some(host), problem));
     }
+}
+
+fn opaque(host: &HostName, was: &WasObserved, findings: &mut Vec<Finding>) {
     for seen in was.slots.values() {
-        if let Some(listener) = seen
-            .listener
-            .as_ref()
-            .filter(|listener| listener.identity.is_none())
-        {
+        let listener = seen.listener.as_ref();
+        if let Some(listener) = listener.filter(|listener| listener.identity.is_none()) {
             let endpoint = Endpoint {
                 host: host.clone(),
                 port: seen.port,
             };
+            let uid = listener.uid;
             findings.push(Finding::refusal(
                 Some(host),
-                Problem::ProcessOpaque {
-                    endpoint,
-                    uid: listener.uid,
-                },
+                Problem::ProcessOpaque { endpoint, uid },
             ));
         }
     }

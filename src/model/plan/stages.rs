@@ -121,15 +121,12 @@ fn retires(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
         return Vec::new();
     }
     let step = |endpoint: Endpoint| {
-        let seen = scene
-            .slot_at(&endpoint, &decision.to)
-            .filter(|seen| seen.record_runs)?;
-        let record = seen.record.as_ref()?;
+        let seen = scene.slot_at(&endpoint, &decision.to)?;
         let retire = Step::Retire {
             slot: decision.to.clone(),
             port: endpoint.port,
-            identity: record.identity.clone(),
-            release: Some(record.release.clone()),
+            identity: seen.identity()?.clone(),
+            release: seen.release().cloned(),
         };
         Some(on(&endpoint.host, retire))
     };

@@ -1,5 +1,5 @@
-//! What a plan is made of. Steps of one stage run at once on all their hosts; a stage begins when
-//! the one before has succeeded on every host.
+//! What a plan is made of. A stage runs at once on all of its hosts, and the steps of one host one after
+//! another; a stage begins when the one before has succeeded on every host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,12 +34,12 @@ pub struct Plan {
     pub warnings: Vec<Finding>,
 }
 
-/// Steps that run at once.
+/// Steps that run at once on different hosts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stage {
     /// The phase.
     pub phase: Phase,
-    /// At most one step a host.
+    /// The steps, those of one host in their order.
     pub steps: Vec<HostStep>,
 }
 

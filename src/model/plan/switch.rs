@@ -18,6 +18,21 @@ use super::step::{NginxFacts, Switch};
 /// The path at which a rendered site tells its generation, to the loopback only.
 pub const GENERATION_PATH: &str = nginx_site::GENERATION_PATH;
 
+/// Whether a link leads to that file. The path may be written with `~/` or through other links than
+/// the resolved one, so that the last folder and the name have to do: to write one slot's bytes into
+/// the file of the other would be worse than to lead a link to the user's own file.
+fn leads_to(path: &RemotePath, target: &str, resolved: &str) -> bool {
+    let tail = path.as_str().strip_prefix('~').map_or_else(
+        || format!("/{}/{}", path.parent().file_name(), path.file_name()),
+        str::to_owned,
+    );
+    [target, resolved]
+        .iter()
+        .any(|known| *known == path.as_str() || known.ends_with(&tail))
+}
+
+const ANSWER: &str = "return 200 \"";
+
 /// The switch of one nginx host to a slot.
 pub(super) fn switch(
     scene: &Scene<'_>,
@@ -155,7 +170,7 @@ fn target(
     let EntryKind::Link { target, resolved } = kind else {
         return Ok((host.file.clone(), None));
     };
-    let leads_to = |path: &RemotePath| path.as_str() == resolved || path.as_str() == target;
+    let leads_to = |path: &RemotePath| leads_to(path, target, resolved);
     if let Some(slot_file) = slot_file.filter(|_| host.slot_files.values().any(leads_to)) {
         return Ok((host.file.clone(), Some(slot_file.clone())));
     }
@@ -175,8 +190,13 @@ fn target(
 /// The generation that a rendered file names: what it returns at its own location.
 pub(super) fn generation_of(content: &str) -> Option<String> {
     let location = &content[content.find(GENERATION_PATH)?..];
-    let answer = &location[location.find("return 200 \"")? + "return 200 \"".len()..];
+    let answer = &location[location.find(ANSWER)? + ANSWER.len()..];
     answer
         .split_once('"')
         .map(|(generation, _)| generation.to_owned())
+}
+
+/// How a rendered file writes the answer of its generation's location.
+pub(super) fn generation_answer(generation: &str) -> String {
+    format!("{ANSWER}{generation}\"")
 }

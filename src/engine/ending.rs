@@ -1,0 +1,160 @@
+//! The end of a run whose new slot has the traffic: the last look at every nginx, the point of no
+//! return, the old slot's end and what is left to do. Nothing here takes the run back.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::model::event::Event;
+use crate::model::failure::Failure;
+use crate::model::names::HostName;
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::phase::Phase;
+use crate::model::plan::{Plan, Switch};
+use crate::model::record::RunRecord;
+
+use super::context::Context;
+use super::execute::{Ended, fenced_off, keep_old_slot, warn};
+use super::fleet::Host;
+use super::run::{Request, Verdict};
+use super::stage::{self, Patience, StageEnd};
+use super::steps::Job;
+use super::{observe, record};
+
+/// How the end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// As it should, or with warnings.
+    Whole,
+    /// An nginx no longer routes to the new slot: the old one was left up.
+    Astray,
+    /// Somebody else took over.
+    TakenOver,
+}
+
+/// Ends the run. What does not work is a warning, unless nginx is found astray or somebody else has
+/// taken over.
+pub(super) async fn forward<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    job: &Job<'_>,
+    mut record: RunRecord,
+    switch_took: Option<Duration>,
+) -> Ended {
+    let plan = job.plan;
+    let mut end = stop_old_slot(context, job, &mut record).await;
+    if end == End::Whole {
+        end = finish(context, request, job, record).await;
+    }
+    let (outcome, exit) = match (end, context.interrupt.signal()) {
+        (End::TakenOver, _) => (Outcome::TakenOver, Exit::Locked),
+        (End::Astray, _) => (Outcome::Mixed, Exit::Mixed),
+        (End::Whole, Some(signal)) => (Outcome::Deployed, Exit::Signalled(signal)),
+        (End::Whole, None) => (Outcome::Deployed, Exit::Done),
+    };
+    let known = end != End::Astray;
+    Ended {
+        verdict: Verdict { outcome, exit },
+        live: known.then(|| plan.release.id.clone()),
+        live_slot: known.then(|| plan.to.clone()),
+        switch_took,
+    }
+}
+
+async fn stop_old_slot<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: &mut RunRecord) -> End {
+    let Some(stop) = job.plan.stage(Phase::Stop) else {
+        return End::Whole;
+    };
+    record.phase = Phase::Stop;
+    record.point_of_no_return = true;
+    if let Err(failures) = ready_to_stop(context, job.plan, record).await {
+        let end = end_of(&failures);
+        keep_old_slot(context, job.plan);
+        warn(context, failures);
+        return end;
+    }
+    if let Some(signal) = context.interrupt.signal() {
+        let unwinds = false;
+        context.tell(Event::Interrupted { signal, unwinds });
+    }
+    step(context, job, stop).await
+}
+
+async fn finish<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    job: &Job<'_>,
+    record: RunRecord,
+) -> End {
+    if let Some(stage) = job.plan.stage(Phase::Finish)
+        && step(context, job, stage).await == End::TakenOver
+    {
+        return End::TakenOver;
+    }
+    let record = record::brought_live(record, &request.wanted);
+    let Err(failures) = record::write(context, &record).await else {
+        return End::Whole;
+    };
+    let end = end_of(&failures);
+    warn(context, failures);
+    end
+}
+
+async fn step<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &crate::model::plan::Stage) -> End {
+    let StageEnd::Failed(failures) = stage::run(context, job, stage, Patience::UntilAllAnswered).await else {
+        return End::Whole;
+    };
+    let taken_over = fenced_off(&failures).is_some();
+    warn(context, failures);
+    if taken_over { End::TakenOver } else { End::Whole }
+}
+
+/// What it means that these did not work: traffic was proven to be with the new slot, so that only a
+/// look that shows something else makes a difference.
+fn end_of(failures: &[(HostName, Failure)]) -> End {
+    let astray =
+        |(_, failure): &(HostName, Failure)| matches!(failure, Failure::Drifted | Failure::Unproven { .. });
+    if fenced_off(failures).is_some() {
+        End::TakenOver
+    } else if failures.iter().any(astray) {
+        End::Astray
+    } else {
+        End::Whole
+    }
+}
+
+/// I1 in the same breath as the point of no return: every nginx is looked at once more, and then
+/// the record says on every host that the old slot ends.
+async fn ready_to_stop<H: Host>(
+    context: &Context<'_, H>,
+    plan: &Plan,
+    record: &RunRecord,
+) -> Result<(), Vec<(HostName, Failure)>> {
+    let looked = plan.switches().into_iter().map(|(host, switch)| async move {
+        let runs = runs_new_routing(context, host, switch).await;
+        runs.err().map(|failure| (host.clone(), failure))
+    });
+    let failures: Vec<_> = join_all(looked).await.into_iter().flatten().collect();
+    if !failures.is_empty() {
+        return Err(failures);
+    }
+    record::write(context, record).await
+}
+
+async fn runs_new_routing<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    switch: &Switch,
+) -> Result<(), Failure> {
+    let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
+    let nginx = seen.nginx.ok_or(Failure::Drifted)?;
+    if nginx.entry.content.as_ref() != Some(&switch.after) {
+        return Err(Failure::Drifted);
+    }
+    if switch.generation.is_some() && nginx.generation != switch.generation {
+        return Err(Failure::Unproven {
+            reason: "it runs another generation now".to_owned(),
+        });
+    }
+    Ok(())
+}

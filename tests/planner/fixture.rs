@@ -1,0 +1,497 @@
+//! A fleet as observed, told in a few words: two WAS hosts behind two nginx hosts, with nothing on
+//! them at first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nonstop::config::{self, Config, Source};
+use nonstop::model::endpoint::Endpoint;
+use nonstop::model::finding::{Finding, Problem, Severity};
+use nonstop::model::lock::{Epoch, LockState, Owner};
+use nonstop::model::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
+use nonstop::model::observed::{
+    Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, Observed, ReleaseObserved, SlotObserved,
+    StateFolder, StateStatus, WasObserved,
+};
+use nonstop::model::phase::Phase;
+use nonstop::model::plan::{self, Goal, Plan, Scene, Step};
+use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
+use nonstop::model::record::{RunRecord, RunStatus};
+use nonstop::model::release::Release;
+
+pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
+pub(crate) const V2: &str = "20260102T100000Z-sokdak-2-bbbbbbbb";
+pub(crate) const V3: &str = "20260103T100000Z-sokdak-3-cccccccc";
+pub(crate) const SITES: &str = "/etc/nginx/sites-enabled";
+pub(crate) const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
+
+const INVENTORY: &str = "
+all:
+  children:
+    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
+    nginx: { hosts: { nginx-1: , nginx-2: } }
+";
+const ONE_HOST: &str = "
+all:
+  children:
+    was: { hosts: { was-1: { address: 10.0.0.1 } } }
+    nginx: { hosts: { was-1: } }
+";
+const PLAYBOOK: &str = "
+app: sokdak
+artifact: build/libs/*.jar
+slots:
+  blue: { group: was, port: 8080, vars: { profile: real1 } }
+  green: { group: was, port: 8081, vars: { profile: real2 } }
+release: { dir: /home/ubuntu/sokdak, keep: 5 }
+start: { java: { opts: [-Xmx512m], args: [\"--spring.profiles.active={{ slot.vars.profile }}\"] } }
+health: { path: /actuator/health, min_healthy_time: 3s }
+";
+const SITE_STYLE: &str = "
+nginx:
+  group: nginx
+  site: { file: /etc/nginx/sites-enabled/sokdak.conf, server_name: sokdak.example, listen: 80 }
+";
+const CONF_PER_SLOT: &str = "
+nginx:
+  group: nginx
+  conf_per_slot:
+    file: /etc/nginx/sites-enabled/sokdak.conf
+    slots: { blue: ~/zero-down-confs/sokdak-8080.conf, green: ~/zero-down-confs/sokdak-8081.conf }
+    listen: 80
+    server_name: sokdak.example
+";
+const MAIN: &str = "events {}\nhttp {\n\tinclude /etc/nginx/sites-enabled/*;\n}\n";
+
+/// A fleet as it would be observed.
+pub(crate) struct Fleet {
+    pub(crate) config: Config,
+    pub(crate) observed: Observed,
+    files: BTreeMap<HostName, BTreeMap<String, File>>,
+    pids: u32,
+}
+
+/// What an nginx host has under one name in its folder of sites.
+#[derive(Clone)]
+struct File {
+    text: String,
+    kind: EntryKind,
+}
+
+pub(crate) fn host(name: &str) -> HostName {
+    HostName::new(name).unwrap()
+}
+
+pub(crate) fn slot(name: &str) -> SlotName {
+    SlotName::new(name).unwrap()
+}
+
+pub(crate) fn release_id(id: &str) -> ReleaseId {
+    ReleaseId::new(id).unwrap()
+}
+
+pub(crate) fn endpoint(name: &str, port: u16) -> Endpoint {
+    Endpoint {
+        host: host(name),
+        port: Port::new(port).unwrap(),
+    }
+}
+
+/// A release of 60 MB.
+pub(crate) fn release(id: &str) -> Release {
+    Release {
+        id: release_id(id),
+        sha256: "f".repeat(64),
+        size_bytes: 60_000_000,
+        jar_name: "sokdak-2.jar".to_owned(),
+    }
+}
+
+/// A site that routes to both WAS hosts at that port, as a person would write it.
+pub(crate) fn site(port: u16) -> String {
+    format!(
+        "upstream sokdak {{ server 10.0.0.1:{port}; server 10.0.0.2:{port}; }}\n\
+         server {{ listen 80; server_name sokdak.example; location / {{ proxy_pass http://sokdak; }} }}\n"
+    )
+}
+
+/// A site that we rendered, as far as the planner reads it.
+pub(crate) fn our_site(port: u16, generation: &str) -> String {
+    let location = format!("location = /__nonstop/generation {{ return 200 \"{generation}\"; }}");
+    site(port).replace("location /", &format!("{location}\n location /"))
+}
+
+impl Fleet {
+    /// The style `site`, nothing running anywhere.
+    pub(crate) fn empty() -> Self {
+        Self::of(INVENTORY, &format!("{PLAYBOOK}{SITE_STYLE}"))
+    }
+
+    /// The style `conf_per_slot`, with the user's own files in place.
+    pub(crate) fn with_own_files() -> Self {
+        let mut fleet = Self::of(INVENTORY, &format!("{PLAYBOOK}{CONF_PER_SLOT}"));
+        for name in ["nginx-1", "nginx-2"] {
+            let files = [("blue", site(8080)), ("green", site(8081))];
+            fleet.nginx(name).slot_files = files
+                .into_iter()
+                .map(|(name, text)| (slot(name), Some(text)))
+                .collect();
+        }
+        fleet
+    }
+
+    /// One host that both runs the application and routes to it.
+    pub(crate) fn on_one_host() -> Self {
+        Self::of(ONE_HOST, &format!("{PLAYBOOK}{SITE_STYLE}"))
+    }
+
+    /// The style `site` with more lines at the playbook's end.
+    pub(crate) fn with(more: &str) -> Self {
+        Self::of(INVENTORY, &format!("{PLAYBOOK}{SITE_STYLE}{more}"))
+    }
+
+    pub(crate) fn of(inventory: &str, playbook: &str) -> Self {
+        let inventory = Source::new("inventory.yml", inventory);
+        let playbook = Source::new("playbook.yml", playbook);
+        let config = config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
+        let mut fleet = Self {
+            observed: Observed::default(),
+            files: BTreeMap::new(),
+            pids: 1000,
+            config,
+        };
+        for name in fleet.config.topology.hosts() {
+            let topology = &fleet.config.topology;
+            let was = topology.was.get(name).map(|was| was_observed(&was.ports));
+            let nginx = topology.nginx.contains_key(name).then(nginx_observed);
+            let seen = HostObserved {
+                was,
+                nginx,
+                ..host_observed()
+            };
+            fleet.observed.hosts.insert(name.clone(), seen);
+        }
+        fleet
+    }
+
+    /// A fleet whose blue slot is live with `V1`, put there by us.
+    pub(crate) fn on_blue() -> Self {
+        let mut fleet = Self::empty();
+        fleet.has(V1).runs("blue", V1).routes(8080, "run-1");
+        fleet
+    }
+
+    /// Every nginx host runs our file with that generation.
+    pub(crate) fn routes(&mut self, port: u16, generation: &str) -> &mut Self {
+        for name in self.nginx_names() {
+            self.file(&name, "sokdak.conf", &our_site(port, generation));
+            self.nginx(&name).generation = Some(generation.to_owned());
+        }
+        self
+    }
+
+    /// A process of ours listens on a slot of every WAS host.
+    pub(crate) fn runs(&mut self, slot_name: &str, id: &str) -> &mut Self {
+        for name in self.was_names() {
+            self.runs_on(&name, slot_name, id);
+        }
+        self
+    }
+
+    /// A process of ours listens on a slot of one host.
+    pub(crate) fn runs_on(&mut self, name: &str, slot_name: &str, id: &str) -> &mut Self {
+        self.listens(name, slot_name);
+        let seen = self.slot(name, slot_name);
+        seen.record = Some(InstanceRecord {
+            slot: slot(slot_name),
+            port: seen.port,
+            release: release_id(id),
+            identity: seen.listener_identity().unwrap().clone(),
+            log: RemotePath::new("/home/ubuntu/sokdak/logs/app.log").unwrap(),
+        });
+        seen.record_runs = true;
+        self
+    }
+
+    /// A process that no start put on record listens on a slot.
+    pub(crate) fn listens(&mut self, name: &str, slot_name: &str) -> &mut Self {
+        self.pids += 1;
+        let identity = process(name, self.pids);
+        self.slot(name, slot_name).listener = Some(ListeningProcess {
+            identity: Some(identity),
+            uid: 1000,
+            command: "java -jar app.jar".to_owned(),
+        });
+        self
+    }
+
+    /// Nothing listens on a slot, and nothing recorded runs.
+    pub(crate) fn dies(&mut self, name: &str, slot_name: &str) -> &mut Self {
+        let seen = self.slot(name, slot_name);
+        seen.listener = None;
+        seen.record_runs = false;
+        self
+    }
+
+    /// Every WAS host has a release.
+    pub(crate) fn has(&mut self, id: &str) -> &mut Self {
+        for name in self.was_names() {
+            self.has_on(&name, id);
+        }
+        self
+    }
+
+    pub(crate) fn has_on(&mut self, name: &str, id: &str) -> &mut Self {
+        let known = release(id);
+        self.was(name).releases.push(ReleaseObserved {
+            id: known.id,
+            sha256: known.sha256,
+            size_bytes: known.size_bytes,
+            jar_name: known.jar_name,
+            failed: false,
+        });
+        self
+    }
+
+    /// A deploy of a release failed, on every host that has it.
+    pub(crate) fn failed(&mut self, id: &str) -> &mut Self {
+        for name in self.was_names() {
+            for known in &mut self.was(&name).releases {
+                known.failed |= known.id.as_str() == id;
+            }
+        }
+        self
+    }
+
+    /// The last run's record, on every host: it brought `release` where `from` was.
+    pub(crate) fn record(&mut self, from: Option<&str>, release: &str) -> &mut RunRecord {
+        let topology = &self.config.topology;
+        let record = RunRecord {
+            run: RunId::new("run-1").unwrap(),
+            epoch: Epoch(1),
+            owner: Owner::default(),
+            was: topology.was.keys().cloned().collect(),
+            nginx: topology.nginx.keys().cloned().collect(),
+            from_slot: None,
+            to_slot: None,
+            release: Some(release_id(release)),
+            from_release: from.map(release_id),
+            left: BTreeSet::new(),
+            adopted: BTreeSet::new(),
+            phase: Phase::Finish,
+            point_of_no_return: true,
+            status: RunStatus::Done,
+        };
+        self.observed
+            .hosts
+            .values_mut()
+            .for_each(|seen| seen.record = None);
+        self.host("was-1").record.insert(record)
+    }
+
+    /// A regular file in an nginx host's folder of sites.
+    pub(crate) fn file(&mut self, name: &str, file: &str, text: &str) -> &mut Self {
+        self.place(name, file, text, EntryKind::File)
+    }
+
+    /// A symbolic link there.
+    pub(crate) fn link(&mut self, name: &str, file: &str, target: &str, text: &str) -> &mut Self {
+        let kind = EntryKind::Link {
+            target: target.to_owned(),
+            resolved: target.to_owned(),
+        };
+        self.place(name, file, text, kind)
+    }
+
+    fn place(&mut self, name: &str, file: &str, text: &str, kind: EntryKind) -> &mut Self {
+        let text = text.to_owned();
+        let files = self.files.entry(host(name)).or_default();
+        files.insert(file.to_owned(), File { text, kind });
+        self
+    }
+
+    /// Takes a file away.
+    pub(crate) fn no_file(&mut self, name: &str, file: &str) -> &mut Self {
+        self.files.entry(host(name)).or_default().remove(file);
+        self
+    }
+
+    /// What would be observed: the files are what nginx says that it reads.
+    pub(crate) fn observed(&self) -> Observed {
+        let mut observed = self.observed.clone();
+        for (name, seen) in &mut observed.hosts {
+            let Some(nginx) = seen.nginx.as_mut().filter(|nginx| nginx.dump.is_empty()) else {
+                continue;
+            };
+            if nginx.test_failure.is_some() {
+                continue;
+            }
+            let nothing = BTreeMap::new();
+            let files = self.files.get(name).unwrap_or(&nothing);
+            nginx.dump = format!("# configuration file /etc/nginx/nginx.conf:\n{MAIN}\n");
+            let printed = |(file, File { text, .. }): (&String, &File)| {
+                format!("# configuration file {SITES}/{file}:\n{text}\n")
+            };
+            nginx.dump += &files.iter().map(printed).collect::<String>();
+            for (file, File { text, kind }) in files {
+                if file == "sokdak.conf" {
+                    nginx.entry.kind = kind.clone();
+                    nginx.entry.content = Some(text.clone());
+                } else {
+                    nginx.siblings.insert(file.clone(), kind.clone());
+                }
+            }
+        }
+        observed
+    }
+
+    pub(crate) fn deploy(&self, id: &str) -> Result<Plan, Vec<Finding>> {
+        self.plan(&Goal::Deploy(release(id)))
+    }
+
+    pub(crate) fn rollback(&self, to: Option<&str>) -> Result<Plan, Vec<Finding>> {
+        self.plan(&Goal::Rollback(to.map(release_id)))
+    }
+
+    fn plan(&self, goal: &Goal) -> Result<Plan, Vec<Finding>> {
+        let (observed, run) = (self.observed(), RunId::new("run-2").unwrap());
+        plan::forward(
+            &Scene {
+                topology: &self.config.topology,
+                playbook: &self.config.playbook,
+                observed: &observed,
+                run: &run,
+            },
+            goal,
+        )
+    }
+
+    /// The problems for which a deploy of `V2` is refused.
+    pub(crate) fn refusals(&self) -> Vec<(String, Problem)> {
+        refusals(self.deploy(V2))
+    }
+
+    pub(crate) fn host(&mut self, name: &str) -> &mut HostObserved {
+        self.observed.hosts.get_mut(&host(name)).unwrap()
+    }
+
+    pub(crate) fn was(&mut self, name: &str) -> &mut WasObserved {
+        self.host(name).was.as_mut().unwrap()
+    }
+
+    pub(crate) fn slot(&mut self, name: &str, slot_name: &str) -> &mut SlotObserved {
+        self.was(name).slots.get_mut(&slot(slot_name)).unwrap()
+    }
+
+    pub(crate) fn nginx(&mut self, name: &str) -> &mut NginxObserved {
+        self.host(name).nginx.as_mut().unwrap()
+    }
+
+    fn was_names(&self) -> Vec<String> {
+        self.config.topology.was.keys().map(ToString::to_string).collect()
+    }
+
+    fn nginx_names(&self) -> Vec<String> {
+        self.config
+            .topology
+            .nginx
+            .keys()
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
+/// The refusals of a plan that was asked to be refused, with their hosts.
+pub(crate) fn refusals(plan: Result<Plan, Vec<Finding>>) -> Vec<(String, Problem)> {
+    let findings = plan.expect_err("the plan should be refused");
+    let refusals = findings.into_iter().filter(|it| it.severity == Severity::Refusal);
+    refusals
+        .map(|it| {
+            (
+                it.host.map(|host| host.to_string()).unwrap_or_default(),
+                it.problem,
+            )
+        })
+        .collect()
+}
+
+/// The steps of one phase with their hosts.
+pub(crate) fn steps(plan: &Plan, phase: Phase) -> Vec<(&str, &Step)> {
+    let stage = plan.stage(phase).into_iter().flat_map(|stage| &stage.steps);
+    stage.map(|on| (on.host.as_str(), &on.step)).collect()
+}
+
+pub(crate) fn process(host: &str, pid: u32) -> ProcessIdentity {
+    ProcessIdentity {
+        pid,
+        start_ticks: 1,
+        boot_id: format!("boot-of-{host}"),
+        uid: 1000,
+    }
+}
+
+fn host_observed() -> HostObserved {
+    HostObserved {
+        machine: Machine {
+            boot_id: "boot".to_owned(),
+            uptime_centiseconds: 1_000_000,
+            clock_seconds: 1_767_330_753,
+            uid: 1000,
+            user: "ubuntu".to_owned(),
+            missing_tools: Vec::new(),
+            memory_available_bytes: 4 << 30,
+        },
+        state: StateFolder {
+            path: RemotePath::new("/var/lib/nonstop/sokdak").unwrap(),
+            status: StateStatus::Ready,
+        },
+        lock: LockState::default(),
+        record: None,
+        was: None,
+        nginx: None,
+    }
+}
+
+fn was_observed(ports: &BTreeMap<SlotName, Port>) -> WasObserved {
+    let slot = |(name, port): (&SlotName, &Port)| {
+        let seen = SlotObserved {
+            port: *port,
+            listener: None,
+            connections: 0,
+            record: None,
+            record_runs: false,
+            peak_memory_bytes: 0,
+        };
+        (name.clone(), seen)
+    };
+    WasObserved {
+        slots: ports.iter().map(slot).collect(),
+        releases: Vec::new(),
+        disk_free_bytes: 10 << 30,
+        disk_free_inodes: Some(1_000_000),
+    }
+}
+
+fn nginx_observed() -> NginxObserved {
+    NginxObserved {
+        master: Some(Master {
+            identity: process("nginx", 900),
+            serving: vec![901],
+            leaving: Vec::new(),
+        }),
+        conf: RemotePath::new("/etc/nginx/nginx.conf").unwrap(),
+        error_log: None,
+        dump: String::new(),
+        test_failure: None,
+        entry: Entry {
+            kind: EntryKind::Absent,
+            content: None,
+            owner: "0:0".to_owned(),
+            mode: "644".to_owned(),
+        },
+        siblings: BTreeMap::new(),
+        slot_files: BTreeMap::new(),
+        own_addresses: vec!["127.0.0.1".to_owned()],
+        generation: None,
+        saved_homes: Vec::new(),
+    }
+}

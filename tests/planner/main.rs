@@ -1,0 +1,16 @@
+//! The planner, from what is observed to the steps of a run or to all that speaks against it. Nothing
+//! here connects anywhere.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test expects and does not find is a failed test"
+)]
+
+mod deploy;
+mod fixture;
+mod home;
+mod live;
+mod refusals;
+mod rollback;
+mod take_over;

@@ -1,0 +1,213 @@
+//! The way back that a person asks for.
+
+use std::time::Duration;
+
+use nonstop::model::finding::Problem;
+use nonstop::model::names::ReleaseId;
+use nonstop::model::phase::Phase;
+use nonstop::model::plan::Step;
+use nonstop::model::record::RunStatus;
+
+use crate::fixture::{Fleet, V1, V2, V3, host, refusals, release_id, slot, steps};
+
+/// Blue is live with `live`, green is empty, and every host has these releases.
+fn on_blue_with(live: &str, releases: &[&str]) -> Fleet {
+    let mut fleet = Fleet::empty();
+    for id in releases {
+        fleet.has(id);
+    }
+    fleet.runs("blue", live).routes(8080, "run-1");
+    fleet
+}
+
+fn chosen(fleet: &Fleet) -> ReleaseId {
+    fleet
+        .rollback(None)
+        .unwrap_or_else(|findings| panic!("{findings:?}"))
+        .release
+        .id
+}
+
+fn refusal(fleet: &Fleet, to: Option<&str>) -> Vec<Problem> {
+    refusals(fleet.rollback(to))
+        .into_iter()
+        .map(|(_, problem)| problem)
+        .collect()
+}
+
+#[test]
+fn a_slot_that_is_still_up_gets_the_traffic_at_once() {
+    let mut fleet = on_blue_with(V2, &[V1, V2]);
+    fleet.runs("green", V1);
+    fleet.slot("was-1", "green").connections = 7;
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(
+        (plan.to.clone(), &plan.release.id),
+        (slot("green"), &release_id(V1))
+    );
+    assert_eq!(
+        plan.phases(),
+        [
+            Phase::Verify,
+            Phase::Prepare,
+            Phase::Commit,
+            Phase::Drain,
+            Phase::Stop,
+            Phase::Finish
+        ]
+    );
+    for (_, step) in steps(&plan, Phase::Verify) {
+        let Step::Verify {
+            min_healthy_time,
+            warm_up,
+            ..
+        } = step
+        else {
+            panic!("{step:?}");
+        };
+        assert_eq!((*min_healthy_time, *warm_up), (Duration::ZERO, false));
+    }
+}
+
+#[test]
+fn a_slot_that_is_only_half_up_is_retired_and_started_anew() {
+    let mut fleet = on_blue_with(V2, &[V1, V2]);
+    fleet.runs("green", V1).dies("was-2", "green");
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(plan.release.id, release_id(V1));
+    assert!(matches!(steps(&plan, Phase::Retire)[..], [("was-1", _)]));
+    assert_eq!(steps(&plan, Phase::Start).len(), 2);
+    assert!(plan.stage(Phase::Bake).is_none());
+}
+
+#[test]
+fn a_stopped_slot_is_started_again_with_the_release_before() {
+    let fleet = on_blue_with(V2, &[V1, V2]);
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(plan.release.id, release_id(V1));
+    assert_eq!(plan.phases()[..3], [Phase::Upload, Phase::Start, Phase::Verify]);
+}
+
+#[test]
+fn a_kept_slot_that_failed_is_not_chosen_by_itself() {
+    let mut fleet = on_blue_with(V2, &[V1, V2, V3]);
+    fleet.runs("green", V3).failed(V3);
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(plan.release.id, release_id(V1));
+    assert_eq!(steps(&plan, Phase::Retire).len(), 2);
+}
+
+#[test]
+fn a_kept_slot_with_the_very_release_that_is_live_is_no_way_back() {
+    let mut fleet = on_blue_with(V2, &[V1, V2]);
+    fleet.runs("green", V2);
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
+fn what_the_last_deploy_replaced_comes_before_what_sorts_before() {
+    let mut fleet = on_blue_with(V1, &[V1, V2, V3]);
+    fleet.record(Some(V3), V1);
+    assert_eq!(chosen(&fleet), release_id(V3));
+}
+
+#[test]
+fn a_record_of_a_run_that_went_home_says_nothing_about_what_is_live() {
+    let mut fleet = on_blue_with(V2, &[V1, V2, V3]);
+    fleet.record(Some(V2), V3).phase = Phase::Revert;
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
+fn a_replaced_release_that_is_gone_from_a_host_is_passed_over() {
+    let mut fleet = on_blue_with(V3, &[V1, V3]);
+    fleet.has_on("was-1", V2);
+    fleet.record(Some(V2), V3);
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
+fn failed_releases_are_never_chosen_by_themselves() {
+    let mut fleet = on_blue_with(V3, &[V1, V2, V3]);
+    fleet.record(Some(V2), V3);
+    fleet.failed(V2);
+    assert_eq!(chosen(&fleet), release_id(V1));
+    fleet.failed(V1);
+    assert_eq!(refusal(&fleet, None), [Problem::NothingToGoBackTo]);
+}
+
+#[test]
+fn a_failed_release_is_taken_where_a_person_names_it() {
+    let mut fleet = on_blue_with(V2, &[V1, V2]);
+    fleet.failed(V1);
+    assert_eq!(fleet.rollback(Some(V1)).unwrap().release.id, release_id(V1));
+}
+
+#[test]
+fn a_mark_on_one_host_is_enough() {
+    let mut fleet = on_blue_with(V2, &[V1, V2]);
+    fleet.was("was-2").releases[0].failed = true;
+    assert_eq!(refusal(&fleet, None), [Problem::NothingToGoBackTo]);
+}
+
+#[test]
+fn a_second_rollback_goes_further_back() {
+    let mut fleet = on_blue_with(V2, &[V1, V2, V3]);
+    fleet.record(Some(V3), V2).left.insert(release_id(V3));
+    assert_eq!(chosen(&fleet), release_id(V1));
+    fleet.runs("green", V3);
+    assert_eq!(
+        chosen(&fleet),
+        release_id(V1),
+        "also where the slot that was left is still up"
+    );
+}
+
+#[test]
+fn a_third_rollback_finds_nothing_and_does_not_go_forward() {
+    let mut fleet = on_blue_with(V1, &[V1, V2, V3]);
+    fleet.record(Some(V2), V1).left.extend([V2, V3].map(release_id));
+    assert_eq!(refusal(&fleet, None), [Problem::NothingToGoBackTo]);
+}
+
+#[test]
+fn a_newer_release_is_the_last_resort_unless_its_only_run_went_home() {
+    let mut fleet = on_blue_with(V1, &[V1, V2]);
+    assert_eq!(chosen(&fleet), release_id(V2));
+    fleet.record(Some(V1), V2).phase = Phase::Revert;
+    assert_eq!(refusal(&fleet, None), [Problem::NothingToGoBackTo]);
+}
+
+#[test]
+fn an_open_record_never_names_the_release_to_go_back_to() {
+    let mut fleet = on_blue_with(V2, &[V1, V2, V3]);
+    fleet.record(Some(V3), V2).status = RunStatus::Open;
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
+fn without_an_earlier_release_it_is_refused() {
+    assert_eq!(
+        refusal(&on_blue_with(V1, &[V1]), None),
+        [Problem::NothingToGoBackTo]
+    );
+}
+
+#[test]
+fn without_anything_live_it_is_refused() {
+    assert_eq!(refusal(&Fleet::empty(), None), [Problem::NothingLive]);
+}
+
+#[test]
+fn a_named_release_that_hosts_lack_is_refused_host_by_host() {
+    let mut fleet = on_blue_with(V2, &[V2]);
+    let missing = || Problem::ReleaseMissing {
+        release: release_id(V1),
+    };
+    assert_eq!(refusal(&fleet, Some(V1)), [missing(), missing()]);
+    fleet.has_on("was-1", V1);
+    assert_eq!(
+        refusals(fleet.rollback(Some(V1))),
+        [(host("was-2").to_string(), missing())]
+    );
+}
