@@ -66,7 +66,7 @@ server {
     }
 }
 END
-    sudo -n nginx -t 2>/dev/null && sudo -n nginx -s reload"
+    sudo -n nginx -t 2>/dev/null && sudo -n nginx -s reload 2>/dev/null"
 }
 
 stop() {
