@@ -1,0 +1,17 @@
+//! The engine on a fleet in memory and a paused clock: barriers, the way home, locks, signals and the
+//! truth of the exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test expects and does not find is a failed test"
+)]
+
+mod barriers;
+mod draining;
+mod ending;
+mod homeward;
+mod interrupts;
+mod locks;
+mod scene;
+mod sim;

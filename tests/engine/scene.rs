@@ -1,0 +1,321 @@
+//! One run, or several, on a fleet in memory, told in a few words: what is there, what goes wrong, and
+//! how it has to end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nonstop::config::{self, Config, Source};
+use nonstop::engine::context::Interrupt;
+use nonstop::engine::run::{LocalJar, Request, Verdict, Wanted, run};
+use nonstop::model::event::Event;
+use nonstop::model::finding::Problem;
+use nonstop::model::lock::Owner;
+use nonstop::model::names::{HostName, ReleaseId, RunId, SlotName};
+use nonstop::model::outcome::{Outcome, Signal};
+use nonstop::model::phase::Phase;
+use tokio::sync::watch;
+
+use crate::sim::{Fault, Rule, Shared, SimFleet, SimHost, SimNginx, World};
+
+pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
+pub(crate) const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
+
+const INVENTORY: &str = "
+all:
+  children:
+    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
+    nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
+";
+const ONE_HOST: &str = "
+all:
+  children:
+    was: { hosts: { was-1: { address: 10.0.0.1 } } }
+    nginx: { hosts: { was-1: } }
+";
+const PLAYBOOK: &str = "
+app: sokdak
+artifact: build/libs/*.jar
+slots: { blue: { group: was, port: 8080 }, green: { group: was, port: 8081 } }
+release: { dir: /srv/sokdak }
+start: { java: {} }
+health: { path: /health, json: { status: UP }, min_healthy_time: 3s, healthy_deadline: 60s }
+nginx:
+  group: nginx
+  site: { file: /etc/nginx/sites-enabled/sokdak.conf, server_name: sokdak.example, listen: 80 }
+drain: { deadline: 30s }
+";
+
+type Hook = Box<dyn Fn(&mut World)>;
+
+/// A fleet and what will happen on it.
+pub(crate) struct Scene {
+    pub(crate) config: Config,
+    pub(crate) world: Shared,
+    pub(crate) lock_wait: Duration,
+    hooks: Vec<(Phase, Hook)>,
+    signal: Option<(Phase, Signal)>,
+}
+
+/// A run that has ended.
+pub(crate) struct Ended {
+    pub(crate) verdict: Verdict,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Scene {
+    /// Nothing is there but the hosts.
+    pub(crate) fn empty() -> Self {
+        Self::of(INVENTORY, PLAYBOOK)
+    }
+
+    /// Blue is live with `V1`.
+    pub(crate) fn on_blue() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more lines at the playbook's end.
+    pub(crate) fn with(more: &str) -> Self {
+        Self::of(INVENTORY, &format!("{PLAYBOOK}{more}")).live_on_blue()
+    }
+
+    /// The same on a single host with both parts.
+    pub(crate) fn on_one_host() -> Self {
+        Self::of(ONE_HOST, PLAYBOOK).live_on_blue()
+    }
+
+    fn of(inventory: &str, playbook: &str) -> Self {
+        let inventory = Source::new("inventory.yml", inventory);
+        let playbook = Source::new("playbook.yml", playbook);
+        let config = config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
+        let mut hosts: BTreeMap<HostName, SimHost> = BTreeMap::new();
+        for (name, was) in &config.topology.was {
+            let mut host = SimHost::new(&was.address);
+            host.ports = was.ports.clone();
+            hosts.insert(name.clone(), host);
+        }
+        for (name, nginx) in &config.topology.nginx {
+            let host = hosts
+                .entry(name.clone())
+                .or_insert_with(|| SimHost::new(&nginx.address));
+            host.nginx = Some(SimNginx::new(&nginx.file));
+        }
+        Self {
+            world: World::of(hosts),
+            config,
+            lock_wait: Duration::ZERO,
+            hooks: Vec::new(),
+            signal: None,
+        }
+    }
+
+    fn live_on_blue(self) -> Self {
+        let (blue, v1) = (SlotName::new("blue").unwrap(), ReleaseId::new(V1).unwrap());
+        let mut servers = String::new();
+        {
+            let mut world = self.world.borrow_mut();
+            for (name, was) in &self.config.topology.was {
+                let host = world.host(name.as_str());
+                let identity = host.spawn(was.ports[&blue], Duration::ZERO).identity.clone();
+                host.put_on_record(&blue, &v1, &identity);
+                host.releases.insert(v1.clone(), known(&v1));
+                servers += &format!("server {}:8080;", was.address);
+            }
+            let text = format!(
+                "upstream up {{ {servers} }}\nserver {{ listen 80; server_name sokdak.example;\n\
+                 location = /__nonstop/generation {{ return 200 \"run-0\"; }}\n\
+                 location / {{ proxy_pass http://up; }} }}\n"
+            );
+            for name in self.config.topology.nginx.keys() {
+                world.nginx(name.as_str()).site(SITE, &text);
+            }
+        }
+        self
+    }
+
+    /// The first call of that command on that host meets a fault.
+    pub(crate) fn fault(self, host: &str, command: &'static str, fault: Fault) -> Self {
+        self.faults(host, command, (0, 1), fault)
+    }
+
+    /// Some calls are spared, and the next ones meet a fault.
+    pub(crate) fn faults(
+        self,
+        host: &str,
+        command: &'static str,
+        (spares, hits): (u32, u32),
+        fault: Fault,
+    ) -> Self {
+        let host = HostName::new(host).unwrap();
+        self.world.borrow_mut().rules.push(Rule {
+            host,
+            command,
+            spares,
+            hits,
+            fault,
+        });
+        self
+    }
+
+    /// Something happens on the fleet.
+    pub(crate) fn change(self, change: impl FnOnce(&mut World)) -> Self {
+        change(&mut self.world.borrow_mut());
+        self
+    }
+
+    /// Something happens as a phase begins.
+    pub(crate) fn when(mut self, phase: Phase, hook: impl Fn(&mut World) + 'static) -> Self {
+        self.hooks.push((phase, Box::new(hook)));
+        self
+    }
+
+    /// A signal comes as a phase begins.
+    pub(crate) fn signal(mut self, phase: Phase, signal: Signal) -> Self {
+        self.signal = Some((phase, signal));
+        self
+    }
+
+    /// Deploys version 2.
+    pub(crate) async fn deploy(&self) -> Ended {
+        self.run("run-1", Wanted::Jar(jar("sokdak-2.jar", "b"))).await
+    }
+
+    /// Goes back to the release before.
+    pub(crate) async fn rollback(&self) -> Ended {
+        self.run("run-2", Wanted::Earlier(None)).await
+    }
+
+    pub(crate) async fn run(&self, name: &str, wanted: Wanted) -> Ended {
+        let (sender, receiver) = watch::channel(None);
+        let events = RefCell::new(Vec::new());
+        let hear = |event: Event| {
+            if let Event::PhaseStarted { phase, .. } = &event {
+                for (_, hook) in self.hooks.iter().filter(|(at, _)| at == phase) {
+                    hook(&mut self.world.borrow_mut());
+                }
+                if let Some((_, signal)) = self.signal.filter(|(at, _)| at == phase) {
+                    sender.send_replace(Some(signal));
+                }
+            }
+            events.borrow_mut().push(event);
+        };
+        let request = Request {
+            topology: &self.config.topology,
+            playbook: &self.config.playbook,
+            wanted,
+            run: RunId::new(name).unwrap(),
+            owner: Owner {
+                who: name.to_owned(),
+                ..Owner::default()
+            },
+            began: "2026-01-02T10:00:00Z".parse().unwrap(),
+            lock_wait: self.lock_wait,
+        };
+        let fleet = SimFleet(self.world.clone());
+        let verdict = run(&fleet, &request, Interrupt::new(receiver), &hear).await;
+        Ended {
+            verdict,
+            events: events.into_inner(),
+        }
+    }
+
+    /// The port to which every nginx routes; 0 where they differ or route to none.
+    pub(crate) fn live_port(&self) -> u16 {
+        let world = self.world.borrow();
+        let nginx = world.hosts.values().filter_map(|host| host.nginx.as_ref());
+        let mut ports: Vec<_> = nginx
+            .flat_map(|nginx| {
+                let targets = nginx.targets();
+                if targets.is_empty() {
+                    vec![0]
+                } else {
+                    targets.iter().map(|(_, port)| port.number()).collect()
+                }
+            })
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        if let [port] = ports[..] { port } else { 0 }
+    }
+
+    /// The hosts on which something listens on a port.
+    pub(crate) fn listeners(&self, port: u16) -> Vec<String> {
+        let world = self.world.borrow();
+        let port = port.try_into().unwrap();
+        let up = world
+            .hosts
+            .iter()
+            .filter(|(_, host)| host.listener(port).is_some());
+        up.map(|(name, _)| name.to_string()).collect()
+    }
+
+    /// Nothing is left of a run that did not go through: traffic, processes, homes and locks.
+    pub(crate) fn is_as_it_was(&self) {
+        assert_eq!(self.live_port(), 8080);
+        assert_eq!(self.listeners(8080), ["was-1", "was-2"]);
+        assert_eq!(self.listeners(8081), [""; 0]);
+        self.is_unlocked();
+        for host in self.world.borrow().hosts.values() {
+            assert!(host.nginx.as_ref().is_none_or(|nginx| nginx.homes.is_empty()));
+        }
+    }
+
+    pub(crate) fn is_unlocked(&self) {
+        for (name, host) in &self.world.borrow().hosts {
+            assert_eq!(host.lock.run, None, "{name} is locked");
+        }
+    }
+
+    /// Which hosts hold a mark against version 2.
+    pub(crate) fn marked(&self) -> usize {
+        let world = self.world.borrow();
+        let releases = world.hosts.values().flat_map(|host| host.releases.values());
+        releases.filter(|release| release.failed).count()
+    }
+}
+
+impl Ended {
+    /// Demands an outcome and an exit code, and that no effect broke an invariant.
+    pub(crate) fn ends(&self, scene: &Scene, outcome: Outcome, exit: u8) -> &Self {
+        assert_eq!(
+            (self.verdict.outcome, self.verdict.exit.code()),
+            (outcome, exit),
+            "{:#?}",
+            self.events
+        );
+        let told = |event: &Event| matches!(event, Event::RunEnded { outcome: told, .. } if *told == outcome);
+        assert!(self.events.last().is_some_and(told));
+        let broken = &scene.world.borrow().broken;
+        assert!(broken.is_empty(), "{broken:#?}");
+        self
+    }
+
+    /// Whether a person heard of such a problem.
+    pub(crate) fn says(&self, wanted: impl Fn(&Problem) -> bool) -> bool {
+        self.events.iter().any(|event| match event {
+            Event::Warned { finding } => wanted(&finding.problem),
+            Event::Refused { findings } => findings.iter().any(|finding| wanted(&finding.problem)),
+            _ => false,
+        })
+    }
+}
+
+pub(crate) fn jar(name: &str, digit: &str) -> LocalJar {
+    LocalJar {
+        path: PathBuf::from(name),
+        name: name.to_owned(),
+        sha256: digit.repeat(64),
+        size_bytes: 60_000_000,
+    }
+}
+
+fn known(id: &ReleaseId) -> nonstop::model::observed::ReleaseObserved {
+    nonstop::model::observed::ReleaseObserved {
+        id: id.clone(),
+        sha256: "a".repeat(64),
+        size_bytes: 60_000_000,
+        jar_name: "sokdak-1.jar".to_owned(),
+        failed: false,
+    }
+}
