@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ impl Scene {
                 let identity = host.spawn(was.ports[&blue], Duration::ZERO).identity.clone();
                 host.put_on_record(&blue, &v1, &identity);
                 host.releases.insert(v1.clone(), known(&v1));
-                servers += &format!("server {}:8080;", was.address);
+                let _ = write!(servers, "server {}:8080;", was.address);
             }
             let text = format!(
                 "upstream up {{ {servers} }}\nserver {{ listen 80; server_name sokdak.example;\n\

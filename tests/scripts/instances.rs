@@ -127,8 +127,7 @@ fn a_process_that_ends_early_is_told_with_its_status_and_its_last_lines() {
         ready(host);
         let port = free_port();
         host.start(host.start_command(port, helper::sh("echo of another start; exit 1")));
-        let program =
-            "i=0; while [ $i -lt 220 ]; do i=$((i+1)); echo line $i; done; printf 'caf\\351\\033[31m'; exit 7";
+        let program = "i=0; while [ $i -lt 220 ]; do i=$((i+1)); echo line $i; done; printf 'caf\\351\\033[31m'; exit 7";
         match host.start(host.start_command(port, helper::sh(program))) {
             StartAnswer::Exited { reason, tail } => {
                 assert_eq!(reason, "ended with exit status 7");

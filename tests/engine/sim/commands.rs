@@ -71,8 +71,8 @@ impl World {
                 pass!(host, discard.fence, DiscardUpload);
                 Answer::DiscardUpload(Fenced::Passed(()))
             }
-            Command::Start(start) => return self.start(name, start),
-            Command::Stop(stop) => return self.stop(name, stop),
+            Command::Start(start) => return self.start(name, &start),
+            Command::Stop(stop) => return self.stop(name, &stop),
             Command::MarkRelease(mark) => {
                 pass!(host, mark.fence, MarkRelease);
                 if let Some(known) = host.releases.get_mut(&mark.release) {
@@ -82,7 +82,7 @@ impl World {
             }
             Command::Prepare(prepare) => return self.prepare(name, prepare),
             Command::Commit(commit) => return self.commit(name, commit),
-            Command::Revert(revert) => return self.revert(name, revert),
+            Command::Revert(revert) => return self.revert(name, &revert),
             Command::CleanNginx(clean) => {
                 pass!(host, clean.fence, CleanNginx);
                 host.nginx.as_mut().expect("an nginx host").homes.clear();
@@ -142,7 +142,7 @@ impl World {
         Ok(Answer::Put(Fenced::Passed(PutAnswer::Stored)).into())
     }
 
-    fn start(&mut self, name: &HostName, start: StartCommand) -> Result<Reply, CallError> {
+    fn start(&mut self, name: &HostName, start: &StartCommand) -> Result<Reply, CallError> {
         let host = self.hosts.get_mut(name).expect("it was reached");
         pass!(host, start.fence, Start);
         assert!(host.listener(start.port).is_none(), "the port is free");
@@ -160,7 +160,7 @@ impl World {
         Ok(after(takes, Answer::Start(Fenced::Passed(listening))))
     }
 
-    fn stop(&mut self, name: &HostName, stop: Stop) -> Result<Reply, CallError> {
+    fn stop(&mut self, name: &HostName, stop: &Stop) -> Result<Reply, CallError> {
         let host = self.hosts.get_mut(name).expect("it was reached");
         pass!(host, stop.fence, Stop);
         let answer = |answer| Answer::Stop(Fenced::Passed(answer));
@@ -237,7 +237,7 @@ impl World {
         Ok(after(RELOAD, answer(switched)))
     }
 
-    fn revert(&mut self, name: &HostName, revert: Revert) -> Result<Reply, CallError> {
+    fn revert(&mut self, name: &HostName, revert: &Revert) -> Result<Reply, CallError> {
         let host = self.hosts.get_mut(name).expect("it was reached");
         pass!(host, revert.fence, Revert);
         let nginx = host.nginx.as_mut().expect("an nginx host");
