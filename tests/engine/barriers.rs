@@ -98,7 +98,7 @@ async fn a_first_deploy_that_fails_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn one_host_with_both_parts_passes_its_own_fence_in_order() {
-    let scene = Scene::on_one_host();
+    let scene = Scene::on_one_host().fault("was-1", "mark_release", Fault::Slow(Duration::from_millis(200)));
     let ended = scene.deploy().await;
     ended.ends(&scene, Outcome::Deployed, 0);
     assert!(!ended.says(|_| true), "{:?}", ended.events);

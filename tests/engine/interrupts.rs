@@ -46,6 +46,14 @@ async fn a_signal_between_switch_and_point_of_no_return_rolls_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_signal_in_the_last_phase_before_the_point_of_no_return_rolls_back() {
+    // Nothing is drained where the old slot is kept: the end comes right behind the switch.
+    let scene = Scene::with("bake: { for: 0s, then: keep }\n").signal(Phase::Commit, Signal::Interrupt);
+    scene.deploy().await.ends(&scene, Outcome::RolledBack, 130);
+    assert_eq!(scene.live_port(), 8080);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_switch_that_is_under_way_is_seen_through_before_it_is_taken_back() {
     let scene = Scene::on_blue().signal(Phase::Commit, Signal::Hangup);
     scene.deploy().await.ends(&scene, Outcome::RolledBack, 129);

@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     LostAfter,
     /// The answer is lost, and the effect comes only later.
     Late(Duration),
+    /// It takes its time on the way, and nothing else is wrong.
+    Slow(Duration),
     /// The host does nothing and answers this.
     Answers(Answer),
 }

@@ -75,7 +75,7 @@ impl Host for Reached {
 
 impl Reached {
     async fn call(&self, command: Command) -> Result<Answer, CallError> {
-        let due = Instant::now() + LATENCY;
+        let mut due = Instant::now() + LATENCY;
         let fault = meet(&self.world, &self.name, name_of(&command));
         match &fault {
             Some(Fault::NotSent) => {
@@ -95,6 +95,7 @@ impl Reached {
                 sleep_until(due).await;
                 return Err(lost("connection reset"));
             }
+            Some(Fault::Slow(later)) => due += *later,
             Some(Fault::LostAfter) | None => {}
         }
         let call = self.world.borrow_mut().send(&self.name, command, due);
@@ -105,7 +106,7 @@ impl Reached {
             world.replies.remove(&call).expect("its time has come")
         }?;
         sleep(reply.takes).await;
-        if fault.is_some() {
+        if matches!(fault, Some(Fault::LostAfter)) {
             return Err(lost("connection reset"));
         }
         Ok(reply.answer)
