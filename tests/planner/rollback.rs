@@ -119,6 +119,14 @@ fn a_record_of_a_run_that_went_home_says_nothing_about_what_is_live() {
 }
 
 #[test]
+fn a_record_of_another_release_than_the_live_one_says_nothing_either() {
+    // Somebody led nginx back by hand since the last run.
+    let mut fleet = on_blue_with(V2, &[V1, V2, V3]);
+    fleet.record(Some(V3), V1);
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
 fn a_replaced_release_that_is_gone_from_a_host_is_passed_over() {
     let mut fleet = on_blue_with(V3, &[V1, V3]);
     fleet.has_on("was-1", V2);
