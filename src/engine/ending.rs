@@ -26,6 +26,8 @@ use super::{observe, record};
 enum End {
     /// As it should, or with warnings.
     Whole,
+    /// A new instance that should take over from an old one was found dead: the old one was left up.
+    Orphaned,
     /// An nginx no longer routes to the new slot: the old one was left up.
     Astray,
     /// Somebody else took over.
@@ -49,6 +51,7 @@ pub(super) async fn forward<H: Host>(
     let (outcome, exit) = match (end, context.interrupt.signal()) {
         (End::TakenOver, _) => (Outcome::TakenOver, Exit::Locked),
         (End::Astray, _) => (Outcome::Mixed, Exit::Mixed),
+        (End::Orphaned, _) => (Outcome::Deployed, Exit::Mixed),
         (End::Whole, Some(signal)) => (Outcome::Deployed, Exit::Signalled(signal)),
         (End::Whole, None) => (Outcome::Deployed, Exit::Done),
     };
@@ -104,9 +107,14 @@ async fn step<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &crate::m
     let StageEnd::Failed(failures) = stage::run(context, job, stage, Patience::UntilAllAnswered).await else {
         return End::Whole;
     };
-    let taken_over = fenced_off(&failures).is_some();
+    let orphaned = |(_, failure): &(HostName, Failure)| matches!(failure, Failure::SuccessorMissing { .. });
+    let end = match fenced_off(&failures) {
+        Some(()) => End::TakenOver,
+        None if failures.iter().any(orphaned) => End::Orphaned,
+        None => End::Whole,
+    };
     warn(context, failures);
-    if taken_over { End::TakenOver } else { End::Whole }
+    end
 }
 
 /// What it means that these did not work: traffic was proven to be with the new slot, so that only a

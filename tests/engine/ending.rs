@@ -44,7 +44,7 @@ async fn an_old_instance_that_ignores_term_is_killed() {
 async fn an_old_instance_stays_where_the_new_one_has_just_died() {
     let scene = Scene::on_blue().when(Phase::Stop, |world| world.host("was-1").kill(8081));
     let ended = scene.deploy().await;
-    ended.ends(&scene, Outcome::Deployed, 0);
+    ended.ends(&scene, Outcome::Deployed, 8);
     assert!(ended.says(undone));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(scene.listeners(8080), ["was-1"]);

@@ -13,6 +13,7 @@ pub fn headline(view: &RunView, end: &End) -> String {
     match (end.outcome, end.exit) {
         (_, Exit::Internal) => format!("{command}: internal error"),
         (Outcome::Deployed, Exit::Signalled(_)) => format!("{command} interrupted, and finished forward"),
+        (Outcome::Deployed, Exit::Mixed) => format!("{command} switched, and a person is needed"),
         (Outcome::Deployed, _) => format!("{command} done"),
         (Outcome::Mixed, _) => "MIXED: a person is needed".to_owned(),
         (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
