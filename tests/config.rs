@@ -68,7 +68,8 @@ health:
   healty_deadline: 10
   interval: 5
   min_healthy_time: 200s
-watch: { deadline: 30s }
+watch: { deadline: 3s }
+lock: { lease: 1 }
 nginx:
   group: nginx
   site:

@@ -159,6 +159,7 @@ async fn one<H: Host>(
         epoch,
         run,
         owner: owner.clone(),
+        lease: None,
     });
     let call = async { answer!(context.crew.call(host, command).await?, Lock) };
     match call.await {

@@ -24,9 +24,11 @@ pub(super) fn begin<H: Host>(
 ) -> RunRecord {
     let last = before.last_run();
     RunRecord {
-        run: request.run.clone(),
-        epoch: context.crew.epoch(),
-        owner: request.owner.clone(),
+        without: context.topology.left_out().into_iter().cloned().collect(),
+        from_routing: plan.routings.first().cloned().unwrap_or_default(),
+        to_routing: plan.routings.last().cloned().unwrap_or_default(),
+        home_generations: plan::home_generations(before),
+        starts: plan.stage(Phase::Start).is_some(),
         was: context.topology.was.keys().cloned().collect(),
         nginx: context.topology.nginx.keys().cloned().collect(),
         from_slot: plan.from.clone(),
@@ -35,9 +37,7 @@ pub(super) fn begin<H: Host>(
         from_release: plan.from_release.clone(),
         left: last.map(|last| last.left.clone()).unwrap_or_default(),
         adopted: plan::adopted(context.topology, before, plan.from.as_ref()),
-        phase: Phase::Preflight,
-        point_of_no_return: false,
-        status: RunStatus::Open,
+        ..RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone())
     }
 }
 

@@ -1,21 +1,23 @@
 //! Who may change a host: the lock, its epoch and the fence that every change passes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::names::RunId;
 
 /// Counts the owners of a host's lock; never lowered, never deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
 /// What a changing script must show before its effect: the epoch and run that the host has on
 /// record, and a sequence number above the last that this host accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fence {
+pub struct Fence<Run = RunId> {
     /// The epoch under which the lock was taken.
     pub epoch: Epoch,
-    /// The run that took it.
-    pub run: RunId,
+    /// The run that took it. A run that is resumed goes on under the name of the one who resumes.
+    pub run: Run,
     /// Higher than in every script that was sent to this host before, retries included.
     pub sequence: u64,
 }
@@ -40,8 +42,131 @@ pub struct Owner {
 pub struct LockState {
     /// The highest epoch that the host ever gave out; 0 on a host that has none yet.
     pub epoch: Epoch,
-    /// The run that holds it, while it is held.
+    /// The run that holds it, or held it until its lease was over.
     pub run: Option<RunId>,
     /// Who holds it, or held it last.
     pub owner: Option<Owner>,
+    /// What its lease has left, by the host's own uptime; zero where it is over, `None` where it is
+    /// free or was taken without an end.
+    pub lease_left: Option<Duration>,
+}
+
+impl LockState {
+    /// Whether somebody holds it: it was taken, and its lease is not over.
+    pub fn is_held(&self) -> bool {
+        self.run.is_some() && !self.is_over()
+    }
+
+    /// Whether its owner never gave it back and its lease is over.
+    pub fn is_over(&self) -> bool {
+        self.run.is_some() && self.lease_left == Some(Duration::ZERO)
+    }
+}
+
+/// What a host knows when a script shows its fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate<'a, Run = RunId> {
+    /// The epoch of its lock.
+    pub epoch: Epoch,
+    /// Who has the lock.
+    pub run: Option<&'a Run>,
+    /// Whether its lease is over.
+    pub lease_is_over: bool,
+    /// The highest sequence number that it accepted under that epoch.
+    pub accepted: u64,
+}
+
+impl<Run: PartialEq> Gate<'_, Run> {
+    /// Whether a script with this fence may change the host. `state.sh` decides the same.
+    pub fn lets_pass(&self, fence: &Fence<Run>) -> bool {
+        self.epoch == fence.epoch
+            && self.run == Some(&fence.run)
+            && !self.lease_is_over
+            && fence.sequence > self.accepted
+    }
+
+    /// Whether the lock may be taken under `epoch` by somebody who read `expected`: nobody came
+    /// between, and it is free or its lease is over. `lock.sh` decides the same.
+    pub fn may_be_taken(&self, expected: Epoch, epoch: Epoch) -> bool {
+        self.epoch == expected && epoch > self.epoch && (self.run.is_none() || self.lease_is_over)
+    }
+}
+
+/// What a lease has left on its host. `taken` is when it was taken or renewed last, `now` the uptime, both
+/// since boot; after a reboot the term starts anew with the boot.
+pub fn lease_left(term: Duration, taken: Duration, now: Duration, same_boot: bool) -> Duration {
+    let since = if same_boot { now.saturating_sub(taken) } else { now };
+    term.saturating_sub(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FENCE: Fence<u8> = Fence {
+        epoch: Epoch(3),
+        run: 7,
+        sequence: 5,
+    };
+    const GATE: Gate<'static, u8> = Gate {
+        epoch: Epoch(3),
+        run: Some(&7),
+        lease_is_over: false,
+        accepted: 4,
+    };
+
+    #[test]
+    fn a_script_passes_only_with_epoch_run_lease_and_a_new_number() {
+        assert!(GATE.lets_pass(&FENCE));
+        assert!(
+            !Gate {
+                epoch: Epoch(4),
+                ..GATE
+            }
+            .lets_pass(&FENCE)
+        );
+        assert!(
+            !Gate {
+                run: Some(&8),
+                ..GATE
+            }
+            .lets_pass(&FENCE)
+        );
+        assert!(!Gate { run: None, ..GATE }.lets_pass(&FENCE));
+        assert!(
+            !Gate {
+                lease_is_over: true,
+                ..GATE
+            }
+            .lets_pass(&FENCE)
+        );
+        assert!(!Gate { accepted: 5, ..GATE }.lets_pass(&FENCE));
+    }
+
+    #[test]
+    fn a_lock_is_taken_only_when_free_or_over_and_only_under_a_higher_epoch() {
+        assert!(!GATE.may_be_taken(Epoch(3), Epoch(4)));
+        let over = Gate {
+            lease_is_over: true,
+            ..GATE
+        };
+        assert!(over.may_be_taken(Epoch(3), Epoch(4)));
+        assert!(!over.may_be_taken(Epoch(3), Epoch(3)));
+        assert!(!over.may_be_taken(Epoch(2), Epoch(4)));
+        assert!(Gate { run: None, ..GATE }.may_be_taken(Epoch(3), Epoch(4)));
+    }
+
+    #[test]
+    fn after_a_reboot_the_term_starts_anew() {
+        let [term, day] = [30, 86_400].map(Duration::from_secs);
+        assert_eq!(
+            lease_left(term, day, day + Duration::from_secs(10), true),
+            Duration::from_secs(20)
+        );
+        assert_eq!(lease_left(term, day, day + term, true), Duration::ZERO);
+        assert_eq!(
+            lease_left(term, day, Duration::from_secs(10), false),
+            Duration::from_secs(20)
+        );
+    }
 }

@@ -2,6 +2,7 @@
 //! functions: no I/O, no clock, no runtime. Every other floor speaks in these types.
 
 pub mod context;
+pub mod decision;
 pub mod endpoint;
 pub mod event;
 pub mod failure;
@@ -24,4 +25,5 @@ pub mod routing;
 pub mod run_view;
 pub mod seconds;
 pub mod template;
+pub mod token;
 pub mod topology;

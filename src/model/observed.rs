@@ -6,15 +6,24 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::lock::LockState;
-use super::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
+use super::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
 use super::record::RunRecord;
+use super::token::Token;
 
 /// What is true on every host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Observed {
     /// By host. A host that could not be asked is absent.
     pub hosts: BTreeMap<HostName, HostObserved>,
+}
+
+impl NginxObserved {
+    /// The newest token of a run.
+    pub fn newest_token(&self, run: &RunId) -> Option<&Token> {
+        let of_run = self.tokens.iter().filter(|token| token.id.run == *run);
+        of_run.max_by_key(|token| (token.id.epoch, token.id.number))
+    }
 }
 
 impl Observed {
@@ -41,6 +50,9 @@ pub struct HostObserved {
     pub lock: LockState,
     /// The record of the last run that changed this host for this application.
     pub record: Option<RunRecord>,
+    /// Why there is a record that cannot be read: it is torn, or of a newer version. What the run meant
+    /// is then unknown, and nothing is decided from its absence.
+    pub record_unreadable: Option<String>,
     /// What only a host with a slot has.
     pub was: Option<WasObserved>,
     /// What only an nginx host has.
@@ -194,6 +206,8 @@ pub struct NginxObserved {
     pub generation: Option<String>,
     /// Whether a home of an unfinished run is saved there, by run.
     pub saved_homes: Vec<String>,
+    /// Every token that is kept there, in no order.
+    pub tokens: Vec<Token>,
 }
 
 /// The nginx master and its workers.

@@ -33,6 +33,10 @@ pub struct Playbook {
     pub nginx: Nginx,
     /// What happens when a deploy fails.
     pub update: Update,
+    /// When an nginx host goes home by itself.
+    pub watch: Watch,
+    /// How long a lock holds without a sign of life.
+    pub lock: Lock,
     /// How long old connections may go on after the switch.
     pub drain: Drain,
     /// How an old instance is stopped.
@@ -291,6 +295,55 @@ impl Playbook {
             &self.slots[1]
         } else {
             &self.slots[0]
+        }
+    }
+}
+
+/// The dead-man's watch of a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Watch {
+    /// How long after its commit an nginx host goes home by itself, unless the switch was confirmed.
+    #[serde(with = "super::seconds")]
+    pub deadline: Duration,
+}
+
+impl Watch {
+    /// The shortest deadline that leaves time for a commit, its proof and the confirms.
+    pub const SHORTEST: Duration = Duration::from_secs(5);
+
+    /// How long a reload may take until it is proven. nginx retries a refused listener for about 2.5 s,
+    /// so that less than 5 s could call a slow reload a refused one; but the proof must leave half of
+    /// the deadline for what comes after it.
+    pub fn proof_deadline(self) -> Duration {
+        (self.deadline / 2).min(Duration::from_secs(8))
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The lock's lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Lock {
+    /// How long a host keeps the lock of a run that gives no sign of life.
+    #[serde(with = "super::seconds")]
+    pub lease: Duration,
+}
+
+impl Lock {
+    /// The shortest lease that a busy host and a slow line do not break.
+    pub const SHORTEST_LEASE: Duration = Duration::from_secs(5);
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The run record that a run leaves on every host: what it meant to do, readable by a person.
 //! It holds intent only; what is true is always observed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,20 +9,42 @@ use super::lock::{Epoch, Owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::phase::Phase;
 use super::process::ProcessIdentity;
+use super::routing::Routing;
+
+/// The version of the record that this program writes. It reads every earlier one.
+pub const VERSION: u32 = 2;
 
 /// The record of one run, the same on all of its hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The run.
+    /// The version of this format. A newer one than [`VERSION`] is not read.
+    #[serde(default)]
+    pub version: u32,
+    /// The run. It keeps its name when somebody resumes it.
     pub run: RunId,
     /// The epoch of its locks.
     pub epoch: Epoch,
-    /// Who started it.
+    /// Who started it, or went on with it last.
     pub owner: Owner,
     /// The WAS hosts of the run.
     pub was: BTreeSet<HostName>,
     /// The nginx hosts of the run.
     pub nginx: BTreeSet<HostName>,
+    /// Hosts that a person left out of this run, and said that they carry no traffic.
+    #[serde(default)]
+    pub without: BTreeSet<HostName>,
+    /// The routing before the run.
+    #[serde(default)]
+    pub from_routing: Routing,
+    /// The routing that it brings.
+    #[serde(default)]
+    pub to_routing: Routing,
+    /// What the generation endpoint of each nginx host answered before the run, where it had one.
+    #[serde(default)]
+    pub home_generations: BTreeMap<HostName, String>,
+    /// Whether the run starts the instances of its target slot; otherwise they were up before it.
+    #[serde(default = "yes")]
+    pub starts: bool,
     /// The slot that had the traffic before; absent on an empty fleet.
     pub from_slot: Option<SlotName>,
     /// The slot that gets the traffic.
@@ -53,11 +75,62 @@ pub struct RunRecord {
 pub enum RunStatus {
     /// It runs, or it died.
     Open,
+    /// It waits for a person to promote it: no lock, no lease, no watch.
+    Waiting,
     /// It is over.
     Done,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl RunRecord {
+    /// The record of a run that begins and of which nothing else is known yet.
+    pub fn opened(run: RunId, epoch: Epoch, owner: Owner) -> Self {
+        Self {
+            version: VERSION,
+            run,
+            epoch,
+            owner,
+            was: BTreeSet::new(),
+            nginx: BTreeSet::new(),
+            without: BTreeSet::new(),
+            from_routing: Routing::default(),
+            to_routing: Routing::default(),
+            home_generations: BTreeMap::new(),
+            starts: true,
+            from_slot: None,
+            to_slot: None,
+            release: None,
+            from_release: None,
+            left: BTreeSet::new(),
+            adopted: BTreeSet::new(),
+            phase: Phase::Preflight,
+            point_of_no_return: false,
+            status: RunStatus::Open,
+        }
+    }
+
+    /// Reads a record as a host has it, or says why it cannot be read: it is torn, or of a newer version.
+    pub fn read(json: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            #[serde(default)]
+            version: u32,
+        }
+        let newer = serde_json::from_slice::<Versioned>(json)
+            .ok()
+            .filter(|record| record.version > VERSION);
+        if let Some(newer) = newer {
+            let version = newer.version;
+            return Err(format!(
+                "it is of version {version}, and this program reads up to {VERSION}: take a newer one"
+            ));
+        }
+        serde_json::from_slice(json).map_err(|error| error.to_string())
+    }
+
     /// Whether the run ended with its release live everywhere.
     pub fn brought_live(&self) -> bool {
         self.status == RunStatus::Done && self.phase == Phase::Finish

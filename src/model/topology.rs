@@ -19,6 +19,18 @@ pub struct Topology {
     pub was: BTreeMap<HostName, WasHost>,
     /// The hosts that route to it.
     pub nginx: BTreeMap<HostName, NginxHost>,
+    /// Hosts of the inventory that a person leaves out of this run: they are not connected to. Their
+    /// endpoints are still known where nginx names them, and leave every routing.
+    pub without: Without,
+}
+
+/// Hosts that are left out of a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Without {
+    /// Those that run the application.
+    pub was: BTreeMap<HostName, WasHost>,
+    /// Those that route to it, and carry no traffic: a person says so.
+    pub nginx: BTreeMap<HostName, NginxHost>,
 }
 
 /// A host that runs the application.
@@ -75,6 +87,21 @@ pub struct Listener {
 }
 
 impl Topology {
+    /// Leaves a host out. Returns whether it was one of the application's.
+    pub fn leave_out(&mut self, host: &HostName) -> bool {
+        let was = self.was.remove_entry(host);
+        let nginx = self.nginx.remove_entry(host);
+        let known = was.is_some() || nginx.is_some();
+        self.without.was.extend(was);
+        self.without.nginx.extend(nginx);
+        known
+    }
+
+    /// Every host that is left out, each once.
+    pub fn left_out(&self) -> BTreeSet<&HostName> {
+        self.without.was.keys().chain(self.without.nginx.keys()).collect()
+    }
+
     /// All hosts, each once.
     pub fn hosts(&self) -> BTreeSet<&HostName> {
         self.was.keys().chain(self.nginx.keys()).collect()

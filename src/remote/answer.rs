@@ -1,9 +1,12 @@
 //! What hosts answer: one type for each command, read by `parse` from `key=value` lines.
 
+use std::time::Duration;
+
 use crate::model::lock::LockState;
 use crate::model::names::{ReleaseId, RemotePath};
 use crate::model::observed::HostObserved;
 use crate::model::process::{ListeningProcess, ProcessIdentity};
+use crate::model::token::TokenState;
 
 /// The answer to a [`super::command::Command`], of the variant of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub enum Answer {
     Lock(LockAnswer),
     /// The lock was given back.
     Unlock(Fenced<()>),
+    /// The lease's term began anew.
+    Renew(Fenced<()>),
     /// How breaking the lock ended.
     BreakLock(LockAnswer),
     /// The record was written.
@@ -34,6 +39,10 @@ pub enum Answer {
     Prepare(Fenced<PrepareAnswer>),
     /// How the switch ended.
     Commit(Fenced<SwitchAnswer>),
+    /// How arming ended.
+    Arm(Fenced<ArmAnswer>),
+    /// What the token is now.
+    Confirm(Fenced<ConfirmAnswer>),
     /// How the way back ended.
     Revert(Fenced<SwitchAnswer>),
     /// The remains are gone.
@@ -46,6 +55,8 @@ pub enum Answer {
     Prune(Fenced<Vec<ReleaseId>>),
     /// The log's end.
     LogTail(Option<LogEnd>),
+    /// The audit trail's end, one JSON object a line as the host has them; empty where there is none.
+    Audit(String),
     /// What the endpoint said.
     Fetch(FetchAnswer),
     /// Peers as `address:port`.
@@ -162,6 +173,27 @@ pub enum PrepareAnswer {
     Drifted,
 }
 
+/// How arming a token ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArmAnswer {
+    /// The watch runs.
+    Armed {
+        /// Until its deadline, by the host's own clock.
+        left: Duration,
+    },
+    /// No home of that run is saved: there is nothing to go back to.
+    NoHome,
+}
+
+/// How confirming a token ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfirmAnswer {
+    /// It is confirmed, now or since an earlier try.
+    Confirmed,
+    /// Somebody else moved it before; `None` where there is no such token.
+    Lost(Option<TokenState>),
+}
+
 /// How a switch, or the way back, ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SwitchAnswer {
@@ -171,6 +203,8 @@ pub enum SwitchAnswer {
         serving: Vec<u32>,
         /// Old workers that finish their requests.
         leaving: Vec<u32>,
+        /// Until the watch's deadline, by the host's own clock, after a commit; `None` after a way back.
+        watch_left: Option<Duration>,
     },
     /// What is at the entry is not what was observed: nothing was changed.
     Drifted,

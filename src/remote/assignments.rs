@@ -69,7 +69,11 @@ impl Assignments {
                         "BUILD_URL",
                         one_line(lock.owner.build_url.as_deref().unwrap_or_default()),
                     )
-                    .word("SINCE", one_line(&lock.owner.since));
+                    .word("SINCE", one_line(&lock.owner.since))
+                    .set("LEASE_MS", lock.lease.map(milliseconds).unwrap_or_default());
+            }
+            Command::Renew(renew) => {
+                self.set("EPOCH", renew.epoch.0).set("RUN", &renew.run);
             }
             Command::BreakLock(lock) => {
                 self.set("EXPECTED_EPOCH", lock.expected.0)
@@ -173,6 +177,7 @@ impl Assignments {
         match command {
             Command::Prepare(prepare) => {
                 self.fence(&prepare.fence)
+                    .set("HOME_RUN", &prepare.home)
                     .nginx(&prepare.nginx)
                     .placement(&prepare.placement)
                     .word("CANDIDATE", base64(&prepare.candidate))
@@ -184,10 +189,25 @@ impl Assignments {
                     PlacedContent::Link(_) => "",
                 };
                 self.fence(&commit.fence)
+                    .set("HOME_RUN", &commit.home)
+                    .set("WATCH_MS", milliseconds(commit.watch))
                     .nginx(&commit.nginx)
                     .placement(&commit.placement)
                     .word("CANDIDATE", base64(bytes))
                     .set("DEADLINE_MS", milliseconds(commit.deadline));
+            }
+            Command::Arm(arm) => {
+                self.fence(&arm.fence)
+                    .set("HOME_RUN", &arm.home)
+                    .set("WATCH_MS", milliseconds(arm.watch))
+                    .nginx(&arm.nginx)
+                    .set("DEADLINE_MS", milliseconds(arm.deadline));
+            }
+            Command::Confirm(confirm) => {
+                self.fence(&confirm.fence)
+                    .set("TOKEN_RUN", &confirm.token.run)
+                    .set("TOKEN_EPOCH", confirm.token.epoch.0)
+                    .set("TOKEN_NUMBER", confirm.token.number);
             }
             Command::Revert(revert) => {
                 self.fence(&revert.fence)
@@ -227,6 +247,9 @@ impl Assignments {
                     .word("REQUEST_PATH", one_line(&fetch.path))
                     .word("HOST_HEADER", one_line(&fetch.host_header))
                     .set("TIMEOUT_MS", milliseconds(fetch.timeout));
+            }
+            Command::Audit(audit) => {
+                self.set("LINES", audit.lines);
             }
             Command::Peers(peers) => {
                 self.set("PORT", peers.port);

@@ -8,6 +8,7 @@ use crate::model::lock::{Epoch, Fence, Owner};
 use crate::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use crate::model::playbook::ReloadWay;
 use crate::model::process::ProcessIdentity;
+use crate::model::token::TokenId;
 
 /// What every command on a host knows about where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Command {
     Lock(Lock),
     /// Gives the lock back; the epoch stays.
     Unlock(Unlock),
+    /// Lets the lease's term begin anew, unless it is over.
+    Renew(Renew),
     /// Takes the lock away from whoever holds it, by raising the epoch; the lock is free afterwards.
     BreakLock(BreakLock),
     /// Writes the run record.
@@ -49,9 +52,14 @@ pub enum Command {
     MarkRelease(MarkRelease),
     /// Tests a candidate in a shadow of the main file and saves home.
     Prepare(Prepare),
-    /// Puts the candidate in place, reloads and proves.
+    /// Arms a token and its watch, puts the candidate in place, reloads and proves.
     Commit(Commit),
-    /// Puts home back, reloads and proves.
+    /// Arms a token and its watch and touches nothing else: the first step of a way back from a switch
+    /// that was confirmed.
+    Arm(Arm),
+    /// Moves a token from armed to confirmed: its watch has nothing left to do.
+    Confirm(Confirm),
+    /// Moves the run's armed token to reverted, puts home back, reloads and proves.
     Revert(Revert),
     /// Removes candidate, shadow and saved home.
     CleanNginx(CleanNginx),
@@ -63,6 +71,8 @@ pub enum Command {
     Prune(Prune),
     /// Reads the end of a slot's log.
     LogTail(LogTail),
+    /// Reads the end of the audit trail.
+    Audit(Audit),
     /// Asks an HTTP endpoint with curl, wget or nc, where sshd refuses forwarding.
     Fetch(Fetch),
     /// Lists the peers of a local port's connections, those in TIME_WAIT included.
@@ -104,6 +114,20 @@ pub struct Lock {
     pub run: RunId,
     /// Who takes it.
     pub owner: Owner,
+    /// How long it holds after it was taken or renewed, by the host's own uptime; without an end where
+    /// it is absent.
+    pub lease: Option<Duration>,
+}
+
+/// See [`Command::Renew`]. Every script that passes its fence renews the lease as well. It carries no
+/// sequence number: a renewal may pass by a script that works for long, and one that comes late does
+/// nothing but keep others waiting for a term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renew {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The run.
+    pub run: RunId,
 }
 
 /// See [`Command::Unlock`].
@@ -281,6 +305,8 @@ pub enum PlacedContent {
 pub struct Prepare {
     /// The fence.
     pub fence: Fence,
+    /// The run whose home is saved, unless it was saved before.
+    pub home: RunId,
     /// The nginx.
     pub nginx: NginxPlace,
     /// What will be put in place.
@@ -294,14 +320,42 @@ pub struct Prepare {
 /// See [`Command::Commit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// The fence.
+    /// The fence. Its epoch and number name the token that is armed.
     pub fence: Fence,
+    /// The run whose home the watch puts back.
+    pub home: RunId,
+    /// When the watch goes home by itself, from now.
+    pub watch: Duration,
     /// The nginx.
     pub nginx: NginxPlace,
     /// What is put in place; prepared before.
     pub placement: Placement,
     /// How long fresh workers may take to appear and old ones to step back.
     pub deadline: Duration,
+}
+
+/// See [`Command::Arm`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arm {
+    /// The fence. Its epoch and number name the token that is armed.
+    pub fence: Fence,
+    /// The run whose home the watch puts back.
+    pub home: RunId,
+    /// The nginx.
+    pub nginx: NginxPlace,
+    /// When the watch goes home by itself, from now.
+    pub watch: Duration,
+    /// How long fresh workers may take to appear when it does.
+    pub deadline: Duration,
+}
+
+/// See [`Command::Confirm`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    /// The fence.
+    pub fence: Fence,
+    /// Which token.
+    pub token: TokenId,
 }
 
 /// See [`Command::Revert`]. Where home came from is on the host since the prepare.
@@ -317,7 +371,7 @@ pub struct Revert {
     pub deadline: Duration,
 }
 
-/// See [`Command::CleanNginx`].
+/// See [`Command::CleanNginx`]. Where a token is armed, nothing is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanNginx {
     /// The fence.
@@ -364,6 +418,13 @@ pub struct Prune {
 pub struct LogTail {
     /// The slot whose recorded log is read.
     pub slot: SlotName,
+    /// How many lines from its end.
+    pub lines: u32,
+}
+
+/// See [`Command::Audit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
     /// How many lines from its end.
     pub lines: u32,
 }

@@ -37,6 +37,7 @@ impl Body {
                 body!("observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, RELEASES, NGINX)
             }
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE),
+            Command::Renew(_) => body!("renew", BASE, MACHINE, STATE),
             Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE),
             Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE),
             Command::Record(_) => body!("record", BASE, MACHINE, STATE),
@@ -48,12 +49,15 @@ impl Body {
             Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, RELEASES),
             Command::Prepare(_) => body!("prepare", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
             Command::Commit(_) => body!("commit", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
+            Command::Arm(_) => body!("arm", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
+            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE),
             Command::Revert(_) => body!("revert", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
             Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE),
             Command::AwaitWorkers(_) => body!("await_workers", BASE, MACHINE, PROCESS, NGINX),
             Command::AwaitConnections(_) => body!("await_connections", BASE, MACHINE, PROCESS, SOCKETS),
             Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, RELEASES),
             Command::LogTail(_) => body!("log_tail", BASE, MACHINE, STATE, RELEASES),
+            Command::Audit(_) => body!("audit", BASE, MACHINE, STATE),
             Command::Fetch(_) => body!("fetch", BASE, MACHINE),
             Command::Peers(_) => body!("peers", BASE),
             Command::SudoCheck(_) => body!("sudo_check", BASE, MACHINE, PROCESS, STATE, NGINX),

@@ -21,6 +21,7 @@ fn held() -> LockState {
             who: "kim".to_owned(),
             ..Owner::default()
         }),
+        lease_left: None,
     }
 }
 

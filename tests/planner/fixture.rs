@@ -1,7 +1,7 @@
 //! A fleet as observed, told in a few words: two WAS hosts behind two nginx hosts, with nothing on
 //! them at first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use nonstop::config::{self, Config, Source};
 use nonstop::model::endpoint::Endpoint;
@@ -266,20 +266,14 @@ impl Fleet {
     pub(crate) fn record(&mut self, from: Option<&str>, release: &str) -> &mut RunRecord {
         let topology = &self.config.topology;
         let record = RunRecord {
-            run: RunId::new("run-1").unwrap(),
-            epoch: Epoch(1),
-            owner: Owner::default(),
             was: topology.was.keys().cloned().collect(),
             nginx: topology.nginx.keys().cloned().collect(),
-            from_slot: None,
-            to_slot: None,
             release: Some(release_id(release)),
             from_release: from.map(release_id),
-            left: BTreeSet::new(),
-            adopted: BTreeSet::new(),
             phase: Phase::Finish,
             point_of_no_return: true,
             status: RunStatus::Done,
+            ..RunRecord::opened(RunId::new("run-1").unwrap(), Epoch(1), Owner::default())
         };
         self.observed
             .hosts
@@ -446,6 +440,7 @@ fn host_observed() -> HostObserved {
         },
         lock: LockState::default(),
         record: None,
+        record_unreadable: None,
         was: None,
         nginx: None,
     }
@@ -493,5 +488,6 @@ fn nginx_observed() -> NginxObserved {
         own_addresses: vec!["127.0.0.1".to_owned()],
         generation: None,
         saved_homes: Vec::new(),
+        tokens: Vec::new(),
     }
 }

@@ -136,6 +136,7 @@ fn plain_host() -> HostObserved {
         },
         lock: LockState::default(),
         record: None,
+        record_unreadable: None,
         was: None,
         nginx: None,
     }
@@ -195,5 +196,6 @@ fn nginx(dump: String, site: String) -> NginxObserved {
         own_addresses: vec!["127.0.0.1".to_owned()],
         generation: None,
         saved_homes: Vec::new(),
+        tokens: Vec::new(),
     }
 }

@@ -1,12 +1,10 @@
 //! What `nonstop status` prints.
 
-use std::collections::BTreeSet;
-
 use insta::assert_snapshot;
 use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::RunId;
 use nonstop::model::phase::Phase;
-use nonstop::model::record::{RunRecord, RunStatus};
+use nonstop::model::record::RunRecord;
 use nonstop::report::json;
 use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
@@ -130,20 +128,8 @@ fn locks_open_runs_and_strangers_are_named() {
         lock.owner = Some(owner.clone());
     }
     fleet.host("nginx-1").record = Some(RunRecord {
-        run: RunId::new("0197-died").unwrap(),
-        epoch: Epoch(3),
-        owner,
-        was: BTreeSet::new(),
-        nginx: BTreeSet::new(),
-        from_slot: None,
-        to_slot: None,
-        release: None,
-        from_release: None,
-        left: BTreeSet::new(),
-        adopted: BTreeSet::new(),
         phase: Phase::Commit,
-        point_of_no_return: false,
-        status: RunStatus::Open,
+        ..RunRecord::opened(RunId::new("0197-died").unwrap(), Epoch(3), owner)
     });
     fleet.foreign("was-2", "green", "python3 -m http.server");
     assert_snapshot!(render(&fleet), @"

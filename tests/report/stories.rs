@@ -203,6 +203,7 @@ impl Story {
                 build_url: Some("https://ci.example/job/sokdak/12/".to_owned()),
                 since: "2026-01-02T05:10:00Z".to_owned(),
             }),
+            lease_left: None,
         };
         let host = host("was-1");
         for _ in 0..3 {

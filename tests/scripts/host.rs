@@ -363,6 +363,7 @@ pub(crate) fn lock_by(run: &str, expected: u64, epoch: u64) -> Lock {
             build_url: None,
             since: "2026-01-01T00:00:00Z".to_owned(),
         },
+        lease: None,
     }
 }
 

@@ -188,6 +188,7 @@ impl Site {
     ) -> PrepareAnswer {
         let prepare = Prepare {
             fence: self.host.fence(),
+            home: run_id("run-1"),
             nginx: self.nginx_place(),
             placement: placement.clone(),
             candidate: candidate.to_owned(),
@@ -202,6 +203,8 @@ impl Site {
     pub(crate) fn commit_command(&self, placement: &Placement) -> Commit {
         Commit {
             fence: self.host.fence(),
+            home: run_id("run-1"),
+            watch: Duration::from_secs(30),
             nginx: self.nginx_place(),
             placement: placement.clone(),
             deadline: Duration::from_secs(10),
@@ -252,7 +255,7 @@ impl Drop for Site {
 /// The workers that a switch was proven with.
 pub(crate) fn proven(answer: SwitchAnswer) -> (Vec<u32>, Vec<u32>) {
     match answer {
-        SwitchAnswer::Proven { serving, leaving } => (serving, leaving),
+        SwitchAnswer::Proven { serving, leaving, .. } => (serving, leaving),
         other => panic!("{other:?}"),
     }
 }

@@ -174,6 +174,7 @@ fn of_nginx() -> Vec<Command> {
     vec![
         Command::Prepare(Prepare {
             fence: fence(),
+            home: run_id("run-1"),
             nginx: nginx.clone(),
             placement: placement.clone(),
             candidate: String::new(),
@@ -181,6 +182,8 @@ fn of_nginx() -> Vec<Command> {
         }),
         Command::Commit(Commit {
             fence: fence(),
+            home: run_id("run-1"),
+            watch: SECOND,
             nginx: nginx.clone(),
             placement,
             deadline: SECOND,

@@ -118,13 +118,11 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         .require_item("nginx")
         .and_then(|item| nginx::read(&item, names.as_ref(), source));
     let update = timing::update(top.item("update").as_ref());
+    let watch = timing::watch(top.item("watch").as_ref());
+    let lock = timing::lock(top.item("lock").as_ref());
     let drain = timing::drain(top.item("drain").as_ref());
     let stop = timing::stop(top.item("stop").as_ref());
     let bake = timing::bake(top.item("bake").as_ref());
-    top.later(
-        "watch",
-        "take it away: going back is up to the controller in this version",
-    );
     top.later(
         "hooks",
         "take it away, or run these commands around `nonstop deploy`",
@@ -150,6 +148,8 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         warmup,
         nginx: nginx?,
         update,
+        watch,
+        lock,
         drain,
         stop,
         bake,

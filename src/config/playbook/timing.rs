@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::playbook::{AfterBake, Bake, Drain, OnDeadline, Stop, Update};
+use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Stop, Update, Watch};
 
 use super::super::fields::{Fields, Item, Read};
 use super::super::values;
@@ -39,6 +39,30 @@ fn strategy(item: &Item<'_>) -> Read<()> {
         }
         _ => values::choice(item, &[("blue_green", ())]),
     }
+}
+
+/// `watch`; 30 seconds where it is absent.
+pub(super) fn watch(item: Option<&Item<'_>>) -> Watch {
+    let mut watch = Watch::default();
+    if let Some(mut fields) = item.and_then(Fields::of) {
+        watch.deadline = fields.read_or("deadline", watch.deadline, |item| {
+            values::duration(item, Watch::SHORTEST..=HOUR)
+        });
+        fields.finish();
+    }
+    watch
+}
+
+/// `lock`; a lease of 30 seconds where it is absent.
+pub(super) fn lock(item: Option<&Item<'_>>) -> Lock {
+    let mut lock = Lock::default();
+    if let Some(mut fields) = item.and_then(Fields::of) {
+        lock.lease = fields.read_or("lease", lock.lease, |item| {
+            values::duration(item, Lock::SHORTEST_LEASE..=HOUR)
+        });
+        fields.finish();
+    }
+    lock
 }
 
 /// `drain`; 30 seconds and then keep where it is absent.

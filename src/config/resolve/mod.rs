@@ -9,7 +9,7 @@ mod samples;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::names::{GroupName, HostName};
-use crate::model::topology::Topology;
+use crate::model::topology::{Topology, Without};
 
 use super::inventory::LoadedInventory;
 use super::playbook::LoadedPlaybook;
@@ -45,6 +45,7 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
             .iter()
             .filter_map(|host| Some((host.clone(), resolver.nginx(host)?)))
             .collect(),
+        without: Without::default(),
     };
     resolver.distinct(&topology);
     resolver.samples(&topology);

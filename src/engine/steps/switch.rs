@@ -29,6 +29,7 @@ pub(super) async fn prepare<H: Host>(
 ) -> Result<Option<Note>, Failure> {
     let command = Command::Prepare(Prepare {
         fence: context.crew.fence(host),
+        home: context.crew.run_id().clone(),
         nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         candidate: switch.after.clone(),
@@ -48,6 +49,8 @@ pub(super) async fn commit<H: Host>(
 ) -> Result<Option<Note>, Failure> {
     let command = Command::Commit(Commit {
         fence: context.crew.fence(host),
+        home: context.crew.run_id().clone(),
+        watch: context.playbook.watch.deadline,
         nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         deadline: PROOF_DEADLINE,

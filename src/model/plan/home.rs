@@ -1,10 +1,10 @@
 //! The way home: from whatever is true after a failure to the routing before the run. It is planned
 //! from a fresh observation, never from a list of what was done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::names::{HostName, Port, ReleaseId, SlotName};
-use crate::model::observed::{NginxObserved, Observed};
+use crate::model::observed::{HostObserved, NginxObserved, Observed};
 use crate::model::phase::Phase;
 use crate::model::process::ProcessIdentity;
 
@@ -131,4 +131,13 @@ fn clean_ups(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     };
     let reachable = |(host, _): &(&HostName, &Switch)| scene.nginx(host).is_some();
     switches.into_iter().filter(reachable).map(clean).collect()
+}
+
+/// What the generation endpoint of each nginx host answers while its file is as it was observed.
+pub fn home_generations(before: &Observed) -> BTreeMap<HostName, String> {
+    let of = |(host, seen): (&HostName, &HostObserved)| {
+        let content = seen.nginx.as_ref()?.entry.content.as_deref()?;
+        Some((host.clone(), generation_of(content)?))
+    };
+    before.hosts.iter().filter_map(of).collect()
 }

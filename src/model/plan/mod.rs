@@ -11,7 +11,7 @@ mod switch;
 
 pub use forward::{Goal, Scene, forward};
 pub use history::adopted;
-pub use home::{HomeGoal, home};
+pub use home::{HomeGoal, home, home_generations};
 pub use preflight::preflight;
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};
 pub use switch::GENERATION_PATH;

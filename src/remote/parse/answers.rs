@@ -1,12 +1,15 @@
 //! The answer of each command, except the long one of observe.
 
+use std::time::Duration;
+
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses, observe};
 use crate::model::lock::{Epoch, LockState, Owner};
 use crate::model::process::{ListeningProcess, ProcessIdentity};
+use crate::model::token::TokenState;
 use crate::remote::answer::{
-    Answer, Fenced, FetchAnswer, LockAnswer, LogEnd, PrepareAnswer, PutAnswer, StartAnswer, StopAnswer,
-    SudoEntry, SwitchAnswer,
+    Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, LockAnswer, LogEnd, PrepareAnswer, PutAnswer,
+    StartAnswer, StopAnswer, SudoEntry, SwitchAnswer,
 };
 use crate::remote::command::Command;
 
@@ -21,6 +24,7 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::Observe(_) => Answer::Observe(Box::new(observe::host(fields)?)),
         Command::Lock(_) => Answer::Lock(lock_answer(fields)?),
         Command::Unlock(_) => Answer::Unlock(passed(fields)?),
+        Command::Renew(_) => Answer::Renew(passed(fields)?),
         Command::BreakLock(_) => Answer::BreakLock(lock_answer(fields)?),
         Command::Record(_) => Answer::Record(passed(fields)?),
         Command::Digest(_) => Answer::Digest(fields.filled("sha256")?),
@@ -31,6 +35,8 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::MarkRelease(_) => Answer::MarkRelease(passed(fields)?),
         Command::Prepare(_) => Answer::Prepare(fenced(fields, prepare)?),
         Command::Commit(_) => Answer::Commit(fenced(fields, switch)?),
+        Command::Arm(_) => Answer::Arm(fenced(fields, arm)?),
+        Command::Confirm(_) => Answer::Confirm(fenced(fields, confirm)?),
         Command::Revert(_) => Answer::Revert(fenced(fields, switch)?),
         Command::CleanNginx(_) => Answer::CleanNginx(passed(fields)?),
         Command::AwaitWorkers(_) => Answer::AwaitWorkers(fields.numbers("leaving")?),
@@ -43,6 +49,7 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
             Ok(pruned)
         })?),
         Command::LogTail(_) => Answer::LogTail(log_tail(fields)?),
+        Command::Audit(_) => Answer::Audit(fields.text("audit")?),
         Command::Fetch(_) => Answer::Fetch(fetch(fields)?),
         Command::Peers(_) => Answer::Peers(peers(fields)?),
         Command::SudoCheck(_) => Answer::SudoCheck(sudo_check(fields)?),
@@ -65,10 +72,14 @@ pub(super) fn lock_state(fields: &mut Fields) -> Read<LockState> {
         who,
     };
     let owner = (run.is_some() || owner != Owner::default()).then_some(owner);
+    let lease_left = fields
+        .maybe_value("lock.lease_left_ms")?
+        .map(Duration::from_millis);
     Ok(LockState {
         epoch: Epoch(epoch),
         run,
         owner,
+        lease_left,
     })
 }
 
@@ -220,6 +231,7 @@ fn switch(fields: &mut Fields) -> Read<SwitchAnswer> {
         "proven" => Ok(SwitchAnswer::Proven {
             serving: fields.numbers("serving")?,
             leaving: fields.numbers("leaving")?,
+            watch_left: fields.maybe_value("watch_left_ms")?.map(Duration::from_millis),
         }),
         "drifted" => Ok(SwitchAnswer::Drifted),
         "unproven" => Ok(SwitchAnswer::Unproven {
@@ -228,6 +240,39 @@ fn switch(fields: &mut Fields) -> Read<SwitchAnswer> {
         "no_home" => Ok(SwitchAnswer::NoHome),
         _ => Err(unknown("switch")),
     }
+}
+
+fn arm(fields: &mut Fields) -> Read<ArmAnswer> {
+    match fields.text("arm")?.as_str() {
+        "armed" => Ok(ArmAnswer::Armed {
+            left: Duration::from_millis(fields.value("watch_left_ms")?),
+        }),
+        "no_home" => Ok(ArmAnswer::NoHome),
+        _ => Err(unknown("arm")),
+    }
+}
+
+fn confirm(fields: &mut Fields) -> Read<ConfirmAnswer> {
+    match fields.text("confirm")?.as_str() {
+        "confirmed" => Ok(ConfirmAnswer::Confirmed),
+        "lost" => Ok(ConfirmAnswer::Lost(match fields.filled::<String>("token")? {
+            Some(word) => Some(token_state(&word).ok_or_else(|| unknown("token"))?),
+            None => None,
+        })),
+        _ => Err(unknown("confirm")),
+    }
+}
+
+/// The state that a word names.
+pub(super) fn token_state(word: &str) -> Option<TokenState> {
+    Some(match word {
+        "armed" => TokenState::Armed,
+        "confirmed" => TokenState::Confirmed,
+        "reverted" => TokenState::Reverted,
+        "fired" => TokenState::Fired,
+        "superseded" => TokenState::Superseded,
+        _ => return None,
+    })
 }
 
 fn log_tail(fields: &mut Fields) -> Read<Option<LogEnd>> {

@@ -1,10 +1,12 @@
 //! The answer of observe.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::answers::{identity, listening_process, lock_state, maybe_identity};
+use super::answers::{identity, listening_process, lock_state, maybe_identity, token_state};
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses};
+use crate::model::lock::Epoch;
 use crate::model::names::SlotName;
 use crate::model::observed::{
     Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, ReleaseObserved, SlotObserved,
@@ -12,6 +14,7 @@ use crate::model::observed::{
 };
 use crate::model::process::{InstanceRecord, ProcessIdentity};
 use crate::model::record::RunRecord;
+use crate::model::token::{Token, TokenId};
 
 type Read<T> = Result<T, ParseError>;
 
@@ -20,7 +23,7 @@ pub(super) fn host(fields: &mut Fields) -> Read<HostObserved> {
     let machine = machine(fields)?;
     let state = state(fields)?;
     let lock = lock_state(fields)?;
-    let record = record(fields)?;
+    let (record, record_unreadable) = record(fields);
     let was = if flag(fields, "was")? {
         Some(was(fields)?)
     } else {
@@ -36,6 +39,7 @@ pub(super) fn host(fields: &mut Fields) -> Read<HostObserved> {
         state,
         lock,
         record,
+        record_unreadable,
         was,
         nginx,
     })
@@ -82,14 +86,31 @@ fn state(fields: &mut Fields) -> Read<StateFolder> {
     })
 }
 
-/// A record that cannot be read is an error, not an absent one: the hosts that it names count.
-fn record(fields: &mut Fields) -> Read<Option<RunRecord>> {
-    let Some(json) = fields.maybe_bytes("record") else {
-        return Ok(None);
+/// The record, or why there is one that cannot be read.
+fn record(fields: &mut Fields) -> (Option<RunRecord>, Option<String>) {
+    match fields.maybe_bytes("record").map(|json| RunRecord::read(&json)) {
+        None => (None, None),
+        Some(Ok(record)) => (Some(record), None),
+        Some(Err(reason)) => (None, Some(reason)),
+    }
+}
+
+/// A token, from the name of its file and what its host knows of it.
+fn token(mut fields: Fields) -> Read<Token> {
+    let id = TokenId {
+        run: fields.value("token")?,
+        epoch: Epoch(fields.value("token.epoch")?),
+        number: fields.value("token.number")?,
     };
-    serde_json::from_slice(&json)
-        .map(Some)
-        .map_err(|error| bad("record", &format!("cannot be read: {error}")))
+    let state = fields.text("token.state")?;
+    let token = Token {
+        id,
+        state: token_state(&state).ok_or_else(|| bad("token.state", "is not one of the known words"))?,
+        left: fields.maybe_value("token.left_ms")?.map(Duration::from_millis),
+        restored: flag(&mut fields, "token.restored")?,
+    };
+    fields.finish()?;
+    Ok(token)
 }
 
 fn was(fields: &mut Fields) -> Read<WasObserved> {
@@ -178,6 +199,11 @@ fn nginx(fields: &mut Fields) -> Read<NginxObserved> {
         own_addresses: own_addresses(fields)?,
         generation: None,
         saved_homes,
+        tokens: fields
+            .groups("token")
+            .into_iter()
+            .map(token)
+            .collect::<Read<_>>()?,
     })
 }
 

@@ -51,6 +51,9 @@ impl World {
                 host.lock.run = None;
                 Answer::Unlock(Fenced::Passed(()))
             }
+            Command::Renew(_) | Command::Arm(_) | Command::Confirm(_) | Command::Audit(_) => {
+                unreachable!("the engine does not say so yet")
+            }
             Command::BreakLock(broken) => {
                 host.lock.epoch = broken.epoch;
                 host.lock.run = None;
@@ -124,6 +127,7 @@ impl World {
             epoch: lock.epoch,
             run: Some(lock.run),
             owner: Some(lock.owner),
+            lease_left: lock.lease,
         };
         Answer::Lock(LockAnswer::Taken)
     }
@@ -257,6 +261,7 @@ fn reloaded(nginx: &mut SimNginx) -> SwitchAnswer {
         SwitchAnswer::Proven {
             serving: vec![902],
             leaving: Vec::new(),
+            watch_left: None,
         }
     } else {
         SwitchAnswer::Unproven {

@@ -167,6 +167,7 @@ impl SimHost {
             },
             lock: self.lock.clone(),
             record: self.record.clone(),
+            record_unreadable: None,
             was: (!self.ports.is_empty()).then(|| WasObserved {
                 slots: self
                     .ports

@@ -122,6 +122,7 @@ impl SimNginx {
             slot_files: BTreeMap::new(),
             own_addresses: vec!["127.0.0.1".to_owned()],
             generation: None,
+            tokens: Vec::new(),
             saved_homes: self.homes.keys().map(ToString::to_string).collect(),
         }
     }

@@ -1,0 +1,3 @@
+#!/bin/sh
+# audit: reads the end of the audit trail.
+fail unsupported "audit"

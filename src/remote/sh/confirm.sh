@@ -1,0 +1,3 @@
+#!/bin/sh
+# confirm: moves a token from armed to confirmed.
+fail unsupported "confirm"
