@@ -8,7 +8,7 @@ use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
 
 use crate::scene::{Scene, V1};
-use crate::sim::{Fault, Health, Start};
+use crate::world::{Fault, Health, Start};
 
 #[tokio::test(start_paused = true)]
 async fn a_deploy_goes_through_and_leaves_one_slot_and_no_lock() {

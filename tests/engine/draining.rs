@@ -8,7 +8,7 @@ use nonstop::model::names::Port;
 use nonstop::model::outcome::Outcome;
 
 use crate::scene::Scene;
-use crate::sim::Fault;
+use crate::world::Fault;
 
 fn with_cut() -> Scene {
     let mut scene = Scene::on_blue();

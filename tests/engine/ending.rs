@@ -10,7 +10,7 @@ use nonstop::model::record::RunStatus;
 use nonstop::remote::answer::{Answer, Fenced};
 
 use crate::scene::{SITE, Scene};
-use crate::sim::{Fault, Start};
+use crate::world::{Fault, Start};
 
 fn undone(problem: &Problem) -> bool {
     matches!(problem, Problem::LeftUndone { .. })

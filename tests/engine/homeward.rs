@@ -11,7 +11,7 @@ use nonstop::model::record::RunStatus;
 use nonstop::remote::answer::{Answer, Fenced, SwitchAnswer};
 
 use crate::scene::Scene;
-use crate::sim::{Fault, Health, Start};
+use crate::world::{Fault, Health, Start};
 
 async fn settled(scene: &Scene) {
     tokio::time::sleep(Duration::from_secs(60)).await;

@@ -7,7 +7,7 @@ use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 
 use crate::scene::Scene;
-use crate::sim::Fault;
+use crate::world::Fault;
 
 const BAKE: &str = "bake: { for: 10s, then: stop }\n";
 

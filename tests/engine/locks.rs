@@ -11,7 +11,7 @@ use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 
 use crate::scene::{Scene, jar};
-use crate::sim::Fault;
+use crate::world::Fault;
 
 fn held() -> LockState {
     LockState {

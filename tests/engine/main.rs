@@ -14,4 +14,5 @@ mod homeward;
 mod interrupts;
 mod locks;
 mod scene;
-mod sim;
+#[path = "../world/mod.rs"]
+mod world;

@@ -18,7 +18,7 @@ use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use tokio::sync::watch;
 
-use crate::sim::{Fault, Rule, Shared, SimFleet, SimHost, SimNginx, World};
+use crate::world::{Fault, Rule, Shared, SimFleet, SimHost, SimNginx, World};
 
 pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 pub(crate) const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
