@@ -91,6 +91,12 @@ pub async fn run<F: Fleet>(
         was: topology.was.keys().cloned().collect(),
         nginx: topology.nginx.keys().cloned().collect(),
     });
+    if !topology.left_out().is_empty() {
+        events(Event::LeftOut {
+            was: topology.without.was.keys().cloned().collect(),
+            nginx: topology.without.nginx.keys().cloned().collect(),
+        });
+    }
     let ended = match connect(fleet, topology, &interrupt, events).await {
         Ok(hosts) => {
             let crew = Crew::new(request.run.clone(), hosts);

@@ -1,10 +1,13 @@
 //! Which way a run goes on that somebody has to finish: the tokens decide, for what was recorded before
 //! them is only intent. The same function serves `resume`, the simulator and the model of the protocol.
 
+use serde::Serialize;
+
 use super::token::TokenState;
 
 /// The newest token of the run on one nginx host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Newest {
     /// The host could not be asked: there may be any.
     Unreadable,
@@ -15,7 +18,7 @@ pub enum Newest {
 }
 
 /// Whether the two slots could carry the traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Slots {
     /// Whether the new slot is healthy on every endpoint.
     pub new_is_healthy: bool,
@@ -24,7 +27,8 @@ pub struct Slots {
 }
 
 /// The way on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Way {
     /// To the new slot: whatever is not confirmed is committed anew.
     Forward,
@@ -35,7 +39,8 @@ pub enum Way {
 }
 
 /// Why there is no way on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Why {
     /// An nginx host could not be asked, and no other says that the run was decided.
     Unreadable,

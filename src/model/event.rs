@@ -1,18 +1,21 @@
 //! What happens during a run, as data. The engine sends events; reporters turn them into text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::decision::{Newest, Slots, Way};
 use super::endpoint::Endpoint;
 use super::failure::{Failure, HealthAnswer};
 use super::finding::Finding;
-use super::lock::{LockState, Owner};
+use super::lock::{Epoch, LockState, Owner};
 use super::names::{AppName, HostName, ReleaseId, RunId, SlotName};
 use super::outcome::{Exit, Outcome, Signal};
 use super::phase::Phase;
+use super::record::RunRecord;
+use super::token::TokenState;
 
 /// An event with its time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +46,49 @@ pub enum Event {
         was: BTreeSet<HostName>,
         /// The nginx hosts.
         nginx: BTreeSet<HostName>,
+    },
+    /// Hosts are left out of the run, because a person says so.
+    LeftOut {
+        /// Those that run the application: their endpoints leave every routing.
+        was: BTreeSet<HostName>,
+        /// Those that route to it: the person says that they carry no traffic.
+        nginx: BTreeSet<HostName>,
+    },
+    /// A run that never ended was found, its locks are ours now, and it is decided which way it goes.
+    InterruptedFound {
+        /// What it meant to do.
+        record: Box<RunRecord>,
+        /// The newest token of each of its nginx hosts.
+        tokens: BTreeMap<HostName, Newest>,
+        /// Whether its two slots could carry the traffic.
+        slots: Slots,
+        /// The way that it goes.
+        way: Way,
+    },
+    /// nginx hosts that disagree are brought to one slot.
+    Converging {
+        /// The slot.
+        to: SlotName,
+        /// The hosts that are switched.
+        hosts: BTreeSet<HostName>,
+    },
+    /// The token of a switch was moved on one host, or was found moved by its watch.
+    TokenMoved {
+        /// The nginx host.
+        host: HostName,
+        /// What it is now.
+        state: TokenState,
+        /// Until its watch goes home by itself, where it is armed.
+        #[serde(
+            rename = "left_seconds",
+            serialize_with = "super::seconds::optional::serialize"
+        )]
+        left: Option<Duration>,
+    },
+    /// Our leases were over, nobody had taken over, and the locks are ours again.
+    LockRetaken {
+        /// Under this epoch.
+        epoch: Epoch,
     },
     /// The plan stands: this is what the run will do.
     Planned {

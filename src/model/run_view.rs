@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::decision::{Newest, Slots, Way};
 use super::endpoint::Endpoint;
 use super::event::{Event, Note, Stamped};
 use super::failure::{Failure, HealthAnswer};
@@ -14,12 +15,18 @@ use super::lock::{LockState, Owner};
 use super::names::{AppName, HostName, ReleaseId, RunId, SlotName};
 use super::outcome::{Exit, Outcome, Signal};
 use super::phase::Phase;
+use super::record::RunRecord;
+use super::token::TokenState;
 
 /// A run as its events tell it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunView {
     /// Who runs what, once the run has begun.
     pub start: Option<Start>,
+    /// Hosts that a person left out: those of the application, and those in front of it.
+    pub left_out: Option<(BTreeSet<HostName>, BTreeSet<HostName>)>,
+    /// The interrupted run that it found, and which way that goes.
+    pub found: Option<Found>,
     /// What it is going to do, once it is planned.
     pub plan: Option<Planned>,
     /// The phases in the order in which they began.
@@ -53,6 +60,19 @@ pub struct Start {
     pub was: BTreeSet<HostName>,
     /// The nginx hosts.
     pub nginx: BTreeSet<HostName>,
+}
+
+/// An interrupted run that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// What it meant to do.
+    pub record: Box<RunRecord>,
+    /// The newest token of each of its nginx hosts.
+    pub tokens: BTreeMap<HostName, Newest>,
+    /// Whether its two slots could carry the traffic.
+    pub slots: Slots,
+    /// The way that it goes.
+    pub way: Way,
 }
 
 /// What a run is going to do.
@@ -103,6 +123,8 @@ pub struct HostView {
     pub notes: Vec<(Phase, Note)>,
     /// What failed, in order.
     pub failures: Vec<(Phase, Failure)>,
+    /// What became of the last token of a switch there.
+    pub token: Option<TokenState>,
 }
 
 /// What a host does now, or did last.
@@ -205,6 +227,20 @@ impl RunView {
                 took,
                 succeeded,
             } => self.end_phase(*phase, *took, *succeeded),
+            Event::LeftOut { was, nginx } => self.left_out = Some((was.clone(), nginx.clone())),
+            Event::InterruptedFound {
+                record,
+                tokens,
+                slots,
+                way,
+            } => {
+                self.found = Some(Found {
+                    record: record.clone(),
+                    tokens: tokens.clone(),
+                    slots: *slots,
+                    way: *way,
+                });
+            }
             Event::Warned { finding } => self.warnings.push(finding.clone()),
             Event::Refused { findings } => self.refusals.extend(findings.iter().cloned()),
             Event::Interrupted { signal, unwinds } => self.interrupts.push(Interrupt {
@@ -342,6 +378,7 @@ impl RunView {
                 host.part = Part::Done { phase, took };
                 host.notes.extend(note.clone().map(|note| (phase, note)));
             }
+            Event::TokenMoved { host, state, .. } => self.host(host).token = Some(*state),
             Event::HostFailed { host, phase, failure } => {
                 let host = self.host(host);
                 host.part = Part::Failed { phase: *phase };

@@ -1,10 +1,13 @@
 //! Events in words, for the plain reporter.
 
+use std::collections::BTreeSet;
+
 use crate::model::event::Event;
 use crate::model::finding::Severity;
 use crate::model::lock::LockState;
+use crate::model::names::HostName;
 use crate::report::harmless::harmless;
-use crate::report::text::{failure, health, note, outcome, problem};
+use crate::report::text::{failure, health, interrupted, note, outcome, problem, token};
 use crate::report::units::{bytes, count, duration};
 
 /// A line about an event: about whom, under which heading, and what.
@@ -94,6 +97,7 @@ pub fn describe(event: &Event) -> Option<Line> {
             let text = format!("{}: {way}", outcome::describe_signal(*signal));
             line(&FLEET, "signal", text)
         }
+        Event::TokenMoved { host, state, left } => line(host, "token", token::moved(*state, *left)),
         event => milestone(event).and_then(|(about, text)| line(&FLEET, about, text)),
     }
 }
@@ -111,6 +115,26 @@ pub fn holder(lock: &LockState) -> String {
         "the lock of {}@{} ({} since {}{build})",
         owner.who, owner.place, owner.command, owner.since
     ))
+}
+
+/// The hosts that a person leaves out, and what that means.
+pub fn left_out(was: &BTreeSet<HostName>, nginx: &BTreeSet<HostName>) -> String {
+    let mut words = Vec::new();
+    if !was.is_empty() {
+        words.push(format!("{} leaves every routing", names(was)));
+    }
+    if !nginx.is_empty() {
+        let text = format!(
+            "{} is neither switched nor asked: by your word it carries no traffic",
+            names(nginx)
+        );
+        words.push(text);
+    }
+    words.join("; ")
+}
+
+fn names(hosts: &BTreeSet<HostName>) -> String {
+    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn milestone(event: &Event) -> Option<(&'static str, String)> {
@@ -144,6 +168,24 @@ fn milestone(event: &Event) -> Option<(&'static str, String)> {
                 (None, _) => "nothing".to_owned(),
             };
             Some(("plan", format!("from {from} to {to} ({release})")))
+        }
+        Event::LeftOut { was, nginx } => Some(("without", left_out(was, nginx))),
+        Event::InterruptedFound {
+            record,
+            tokens,
+            slots,
+            way,
+        } => Some(("found", interrupted::describe(record, tokens, *slots, *way))),
+        Event::Converging { to, hosts } => {
+            let text = format!("nginx hosts disagree: bringing {} to {to}", names(hosts));
+            Some(("converge", text))
+        }
+        Event::LockRetaken { epoch } => {
+            let text = format!(
+                "our lease was over and nobody had come: took the locks again, epoch {}",
+                epoch.0
+            );
+            Some(("lock", text))
         }
         Event::Refused { findings } => {
             let refused = findings

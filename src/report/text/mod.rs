@@ -5,6 +5,8 @@ pub mod advice;
 pub mod event;
 pub mod failure;
 pub mod health;
+pub mod interrupted;
 pub mod note;
 pub mod outcome;
 pub mod problem;
+pub mod token;

@@ -1,0 +1,34 @@
+//! Tokens and leases in words.
+
+use std::time::Duration;
+
+use crate::model::lock::LockState;
+use crate::model::token::TokenState;
+use crate::report::units::duration;
+
+/// What became of a switch's token on one host.
+pub fn moved(state: TokenState, left: Option<Duration>) -> String {
+    match (state, left) {
+        (TokenState::Armed, Some(left)) => {
+            format!(
+                "armed: goes home by itself in {} unless confirmed",
+                duration(left)
+            )
+        }
+        (TokenState::Armed, None) => "armed, and its watch is gone: nothing happens by itself".to_owned(),
+        (TokenState::Confirmed, _) => "confirmed: this switch stays".to_owned(),
+        (TokenState::Reverted, _) => "taken back".to_owned(),
+        (TokenState::Fired, _) => "its watch was first and goes home by itself".to_owned(),
+        (TokenState::Superseded, _) => "replaced by a later one".to_owned(),
+    }
+}
+
+/// What a lock's lease has left; empty where the lock is free or has no end.
+pub fn lease(lock: &LockState) -> String {
+    match lock.lease_left {
+        _ if lock.run.is_none() => String::new(),
+        None => "no end: somebody locked it by hand".to_owned(),
+        Some(Duration::ZERO) => "its lease is over: the next run takes it".to_owned(),
+        Some(left) => format!("frees itself in {} without a sign of life", duration(left)),
+    }
+}
