@@ -7,6 +7,7 @@ const MACHINE: &str = include_str!("sh/machine.sh");
 const PROCESS: &str = include_str!("sh/process.sh");
 const SOCKETS: &str = include_str!("sh/sockets.sh");
 const STATE: &str = include_str!("sh/state.sh");
+const FENCE: &str = include_str!("sh/fence.sh");
 const RELEASES: &str = include_str!("sh/releases.sh");
 const NGINX: &str = include_str!("sh/nginx.sh");
 const SWITCH: &str = include_str!("sh/switch.sh");
@@ -34,28 +35,28 @@ impl Body {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::Observe(_) => {
-                body!("observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, RELEASES, NGINX)
+                body!("observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES, NGINX)
             }
-            Command::Lock(_) => body!("lock", BASE, MACHINE, STATE),
-            Command::Renew(_) => body!("renew", BASE, MACHINE, STATE),
-            Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE),
-            Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE),
-            Command::Record(_) => body!("record", BASE, MACHINE, STATE),
+            Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, FENCE),
+            Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, FENCE),
+            Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE, FENCE),
+            Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE, FENCE),
+            Command::Record(_) => body!("record", BASE, MACHINE, STATE, FENCE),
             Command::Digest(_) => body!("digest", BASE, RELEASES),
-            Command::Put(_) => body!("put", BASE, MACHINE, STATE, RELEASES),
-            Command::DiscardUpload(_) => body!("discard_upload", BASE, MACHINE, STATE, RELEASES),
-            Command::Start(_) => body!("start", BASE, MACHINE, PROCESS, SOCKETS, STATE, RELEASES),
-            Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE),
-            Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, RELEASES),
-            Command::Prepare(_) => body!("prepare", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
-            Command::Commit(_) => body!("commit", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
-            Command::Arm(_) => body!("arm", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
-            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE),
-            Command::Revert(_) => body!("revert", BASE, MACHINE, PROCESS, STATE, NGINX, SWITCH),
-            Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE),
+            Command::Put(_) => body!("put", BASE, MACHINE, STATE, FENCE, RELEASES),
+            Command::DiscardUpload(_) => body!("discard_upload", BASE, MACHINE, STATE, FENCE, RELEASES),
+            Command::Start(_) => body!("start", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES),
+            Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE),
+            Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, FENCE, RELEASES),
+            Command::Prepare(_) => body!("prepare", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
+            Command::Commit(_) => body!("commit", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
+            Command::Arm(_) => body!("arm", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
+            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE, FENCE),
+            Command::Revert(_) => body!("revert", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
+            Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE, FENCE),
             Command::AwaitWorkers(_) => body!("await_workers", BASE, MACHINE, PROCESS, NGINX),
             Command::AwaitConnections(_) => body!("await_connections", BASE, MACHINE, PROCESS, SOCKETS),
-            Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, RELEASES),
+            Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, FENCE, RELEASES),
             Command::LogTail(_) => body!("log_tail", BASE, MACHINE, STATE, RELEASES),
             Command::Audit(_) => body!("audit", BASE, MACHINE, STATE),
             Command::Fetch(_) => body!("fetch", BASE, MACHINE),

@@ -174,6 +174,16 @@ impl Host {
             .insert(name.to_owned(), value);
     }
 
+    /// Gives the host another boot id, uptime or clock: `boot_id`, `uptime_offset` (hundredths of a
+    /// second) or `clock_offset` (seconds).
+    pub(crate) fn machine(&self, what: &str, text: &str) {
+        let folder = self.path("machine");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("new"), format!("{text}\n")).expect("written");
+        fs::rename(folder.join("new"), folder.join(what)).expect("renamed");
+        self.set("NONSTOP_MACHINE", folder);
+    }
+
     pub(crate) fn place(&self) -> Place {
         Place {
             app: app(),

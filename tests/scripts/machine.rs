@@ -102,13 +102,10 @@ fn after_a_reboot_what_was_on_record_runs_no_more() {
         let started = host.start(host.start_command(port, helper::runner()));
         assert!(matches!(started, StartAnswer::Listening { .. }), "{started:?}");
         assert!(slot(host, port).record_runs);
-        let fakes = host.path("machine");
-        fs::create_dir(&fakes).expect("a folder");
-        fs::write(fakes.join("boot_id"), "another-boot\n").expect("written");
-        fs::write(fakes.join("uptime_offset"), "1000000000\n").expect("written");
-        fs::write(fakes.join("clock_offset"), "-100000\n").expect("written");
         let before = observe(host, port);
-        host.set("NONSTOP_MACHINE", &fakes);
+        host.machine("boot_id", "another-boot");
+        host.machine("uptime_offset", "1000000000");
+        host.machine("clock_offset", "-100000");
         let after = observe(host, port);
         assert_eq!(after.machine.boot_id, "another-boot");
         assert!(after.machine.uptime_centiseconds >= before.machine.uptime_centiseconds + 1_000_000_000);

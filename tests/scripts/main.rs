@@ -5,6 +5,7 @@
 mod helper;
 mod host;
 mod instances;
+mod lease;
 mod locks;
 mod machine;
 mod nginx;

@@ -9,7 +9,7 @@ use nonstop::model::process::ProcessIdentity;
 use nonstop::remote::command::{
     AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Digest, DiscardUpload, Fetch,
     LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put,
-    Record, RenderedRunner, Revert, Start, Stop, Successor, SudoCheck, Unlock,
+    Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck, Unlock,
 };
 
 use crate::host::{app, blue, lock_by, release, run_id};
@@ -108,6 +108,10 @@ fn of_state() -> Vec<Command> {
     vec![
         Command::Lock(lock_by("run-1", 0, 1)),
         Command::Unlock(Unlock { fence: fence() }),
+        Command::Renew(Renew {
+            epoch: Epoch(1),
+            run: run_id("run-1"),
+        }),
         Command::BreakLock(BreakLock {
             expected: Epoch(1),
             epoch: Epoch(2),

@@ -17,7 +17,7 @@ if [ "$LOCK_EPOCH" != "$EXPECTED_EPOCH" ] || [ "$EPOCH" -le "$LOCK_EPOCH" ]; the
     lock_say
     answered
 fi
-LOCK_EPOCH=$EPOCH LOCK_RUN=
+LOCK_EPOCH=$EPOCH LOCK_RUN='' LOCK_LEASE_MS=
 lock_write
 say lock taken
 answered

@@ -12,7 +12,7 @@ beside "$TARGET" candidate
 CANDIDATE_FILE=$BESIDE
 
 no_home() {
-    say fence passed
+    passed
     say switch no_home
     answered
 }

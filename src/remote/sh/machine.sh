@@ -3,20 +3,21 @@
 # machine: boot id, uptime and wall clock, read here and nowhere else, and the waits that count by
 # them. A test may set NONSTOP_MACHINE to a folder whose files `boot_id` (used as it is),
 # `uptime_offset` (hundredths of a second) and `clock_offset` (seconds) give the host another boot
-# or another clock.
+# or another clock; they are read anew each time, so that both can change under a running script.
 #
 # Parameters: none. Prints: nothing.
 
 BOOT_ID='' UPTIME_CS=0 CLOCK=0
-m_uptime_offset=0 m_clock_offset=0
+
+# machine_override NAME: sets OVERRIDE to what a test gives; false where it gives nothing.
+machine_override() {
+    [ -n "${NONSTOP_MACHINE-}" ] && [ -f "$NONSTOP_MACHINE/$1" ] && read -r OVERRIDE <"$NONSTOP_MACHINE/$1"
+}
 
 # machine_read: sets BOOT_ID.
 machine_read() {
     read -r BOOT_ID </proc/sys/kernel/random/boot_id
-    [ -n "${NONSTOP_MACHINE-}" ] || return 0
-    [ ! -f "$NONSTOP_MACHINE/boot_id" ] || read -r BOOT_ID <"$NONSTOP_MACHINE/boot_id"
-    [ ! -f "$NONSTOP_MACHINE/uptime_offset" ] || read -r m_uptime_offset <"$NONSTOP_MACHINE/uptime_offset"
-    [ ! -f "$NONSTOP_MACHINE/clock_offset" ] || read -r m_clock_offset <"$NONSTOP_MACHINE/clock_offset"
+    ! machine_override boot_id || BOOT_ID=$OVERRIDE
 }
 
 # uptime_read: sets UPTIME_CS, the time since boot in hundredths of a second.
@@ -30,12 +31,14 @@ uptime_read() {
         *) break ;;
         esac
     done
-    UPTIME_CS=$((m_uptime + m_uptime_offset))
+    UPTIME_CS=$m_uptime
+    ! machine_override uptime_offset || UPTIME_CS=$((UPTIME_CS + OVERRIDE))
 }
 
 # clock_read: sets CLOCK, seconds since 1970.
 clock_read() {
-    CLOCK=$(($(date +%s) + m_clock_offset))
+    CLOCK=$(date +%s)
+    ! machine_override clock_offset || CLOCK=$((CLOCK + OVERRIDE))
 }
 
 # deadline_in MILLISECONDS: `time_left` is true from now until then.

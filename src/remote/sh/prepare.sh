@@ -82,7 +82,7 @@ write_candidate() {
 refused() {
     root rm -f -- "$CANDIDATE_FILE"
     [ "$HOME_MADE" = no ] || rm -rf -- "$HOME_DIR"
-    say fence passed
+    passed
     say prepare refused
     text output "$1"
     answered
@@ -106,7 +106,7 @@ look_for_conflicts() {
 }
 
 if drift; then
-    say fence passed
+    passed
     say prepare drifted
     answered
 fi
@@ -121,7 +121,7 @@ root rm -f -- "$SHADOW_FILE"
 [ "$(grep -c -x -F "# configuration file $CANDIDATE_FILE:" "$SCRATCH/dump")" = 1 ] ||
     refused "nginx does not read the candidate through the shadow of $CONF"
 look_for_conflicts
-say fence passed
+passed
 say prepare accepted
 text warnings "$(grep -F '[warn]' "$SCRATCH/test" | tail -c 8192)"
 answered

@@ -67,7 +67,7 @@ for p_folder in "$RELEASES"/*; do
     fi
     OLD="$OLD $p_release" COUNT=$((COUNT + 1))
 done
-say fence passed
+passed
 for p_release in $OLD; do
     [ "$COUNT" -gt "$KEEP" ] || break
     COUNT=$((COUNT - 1))

@@ -65,7 +65,7 @@ ours_to_undo() {
 }
 
 if ! home_read "$HOME_RUN"; then
-    say fence passed
+    passed
     say switch no_home
     answered
 fi

@@ -38,13 +38,13 @@ beside() {
 # drifted: answers that something else is there than what was observed; nothing was changed.
 drifted() {
     printf 'drifted: %s\n' "$1"
-    say fence passed
+    passed
     say switch drifted
     answered
 }
 
 unproven() {
-    say fence passed
+    passed
     say switch unproven
     text reason "$1"
     answered
@@ -216,7 +216,7 @@ reload_and_prove() {
 
 # proven: answers that it is.
 proven() {
-    say fence passed
+    passed
     say switch proven
     workers_say ''
     answered
