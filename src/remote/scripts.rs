@@ -35,7 +35,9 @@ impl Body {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::Observe(_) => {
-                body!("observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES, NGINX)
+                body!(
+                    "observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES, NGINX
+                )
             }
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, FENCE),
             Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, FENCE),

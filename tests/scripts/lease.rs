@@ -125,24 +125,15 @@ fn a_lock_is_taken_over_only_when_its_lease_is_over_and_then_the_old_owner_has_n
         assert!(matches!(taken("run-2", 1, 2), Answer::Lock(LockAnswer::Held(lock)) if lock.is_held()));
         later(host, Duration::from_secs(601));
         // Nobody, its owner included, takes it under the epoch that it has, or on an old reading.
-        assert!(matches!(
-            taken("run-1", 0, 1),
-            Answer::Lock(LockAnswer::Held(_))
-        ));
-        assert!(matches!(
-            taken("run-2", 0, 2),
-            Answer::Lock(LockAnswer::Held(_))
-        ));
+        assert!(matches!(taken("run-1", 0, 1), Answer::Lock(LockAnswer::Held(_))));
+        assert!(matches!(taken("run-2", 0, 2), Answer::Lock(LockAnswer::Held(_))));
         assert_eq!(taken("run-2", 1, 2), Answer::Lock(LockAnswer::Taken));
         assert!((590..=600).contains(&left(host)), "{}", left(host));
         for old in [fence("run-1", 1, 9), fence("run-1", 2, 9), fence("run-2", 1, 9)] {
             assert!(!passes(host, old));
         }
         assert!(matches!(renew(host, "run-1", 1), Fenced::Refused(_)));
-        assert!(matches!(
-            taken("run-1", 0, 1),
-            Answer::Lock(LockAnswer::Held(_))
-        ));
+        assert!(matches!(taken("run-1", 0, 1), Answer::Lock(LockAnswer::Held(_))));
         let unlock = Unlock {
             fence: fence("run-1", 1, 10),
         };
@@ -164,8 +155,14 @@ fn after_a_reboot_the_term_starts_anew_with_the_boot() {
         host.machine("boot_id", "another-boot");
         // The machine came up 100 s ago.
         let uptime = fs::read_to_string("/proc/uptime").expect("an uptime");
-        let uptime: f64 = uptime.split(' ').next().expect("a word").parse().expect("a number");
-        let offset = |seconds: f64| host.machine("uptime_offset", &format!("{:.0}", (seconds - uptime) * 100.0));
+        let uptime: f64 = uptime
+            .split(' ')
+            .next()
+            .expect("a word")
+            .parse()
+            .expect("a number");
+        let offset =
+            |seconds: f64| host.machine("uptime_offset", &format!("{:.0}", (seconds - uptime) * 100.0));
         offset(100.0);
         assert!((490..=500).contains(&left(host)), "{}", left(host));
         assert!(passes(host, fence("run-1", 1, 2)));
