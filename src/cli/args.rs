@@ -65,7 +65,7 @@ pub(super) struct Common {
     /// Write the log of -v there and not to standard error.
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
-    /// Print the answer as JSON on standard output (status, plan, doctor, check; events of a run).
+    /// Print the answer as JSON on standard output (status, plan, doctor, check, history; events of a run).
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Look only at hosts that match (reading commands only).
@@ -103,6 +103,8 @@ pub(super) enum Command {
     Unlock(Unlock),
     /// Show the end of the live application's logs.
     Logs(Logs),
+    /// Show what was done to the hosts, run by run: their audit trails, merged.
+    History(History),
     /// Watch a deploy, a bad deploy and a rollback on a fleet inside this machine.
     Demo(Demo),
     /// The small application of the demo.
@@ -171,6 +173,17 @@ pub(super) struct Logs {
     /// Only this host.
     #[arg(long, value_name = "HOST")]
     pub(super) host: Option<HostName>,
+}
+
+/// See [`Command::History`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct History {
+    /// Only this run; the beginning of its name is enough.
+    #[arg(long, value_name = "ID")]
+    pub(super) run: Option<String>,
+    /// How many runs, the newest last.
+    #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) runs: u32,
 }
 
 /// See [`Command::Demo`].

@@ -9,12 +9,14 @@
 //! | `findings` | the list of refusals and warnings, also for `doctor` |
 //! | `json` | events as JSON lines |
 //! | `plan`, `status` | what `nonstop plan` and `nonstop status` print |
+//! | `history` | the audit trails of the fleet, merged by run |
 //! | `text` | the words for every failure, health answer, problem and note, and what to do next |
 //! | `harmless` | the one place that makes text from hosts safe to print |
 //! | `output`, `units` | streams and colours; bytes and durations for people |
 
 pub mod findings;
 pub mod harmless;
+pub mod history;
 pub mod json;
 pub mod output;
 pub mod plain;

@@ -8,6 +8,7 @@
 
 mod fixture;
 mod fleet;
+mod history;
 mod json;
 mod plain;
 mod plan;

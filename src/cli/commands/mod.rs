@@ -3,6 +3,7 @@
 mod check;
 mod deploy;
 mod doctor;
+mod history;
 mod lock;
 mod logs;
 mod plan;
@@ -31,6 +32,7 @@ pub(super) fn run(args: &Args) -> Ended {
         Command::Doctor => on_one_thread(doctor::run(common)),
         Command::Lock(lock) => on_one_thread(lock::run(common, lock)),
         Command::Unlock(unlock) => on_one_thread(unlock::run(common, unlock)),
+        Command::History(history) => on_one_thread(history::run(common, history)),
         Command::Logs(logs) => on_one_thread(logs::run(common, logs)),
     }
 }

@@ -9,9 +9,11 @@ use crate::cli::project::Project;
 use crate::engine::connect;
 use crate::engine::context::{Context, Interrupt, Ledger};
 use crate::engine::crew::Crew;
+use crate::engine::fleet::ConnectFailure;
 use crate::engine::observe;
 use crate::engine::opening::findings_of;
 use crate::model::finding::{Finding, Problem};
+use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::ssh::SshHost;
 
@@ -40,19 +42,7 @@ impl Reading {
 /// Connects to every host and asks it what is true.
 pub(super) async fn read(common: &Common, project: &Project) -> Reading {
     let config = &project.config;
-    let fleet = project.fleet(common);
-    let (hosts, unreached): (BTreeMap<_, _>, _) = connect::each(&fleet, &config.topology, &|_| {}).await;
-    let mut missing: Vec<_> = unreached
-        .into_iter()
-        .map(|(host, failure)| {
-            let problem = Problem::Unreachable {
-                reason: failure.reason,
-                host_key: failure.host_key,
-            };
-            Finding::refusal(Some(&host), problem)
-        })
-        .collect();
-    let crew = Crew::new(identity::run_id(), hosts);
+    let (crew, mut missing) = reach(common, project).await;
     let (observed, failed) = observe::observe(&config.topology, &config.playbook, &crew).await;
     missing.extend(findings_of(failed));
     Reading {
@@ -60,4 +50,20 @@ pub(super) async fn read(common: &Common, project: &Project) -> Reading {
         observed,
         missing,
     }
+}
+
+/// Connects to every host; those that cannot be reached are the findings.
+pub(super) async fn reach(common: &Common, project: &Project) -> (Crew<SshHost>, Vec<Finding>) {
+    let fleet = project.fleet(common);
+    let (hosts, unreached): (BTreeMap<_, _>, _) =
+        connect::each(&fleet, &project.config.topology, &|_| {}).await;
+    let unreachable = |(host, failure): (HostName, ConnectFailure)| {
+        let problem = Problem::Unreachable {
+            reason: failure.reason,
+            host_key: failure.host_key,
+        };
+        Finding::refusal(Some(&host), problem)
+    };
+    let missing = unreached.into_iter().map(unreachable).collect();
+    (Crew::new(identity::run_id(), hosts), missing)
 }

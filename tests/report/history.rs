@@ -1,0 +1,87 @@
+//! What `nonstop history` prints.
+
+use std::collections::BTreeMap;
+
+use insta::assert_snapshot;
+use jiff::tz::TimeZone;
+use nonstop::model::names::HostName;
+use nonstop::report::history::{self, History};
+use nonstop::report::output::Palette;
+
+use crate::fixture::host;
+
+const FIRST: &str = "0197aaaa";
+const SECOND: &str = "0197bbbb";
+
+fn line(time: &str, run: &str, event: &str, result: &str, more: &str) -> String {
+    format!(
+        r#"{{"time":"2026-01-02T{time}Z","run":"{run}","epoch":3,"who":"kim@ci-7","event":"{event}","result":"{result}"{more}}}"#
+    )
+}
+
+fn fleet() -> BTreeMap<HostName, String> {
+    let nginx = |late: &str, end: &str| {
+        [
+            line("05:12:33", FIRST, "lock", "taken", ""),
+            line(
+                &format!("05:12:5{late}"),
+                FIRST,
+                "commit",
+                "proven",
+                r#","file":"/etc/nginx/sites-enabled/sokdak.conf""#,
+            ),
+            line("05:13:20", FIRST, "watch", end, ""),
+            line(
+                "05:40:00",
+                SECOND,
+                "lock",
+                "taken",
+                r#","note":"\u001b[2Jcleared \u202eno""#,
+            ),
+        ]
+    };
+    let was = [
+        line("05:12:33", FIRST, "lock", "taken", ""),
+        line(
+            "05:12:40",
+            FIRST,
+            "start",
+            "listening",
+            r#","slot":"green","pid":4242"#,
+        ),
+        line("05:40:00", SECOND, "lock", "taken", ""),
+    ];
+    let torn = nginx("1", "restored").join("\n") + "\n{\"time\":\"2026-01-02T05:4";
+    BTreeMap::from([
+        (host("nginx-1"), nginx("0", "restored").join("\n")),
+        (host("nginx-2"), torn),
+        (host("was-1"), was.join("\n")),
+    ])
+}
+
+fn render(history: &History) -> String {
+    history::render(history, Palette::Monochrome, &TimeZone::UTC)
+}
+
+#[test]
+fn the_newest_run_is_last_and_what_hosts_did_alike_is_one_line() {
+    assert_snapshot!(render(&History::merge(&fleet())), @r#"
+    2026-01-02 05:12:33  0197aaaa by kim@ci-7, 3 hosts
+      05:12:33  nginx-1, nginx-2, was-1  lock    taken
+      05:12:40  was-1                    start   listening  pid 4242, slot green
+      05:12:50  nginx-1, nginx-2         commit  proven     file /etc/nginx/sites-enabled/sokdak.conf
+      05:13:20  nginx-1, nginx-2         watch   restored
+
+    2026-01-02 05:40:00  0197bbbb by kim@ci-7, 3 hosts
+      05:40:00  nginx-1, nginx-2  lock  taken  note ^[[2Jcleared \u{202e}no
+      05:40:00  was-1             lock  taken
+
+    nginx-2: 1 unreadable line left out
+    "#);
+}
+
+#[test]
+fn hosts_without_a_trail_are_no_error() {
+    let history = History::merge(&BTreeMap::from([(host("was-1"), String::new())]));
+    assert_snapshot!(render(&history), @"No host has anything on record.");
+}
