@@ -16,7 +16,7 @@ use crate::model::record::RunRecord;
 use super::context::Context;
 use super::execute::{Ended, fenced_off, keep_old_slot, warn};
 use super::fleet::Host;
-use super::run::{Request, Verdict};
+use super::run::Verdict;
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::{observe, record};
@@ -38,7 +38,6 @@ enum End {
 /// taken over.
 pub(super) async fn forward<H: Host>(
     context: &Context<'_, H>,
-    request: &Request<'_>,
     job: &Job<'_>,
     mut record: RunRecord,
     switch_took: Option<Duration>,
@@ -46,7 +45,7 @@ pub(super) async fn forward<H: Host>(
     let plan = job.plan;
     let mut end = stop_old_slot(context, job, &mut record).await;
     if end == End::Whole {
-        end = finish(context, request, job, record).await;
+        end = finish(context, job, record).await;
     }
     let (outcome, exit) = match (end, context.interrupt.signal()) {
         (End::TakenOver, _) => (Outcome::TakenOver, Exit::Locked),
@@ -83,19 +82,13 @@ async fn stop_old_slot<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record:
     step(context, job, stop).await
 }
 
-async fn finish<H: Host>(
-    context: &Context<'_, H>,
-    request: &Request<'_>,
-    job: &Job<'_>,
-    record: RunRecord,
-) -> End {
+async fn finish<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: RunRecord) -> End {
     if let Some(stage) = job.plan.stage(Phase::Finish)
         && step(context, job, stage).await == End::TakenOver
     {
         return End::TakenOver;
     }
-    let record = record::brought_live(record, &request.wanted);
-    let Err(failures) = record::write(context, &record).await else {
+    let Err(failures) = record::write(context, &record.finished()).await else {
         return End::Whole;
     };
     let end = end_of(&failures);

@@ -111,7 +111,7 @@ pub async fn execute<H: Host>(
         }
         return homeward::go(context, before, &job, record, reason).await;
     }
-    ending::forward(context, request, &job, record, switch_took).await
+    ending::forward(context, &job, record, switch_took).await
 }
 
 async fn step_forward<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> StageEnd {

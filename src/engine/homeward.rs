@@ -76,8 +76,7 @@ pub async fn go<H: Host>(
             run: context.crew.run_id(),
         },
         &HomeGoal {
-            before,
-            plan: job.plan,
+            record: &record,
             told_to_switch: &told,
             blames_release: blames_release(context, &reason).await,
         },

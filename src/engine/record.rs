@@ -5,9 +5,8 @@ use futures::future::join_all;
 use crate::model::failure::Failure;
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
-use crate::model::phase::Phase;
-use crate::model::plan::{self, Plan};
-use crate::model::record::{RunRecord, RunStatus};
+use crate::model::plan::{self, Plan, Scene};
+use crate::model::record::{RunKind, RunRecord};
 use crate::remote::command::{Command, Record};
 
 use super::context::Context;
@@ -22,38 +21,18 @@ pub(super) fn begin<H: Host>(
     before: &Observed,
     plan: &Plan,
 ) -> RunRecord {
-    let last = before.last_run();
-    RunRecord {
-        without: context.topology.left_out().into_iter().cloned().collect(),
-        from_routing: plan.routings.first().cloned().unwrap_or_default(),
-        to_routing: plan.routings.last().cloned().unwrap_or_default(),
-        home_generations: plan::home_generations(before),
-        starts: plan.stage(Phase::Start).is_some(),
-        was: context.topology.was.keys().cloned().collect(),
-        nginx: context.topology.nginx.keys().cloned().collect(),
-        from_slot: plan.from.clone(),
-        to_slot: Some(plan.to.clone()),
-        release: Some(plan.release.id.clone()),
-        from_release: plan.from_release.clone(),
-        left: last.map(|last| last.left.clone()).unwrap_or_default(),
-        adopted: plan::adopted(context.topology, before, plan.from.as_ref()),
-        ..RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone())
-    }
-}
-
-/// The record of a run whose release is live: a rollback has left a release behind, a deploy begins
-/// anew.
-pub(super) fn brought_live(mut record: RunRecord, wanted: &Wanted) -> RunRecord {
-    match wanted {
-        Wanted::Jar(_) => record.left.clear(),
-        Wanted::Earlier(_) => record.left.extend(record.from_release.clone()),
-    }
-    if let Some(release) = &record.release {
-        record.left.remove(release);
-    }
-    record.phase = Phase::Finish;
-    record.status = RunStatus::Done;
-    record
+    let scene = Scene {
+        topology: context.topology,
+        playbook: context.playbook,
+        observed: before,
+        run: &request.run,
+    };
+    let kind = match request.wanted {
+        Wanted::Jar(_) => RunKind::Deploy,
+        Wanted::Earlier(_) => RunKind::Rollback,
+    };
+    let opened = RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone());
+    plan::intent(&scene, plan, kind, opened)
 }
 
 /// Writes the record on every host at once. Whatever this run sent to a host before and has not

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::lock::LockState;
-use super::names::{HostName, ReleaseId, SlotName};
+use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::record::RunRecord;
 
 /// Something found, on a host or on the fleet as a whole.
@@ -61,6 +61,36 @@ pub enum Problem {
     InterruptedRun {
         /// Its record.
         record: Box<RunRecord>,
+    },
+    /// What the last run meant to do cannot be read on this host.
+    #[error("the record of the last run, {path}, cannot be read: {reason}")]
+    RecordUnreadable {
+        /// The record.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The playbook no longer has the slot that an interrupted run was leading to.
+    #[error("run {run} was leading to slot {}, which the playbook does not have", slot.as_ref().map_or("-", SlotName::as_str))]
+    RecordedSlotMissing {
+        /// The run.
+        run: RunId,
+        /// The slot.
+        slot: Option<SlotName>,
+    },
+    /// The application does not listen on an endpoint that should get traffic.
+    #[error("{endpoint} is not up: the application does not listen on this part of slot {slot}")]
+    SlotNotUp {
+        /// The slot.
+        slot: SlotName,
+        /// The endpoint.
+        endpoint: Endpoint,
+    },
+    /// Which release runs on a slot is not known, or not the same on every host.
+    #[error("it is not known which release slot {slot} runs, or not the same one on every host")]
+    ReleaseUnknown {
+        /// The slot.
+        slot: SlotName,
     },
     /// A host of the last run is not in the inventory.
     #[error("`{missing}` took part in the last run and is not in the inventory's groups of this playbook")]

@@ -28,6 +28,8 @@ pub struct NginxView {
     pub dump: Dump,
     /// The slot that it routes to; `None` where it routes to none of ours.
     pub slot: Option<SlotName>,
+    /// The endpoints that it routes to, those of hosts that are left out included.
+    pub endpoints: BTreeSet<Endpoint>,
     /// The file of an earlier tool that plays the part of ours.
     pub takes_over: Option<RemotePath>,
     /// The bytes that nginx reads at our entry, or at the file that is taken over.
@@ -122,7 +124,8 @@ impl Reader<'_> {
         };
         let source = takes_over.as_ref().map_or(entry.as_str(), RemotePath::as_str);
         let own: Vec<_> = routes.iter().filter(|route| route.involves(source)).collect();
-        let slot = self.slot_of(&own, source, findings);
+        let endpoints = self.endpoints(&own, source, findings);
+        let slot = self.slot_of(&endpoints, findings);
         self.strays(&own, takes_over.as_ref(), findings);
         let content = match &takes_over {
             Some(path) => self.dump.file(path.as_str()).map(|file| file.text.clone()),
@@ -131,6 +134,7 @@ impl Reader<'_> {
         NginxView {
             dump: self.dump.clone(),
             slot,
+            endpoints,
             takes_over,
             content,
         }
@@ -183,7 +187,7 @@ impl Reader<'_> {
                 .is_some_and(|name| route.has_name(name))
     }
 
-    fn slot_of(&self, own: &[&SiteRoute], source: &str, findings: &mut Vec<Finding>) -> Option<SlotName> {
+    fn endpoints(&self, own: &[&SiteRoute], source: &str, findings: &mut Vec<Finding>) -> BTreeSet<Endpoint> {
         let mut endpoints = BTreeSet::new();
         let unresolved: BTreeSet<_> = own.iter().flat_map(|route| &route.unresolved).collect();
         // A Unix socket is nobody's endpoint; a variable may hold any.
@@ -209,6 +213,11 @@ impl Reader<'_> {
                 )),
             }
         }
+        endpoints
+    }
+
+    /// The slot of these endpoints: all of it, as far as its hosts are not left out.
+    fn slot_of(&self, endpoints: &BTreeSet<Endpoint>, findings: &mut Vec<Finding>) -> Option<SlotName> {
         let slots: BTreeSet<_> = endpoints
             .iter()
             .filter_map(|endpoint| self.topology.slot_of(endpoint))
@@ -248,6 +257,7 @@ impl Reader<'_> {
             .topology
             .was
             .values()
+            .chain(self.topology.without.was.values())
             .flat_map(|was| {
                 was.ports
                     .values()

@@ -26,6 +26,9 @@ pub struct RunRecord {
     pub epoch: Epoch,
     /// Who started it, or went on with it last.
     pub owner: Owner,
+    /// What a person asked for.
+    #[serde(default)]
+    pub kind: RunKind,
     /// The WAS hosts of the run.
     pub was: BTreeSet<HostName>,
     /// The nginx hosts of the run.
@@ -42,6 +45,9 @@ pub struct RunRecord {
     /// What the generation endpoint of each nginx host answered before the run, where it had one.
     #[serde(default)]
     pub home_generations: BTreeMap<HostName, String>,
+    /// Recorded processes that were on the target slot before the run, which did not start them.
+    #[serde(default)]
+    pub occupants: BTreeSet<ProcessIdentity>,
     /// Whether the run starts the instances of its target slot; otherwise they were up before it.
     #[serde(default = "yes")]
     pub starts: bool,
@@ -69,6 +75,17 @@ pub struct RunRecord {
     pub status: RunStatus,
 }
 
+/// What a person asked a run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// To bring a release.
+    #[default]
+    Deploy,
+    /// To go back to an earlier one: the release that it leaves is not chosen again.
+    Rollback,
+}
+
 /// Whether a run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,12 +110,14 @@ impl RunRecord {
             run,
             epoch,
             owner,
+            kind: RunKind::default(),
             was: BTreeSet::new(),
             nginx: BTreeSet::new(),
             without: BTreeSet::new(),
             from_routing: Routing::default(),
             to_routing: Routing::default(),
             home_generations: BTreeMap::new(),
+            occupants: BTreeSet::new(),
             starts: true,
             from_slot: None,
             to_slot: None,
@@ -129,6 +148,22 @@ impl RunRecord {
             ));
         }
         serde_json::from_slice(json).map_err(|error| error.to_string())
+    }
+
+    /// The record once the release is live everywhere: a rollback has left a release behind, a deploy begins
+    /// anew.
+    #[must_use]
+    pub fn finished(mut self) -> Self {
+        match self.kind {
+            RunKind::Deploy => self.left.clear(),
+            RunKind::Rollback => self.left.extend(self.from_release.clone()),
+        }
+        if let Some(release) = &self.release {
+            self.left.remove(release);
+        }
+        self.phase = Phase::Finish;
+        self.status = RunStatus::Done;
+        self
     }
 
     /// Whether the run ended with its release live everywhere.

@@ -118,16 +118,17 @@ impl Topology {
         self.was.iter().filter_map(on).collect()
     }
 
-    /// The slot that an endpoint belongs to.
+    /// The slot that an endpoint belongs to, of a host that is left out too.
     pub fn slot_of(&self, endpoint: &Endpoint) -> Option<&SlotName> {
-        let was = self.was.get(&endpoint.host)?;
+        let was = self.was.get(&endpoint.host);
+        let was = was.or_else(|| self.without.was.get(&endpoint.host))?;
         was.ports
             .iter()
             .find(|(_, port)| **port == endpoint.port)
             .map(|(slot, _)| slot)
     }
 
-    /// The endpoint that nginx reaches at `address` and `port`.
+    /// The endpoint that nginx reaches at `address` and `port`, of a host that is left out too.
     pub fn endpoint_at(&self, address: &str, port: u16) -> Option<Endpoint> {
         let of = |(host, was): (&HostName, &WasHost)| {
             let port = *was.ports.values().find(|own| own.number() == port)?;
@@ -136,6 +137,6 @@ impl Topology {
                 port,
             })
         };
-        self.was.iter().find_map(of)
+        self.was.iter().chain(&self.without.was).find_map(of)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nonstop::model::finding::Problem;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{StartRunner, Step};
+use nonstop::model::record::RunKind;
 
 use crate::fixture::{Fleet, V1, V2, endpoint, process, release_id, slot, steps};
 
@@ -271,8 +272,7 @@ fn an_adopted_process_that_was_kept_is_known_again_and_retired() {
     for name in ["nginx-1", "nginx-2"] {
         fleet.file(name, "sokdak.conf", &crate::fixture::site(8080));
     }
-    let topology = fleet.config.topology.clone();
-    let adopted = nonstop::model::plan::adopted(&topology, &fleet.observed(), Some(&slot("blue")));
+    let adopted = fleet.intent(&fleet.deploy(V1).unwrap(), RunKind::Deploy).adopted;
     assert_eq!(adopted.len(), 2);
 
     fleet.has(V1).runs("green", V1).routes(8081, "run-1");
@@ -285,7 +285,7 @@ fn an_adopted_process_that_was_kept_is_known_again_and_retired() {
         step,
         Step::Retire { identity, release: None, .. } if adopted.contains(identity)
     )));
-    let again = nonstop::model::plan::adopted(&topology, &fleet.observed(), Some(&slot("green")));
+    let again = fleet.intent(&plan, RunKind::Deploy).adopted;
     assert_eq!(
         again, adopted,
         "a run that fails before it retires them hands them on"

@@ -2,6 +2,7 @@
 //! them at first.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nonstop::config::{self, Config, Source};
 use nonstop::model::endpoint::Endpoint;
@@ -15,8 +16,9 @@ use nonstop::model::observed::{
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Goal, Plan, Scene, Step};
 use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
-use nonstop::model::record::{RunRecord, RunStatus};
+use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::release::Release;
+use nonstop::model::token::{Token, TokenId, TokenState};
 
 pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 pub(crate) const V2: &str = "20260102T100000Z-sokdak-2-bbbbbbbb";
@@ -357,6 +359,39 @@ impl Fleet {
             },
             goal,
         )
+    }
+
+    /// What a run with this plan puts on record.
+    pub(crate) fn intent(&self, plan: &Plan, kind: RunKind) -> RunRecord {
+        let observed = self.observed();
+        let run = RunId::new("run-2").unwrap();
+        let scene = Scene {
+            topology: &self.config.topology,
+            playbook: &self.config.playbook,
+            observed: &observed,
+            run: &run,
+        };
+        let opened = RunRecord::opened(run.clone(), Epoch(2), Owner::default());
+        plan::intent(&scene, plan, kind, opened)
+    }
+
+    /// A run saved home on an nginx host and armed a token there, which is now in that state.
+    pub(crate) fn token(&mut self, name: &str, run: &str, state: TokenState) -> &mut Self {
+        let nginx = self.nginx(name);
+        let number = nginx.tokens.len() as u64 + 1;
+        let id = TokenId {
+            run: RunId::new(run).unwrap(),
+            epoch: Epoch(2),
+            number,
+        };
+        nginx.saved_homes = vec![run.to_owned()];
+        nginx.tokens.push(Token {
+            id,
+            state,
+            left: (state == TokenState::Armed).then_some(Duration::from_secs(9)),
+            restored: state == TokenState::Fired,
+        });
+        self
     }
 
     /// The problems for which a deploy of `V2` is refused.

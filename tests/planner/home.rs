@@ -6,12 +6,14 @@ use nonstop::model::names::RunId;
 use nonstop::model::observed::Observed;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, HomeGoal, Plan, Scene, Stage, Step};
+use nonstop::model::record::{RunKind, RunRecord};
+use nonstop::model::token::TokenState;
 
 use crate::fixture::{Fleet, V1, V2, host, site, slot};
 
-/// A deploy that was under way: what was true before, and its plan.
+/// A deploy that was under way: its plan, and what it put on record.
 struct Deploy {
-    before: Observed,
+    record: RunRecord,
     plan: Plan,
     /// What is true now; it begins as it was before.
     now: Fleet,
@@ -21,9 +23,10 @@ struct Deploy {
 
 impl Deploy {
     fn of(fleet: Fleet) -> Self {
+        let plan = fleet.deploy(V2).unwrap();
         Self {
-            before: fleet.observed(),
-            plan: fleet.deploy(V2).unwrap(),
+            record: fleet.intent(&plan, RunKind::Deploy),
+            plan,
             now: fleet,
             told: BTreeSet::new(),
             blames_release: false,
@@ -57,8 +60,7 @@ impl Deploy {
                 run: &run,
             },
             &HomeGoal {
-                before: &self.before,
-                plan: &self.plan,
+                record: &self.record,
                 told_to_switch: &self.told,
                 blames_release: self.blames_release,
             },
@@ -125,6 +127,9 @@ fn a_take_over_that_stopped_between_its_two_renames_is_reverted() {
         .now
         .no_file("nginx-1", "sokdak-8080.conf")
         .file("nginx-1", "sokdak.conf", &site(8080));
+    assert_eq!(reverted(&deploy.home()), [""; 0]);
+    // The token is armed before the first rename.
+    deploy.now.token("nginx-1", "run-2", TokenState::Armed);
     assert_eq!(reverted(&deploy.home()), ["nginx-1"]);
 }
 
@@ -181,10 +186,9 @@ fn the_process_that_this_run_started_is_withdrawn_by_its_identity() {
 fn an_instance_that_was_there_before_is_not_withdrawn() {
     let mut fleet = Fleet::on_blue();
     fleet.has(V2).runs("green", V2);
-    let before = fleet.observed();
     let plan = fleet.rollback(None).unwrap();
     let deploy = Deploy {
-        before,
+        record: fleet.intent(&plan, RunKind::Rollback),
         plan,
         now: fleet,
         told: BTreeSet::new(),

@@ -12,5 +12,6 @@ mod fixture;
 mod home;
 mod live;
 mod refusals;
+mod resume;
 mod rollback;
 mod take_over;

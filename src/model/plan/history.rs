@@ -1,17 +1,23 @@
 //! What earlier runs left on record and the next one needs: which release a rollback goes back to
-//! when nobody names one, and which processes that no start put on record are the application's.
+//! when nobody names one, and which processes that no start put on record are the application's. And
+//! what the next one puts on record itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
 use crate::model::live;
-use crate::model::names::{ReleaseId, SlotName};
-use crate::model::observed::{Observed, SlotObserved};
+use crate::model::names::{HostName, ReleaseId, SlotName};
+use crate::model::observed::{HostObserved, Observed, SlotObserved};
+use crate::model::phase::Phase;
 use crate::model::process::ProcessIdentity;
+use crate::model::record::{RunKind, RunRecord, RunStatus};
+use crate::model::token::TokenState;
 use crate::model::topology::Topology;
 
 use super::forward::Scene;
+use super::step::Plan;
+use super::switch::generation_of;
 
 /// The release that a rollback goes back to by itself: one that is still up, else the one that the
 /// last deploy replaced, else the newest older one, else the newest other one. It is on every WAS
@@ -23,17 +29,19 @@ pub(super) fn previous(
 ) -> Result<ReleaseId, Finding> {
     let current = live::release_of_slot(scene.topology, scene.observed, live);
     let last = scene.observed.last_run();
+    let brought_live = |last: &&RunRecord| last.brought_live() || went_forward(scene.observed, last);
+    let left = left(scene.observed);
     let mut candidates = on_every_host(scene);
-    candidates.retain(|id| current.as_ref() != Some(*id) && last.is_none_or(|last| !last.left.contains(*id)));
+    candidates.retain(|id| current.as_ref() != Some(*id) && !left.contains(*id));
     let replaced = last
-        .filter(|last| last.brought_live() && last.release == current)
+        .filter(|last| brought_live(last) && last.release == current)
         .and_then(|last| last.from_release.as_ref());
     let direct = [kept, replaced].into_iter().flatten();
     let mut direct = direct.filter(|id| candidates.contains(*id));
     let is_older = |id: &&&ReleaseId| current.as_ref().is_none_or(|current| **id < current);
     // A run that went home brought a release that was perhaps never live.
     let never_live = last
-        .filter(|last| !last.brought_live())
+        .filter(|last| !brought_live(last))
         .and_then(|last| last.release.as_ref());
     let chosen = direct
         .next()
@@ -50,6 +58,73 @@ pub(super) fn previous(
         .ok_or_else(|| Finding::refusal(None, Problem::NothingToGoBackTo))
 }
 
+/// Writes down what a run means to do, for whoever has to finish it; `record` says who runs it and under
+/// which epoch.
+pub fn intent(scene: &Scene<'_>, plan: &Plan, kind: RunKind, record: RunRecord) -> RunRecord {
+    let (topology, before) = (scene.topology, scene.observed);
+    RunRecord {
+        kind,
+        was: topology.was.keys().cloned().collect(),
+        nginx: topology.nginx.keys().cloned().collect(),
+        without: topology.left_out().into_iter().cloned().collect(),
+        from_routing: plan.routings.first().cloned().unwrap_or_default(),
+        to_routing: plan.routings.last().cloned().unwrap_or_default(),
+        home_generations: home_generations(before),
+        occupants: occupants(scene, &plan.to),
+        starts: plan.stage(Phase::Start).is_some(),
+        from_slot: plan.from.clone(),
+        to_slot: Some(plan.to.clone()),
+        release: Some(plan.release.id.clone()),
+        from_release: plan.from_release.clone(),
+        left: left(before),
+        adopted: adopted(topology, before, plan.from.as_ref()),
+        ..record
+    }
+}
+
+/// Recorded processes that run on a slot before a run starts its own there.
+fn occupants(scene: &Scene<'_>, slot: &SlotName) -> BTreeSet<ProcessIdentity> {
+    let of = |host| {
+        Some(
+            scene
+                .observed
+                .slot(host, slot)?
+                .running_record()?
+                .identity
+                .clone(),
+        )
+    };
+    scene.topology.was.keys().filter_map(of).collect()
+}
+
+/// What the generation endpoint of each nginx host answers while its file is as it was observed.
+fn home_generations(before: &Observed) -> BTreeMap<HostName, String> {
+    let of = |(host, seen): (&HostName, &HostObserved)| {
+        let content = seen.nginx.as_ref()?.entry.content.as_deref()?;
+        Some((host.clone(), generation_of(content)?))
+    };
+    before.hosts.iter().filter_map(of).collect()
+}
+
+/// Releases that rollbacks have left since the last deploy, an interrupted one that went forward included.
+fn left(observed: &Observed) -> BTreeSet<ReleaseId> {
+    let Some(last) = observed.last_run() else {
+        return BTreeSet::new();
+    };
+    if went_forward(observed, last) {
+        return last.clone().finished().left;
+    }
+    last.left.clone()
+}
+
+/// Whether a run that never ended has the traffic all the same: one of its switches was confirmed, and no
+/// later one was armed on its way back.
+fn went_forward(observed: &Observed, run: &RunRecord) -> bool {
+    let nginx = observed.hosts.values().filter_map(|seen| seen.nginx.as_ref());
+    let mut newest = nginx.filter_map(|nginx| nginx.newest_token(&run.run));
+    run.status == RunStatus::Open && newest.any(|token| token.state == TokenState::Confirmed)
+}
+
 /// The releases that every WAS host has and none has marked as failed.
 fn on_every_host<'a>(scene: &Scene<'a>) -> BTreeSet<&'a ReleaseId> {
     let mut counts: BTreeMap<&ReleaseId, usize> = BTreeMap::new();
@@ -64,11 +139,7 @@ fn on_every_host<'a>(scene: &Scene<'a>) -> BTreeSet<&'a ReleaseId> {
 
 /// Processes of the application that no start put on record: those of the live slot, and those of
 /// the other slot that the last run knew as such.
-pub fn adopted(
-    topology: &Topology,
-    observed: &Observed,
-    live: Option<&SlotName>,
-) -> BTreeSet<ProcessIdentity> {
+fn adopted(topology: &Topology, observed: &Observed, live: Option<&SlotName>) -> BTreeSet<ProcessIdentity> {
     let mut adopted = BTreeSet::new();
     for (host, was) in &topology.was {
         for slot in was.ports.keys() {

@@ -5,13 +5,15 @@ mod forward;
 mod history;
 mod home;
 mod preflight;
+mod resume;
 mod stages;
 mod step;
 mod switch;
 
 pub use forward::{Goal, Scene, forward};
-pub use history::adopted;
-pub use home::{HomeGoal, home, home_generations};
+pub use history::intent;
+pub use home::{HomeGoal, home};
 pub use preflight::preflight;
+pub use resume::{back_again, converge_to, evidence, forward_again, interrupted, is_converged};
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};
 pub use switch::GENERATION_PATH;

@@ -16,6 +16,18 @@ const MEMORY_RESERVE_BYTES: u64 = 128 << 20;
 
 /// What speaks against changing this fleet, whatever the goal; `sends` goes to every WAS host that has it not.
 pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Release>) -> Vec<Finding> {
+    let mut findings = unready(topology, observed);
+    for (host, seen) in &observed.hosts {
+        if let Some(was) = seen.was.as_ref().filter(|_| topology.was.contains_key(host)) {
+            room(host, was, sends, &mut findings);
+            memory(host, seen, was, &mut findings);
+        }
+    }
+    findings
+}
+
+/// What speaks against any change, also one that starts nothing.
+pub(super) fn unready(topology: &Topology, observed: &Observed) -> Vec<Finding> {
     let mut findings = Vec::new();
     for host in topology.hosts() {
         match observed.hosts.get(host) {
@@ -24,8 +36,6 @@ pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Releas
                 recorded_hosts(topology, host, seen, &mut findings);
                 whole(topology, host, seen, &mut findings);
                 if let Some(was) = &seen.was {
-                    room(host, was, sends, &mut findings);
-                    memory(host, seen, was, &mut findings);
                     opaque(host, was, &mut findings);
                 }
                 if let Some(nginx) = &seen.nginx {
@@ -53,6 +63,13 @@ fn machine(host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
     if seen.state.status == StateStatus::ForeignOwner {
         let path = seen.state.path.to_string();
         findings.push(Finding::refusal(Some(host), Problem::StateFolderForeign { path }));
+    }
+    if let Some(reason) = &seen.record_unreadable {
+        let (path, reason) = (format!("{}/record", seen.state.path), reason.clone());
+        findings.push(Finding::refusal(
+            Some(host),
+            Problem::RecordUnreadable { path, reason },
+        ));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::topology::WasHost;
 
 use super::forward::{Decision, Scene};
 use super::step::{HostStep, Stage, StartRunner, Step, Switch, Viewed};
-use super::switch::switch;
+use super::switch::{clean_up, switch};
 
 /// Stands in an argument for the release's jar, whose absolute path only its host knows.
 const JAR: &str = "{jar}";
@@ -36,11 +36,9 @@ pub(super) fn all(
     if !findings.is_empty() {
         return Err(findings);
     }
-    let commit = |wrap: fn(Box<Switch>) -> Step| {
-        let step = |(host, switch): (&HostName, &Switch)| on(host, wrap(Box::new(switch.clone())));
-        switches.iter().map(step).collect()
-    };
-    let stages = [
+    let mut finish = finish_was(scene, decision);
+    finish.extend(finish_nginx(scene, live));
+    Ok(in_order([
         (
             Phase::Upload,
             if decision.is_up {
@@ -52,18 +50,28 @@ pub(super) fn all(
         (Phase::Retire, retires(scene, decision)),
         (Phase::Start, starts),
         (Phase::Verify, verify(scene, decision)),
-        (Phase::Prepare, commit(Step::Prepare)),
-        (Phase::Commit, commit(Step::Commit)),
+        (Phase::Prepare, each(&switches, Step::Prepare)),
+        (Phase::Commit, each(&switches, Step::Commit)),
         (Phase::Bake, bake(scene, decision)),
         (Phase::Drain, drains(scene, decision)),
         (Phase::Stop, stops(scene, decision)),
-        (Phase::Finish, finish(scene, decision, &switches)),
-    ];
-    Ok(stages
+        (Phase::Finish, finish),
+    ]))
+}
+
+/// Stages of these steps; a phase without any has none.
+pub(super) fn in_order(stages: impl IntoIterator<Item = (Phase, Vec<HostStep>)>) -> Vec<Stage> {
+    stages
         .into_iter()
         .filter(|(_, steps)| !steps.is_empty())
         .map(|(phase, steps)| Stage { phase, steps })
-        .collect())
+        .collect()
+}
+
+/// One step for each switch.
+pub(super) fn each(switches: &BTreeMap<HostName, Switch>, wrap: fn(Box<Switch>) -> Step) -> Vec<HostStep> {
+    let step = |(host, switch): (&HostName, &Switch)| on(host, wrap(Box::new(switch.clone())));
+    switches.iter().map(step).collect()
 }
 
 /// A release as a host has it on record.
@@ -74,6 +82,18 @@ pub(super) fn recorded<'a>(
 ) -> Option<&'a ReleaseObserved> {
     let was = scene.observed.hosts.get(host)?.was.as_ref()?;
     was.releases.iter().find(|known| known.id == *release)
+}
+
+/// The release as any host has it on record.
+pub(super) fn known_anywhere(scene: &Scene<'_>, release: &ReleaseId) -> Option<Release> {
+    let mut hosts = scene.topology.was.keys();
+    let known = hosts.find_map(|host| recorded(scene, host, release))?;
+    Some(Release {
+        id: known.id.clone(),
+        sha256: known.sha256.clone(),
+        size_bytes: known.size_bytes,
+        jar_name: known.jar_name.clone(),
+    })
 }
 
 fn on(host: &HostName, step: Step) -> HostStep {
@@ -261,7 +281,7 @@ pub(super) fn views(scene: &Scene<'_>, slot: &SlotName) -> BTreeMap<HostName, Ve
     views
 }
 
-fn verify(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn verify(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     // A slot that has been up all the while needs no time to prove itself: one healthy answer is enough.
     let min_healthy_time = if decision.is_up {
         Duration::ZERO
@@ -298,7 +318,7 @@ fn keeps(scene: &Scene<'_>) -> bool {
     scene.playbook.bake.then == AfterBake::Keep
 }
 
-fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let Some(from) = decision.from.as_ref().filter(|_| !keeps(scene)) else {
         return Vec::new();
     };
@@ -317,7 +337,7 @@ fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     steps
 }
 
-fn stops(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn stops(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let Some(from) = &decision.from else {
         return Vec::new();
     };
@@ -349,29 +369,25 @@ fn stops(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
         .collect()
 }
 
-fn finish(scene: &Scene<'_>, decision: &Decision, switches: &BTreeMap<HostName, Switch>) -> Vec<HostStep> {
+/// The release is marked as good, and old ones are removed.
+pub(super) fn finish_was(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let mut protected = BTreeSet::from([decision.release.id.clone()]);
     if let Some(from) = &decision.from {
         protected.extend(live::release_of_slot(scene.topology, scene.observed, from));
     }
     let keep = scene.playbook.release.keep;
-    let mut steps: Vec<_> = scene
-        .topology
-        .was
-        .keys()
-        .map(|host| {
-            on(
-                host,
-                Step::FinishWas {
-                    keep,
-                    protected: protected.clone(),
-                },
-            )
-        })
-        .collect();
-    for (host, switch) in switches {
-        let clean = switch.clean_up();
-        steps.push(on(host, Step::FinishNginx { clean }));
-    }
-    steps
+    let step = |host: &HostName| {
+        let protected = protected.clone();
+        on(host, Step::FinishWas { keep, protected })
+    };
+    scene.topology.was.keys().map(step).collect()
+}
+
+/// What switches left beside the live file is removed, on every nginx host that was looked at.
+pub(super) fn finish_nginx(scene: &Scene<'_>, live: &Live) -> Vec<HostStep> {
+    let step = |host: &HostName| {
+        let clean = clean_up(scene, host, live.hosts.get(host))?;
+        Some(on(host, Step::FinishNginx { clean }))
+    };
+    scene.topology.nginx.keys().filter_map(step).collect()
 }

@@ -252,17 +252,6 @@ pub struct CleanUp {
     pub conf: RemotePath,
 }
 
-impl Switch {
-    /// What this switch leaves beside the live file.
-    pub fn clean_up(&self) -> CleanUp {
-        CleanUp {
-            entry: self.entry.clone(),
-            target: self.target.clone(),
-            conf: self.nginx.conf.clone(),
-        }
-    }
-}
-
 impl Plan {
     /// The phases, in order.
     pub fn phases(&self) -> Vec<Phase> {

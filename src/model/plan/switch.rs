@@ -13,7 +13,7 @@ use crate::model::routing::Routing;
 use crate::model::topology::NginxHost;
 
 use super::forward::Scene;
-use super::step::{NginxFacts, Switch};
+use super::step::{CleanUp, NginxFacts, Switch};
 
 /// The path at which a rendered site tells its generation, to the loopback only.
 pub const GENERATION_PATH: &str = nginx_site::GENERATION_PATH;
@@ -61,7 +61,7 @@ pub(super) fn switch(
     let facts = NginxFacts::of(nginx).ok_or_else(|| refuse(Problem::NginxNotRunning))?;
     let (after, generation) = content(scene, name, host, nginx, slot, routing)?;
     let slot_file = host.slot_files.get(slot);
-    let (target, link) = target(host, nginx, view, slot_file).map_err(refuse)?;
+    let (target, link) = target(host, nginx, view.takes_over.as_ref(), slot_file).map_err(refuse)?;
     let expect =
         expect(scene, name, slot, release).map_err(|reason| refuse(Problem::CannotRender { reason }))?;
     let takes_over = view.takes_over.as_ref();
@@ -160,10 +160,10 @@ fn content(
 fn target(
     host: &NginxHost,
     nginx: &NginxObserved,
-    view: &NginxView,
+    takes_over: Option<&RemotePath>,
     slot_file: Option<&RemotePath>,
 ) -> Result<(RemotePath, Option<RemotePath>), Problem> {
-    let kind = match &view.takes_over {
+    let kind = match takes_over {
         Some(path) => nginx.siblings.get(path.file_name()).unwrap_or(&EntryKind::File),
         None => &nginx.entry.kind,
     };
@@ -174,7 +174,7 @@ fn target(
     if let Some(slot_file) = slot_file.filter(|_| host.slot_files.values().any(leads_to)) {
         return Ok((host.file.clone(), Some(slot_file.clone())));
     }
-    if view.takes_over.is_some() {
+    if takes_over.is_some() {
         // What the earlier tool linked to is the user's file: it stays, and our entry becomes a file.
         return Ok((host.file.clone(), None));
     }
@@ -185,6 +185,19 @@ fn target(
     RemotePath::new(resolved.clone())
         .map(|path| (path, None))
         .map_err(unusable)
+}
+
+/// What a switch of this host leaves beside the live file; `None` where the host was not looked at.
+pub(super) fn clean_up(scene: &Scene<'_>, name: &HostName, view: Option<&NginxView>) -> Option<CleanUp> {
+    let (host, nginx) = (scene.topology.nginx.get(name)?, scene.nginx(name)?);
+    let takes_over = view.and_then(|view| view.takes_over.as_ref());
+    let any_slot_file = host.slot_files.values().next();
+    let target = target(host, nginx, takes_over, any_slot_file);
+    Some(CleanUp {
+        entry: host.file.clone(),
+        target: target.map_or_else(|_| host.file.clone(), |(target, _)| target),
+        conf: nginx.conf.clone(),
+    })
 }
 
 /// The generation that a rendered file names: what it returns at its own location.

@@ -170,6 +170,17 @@ fn run_hint(problem: &Problem) -> Option<String> {
         }
         Problem::InterruptedRun { .. } => "`nonstop status` shows what it left",
         Problem::RecordedHostMissing { .. } => "put it back into the inventory",
+        Problem::RecordUnreadable { .. } => {
+            "what that run meant is unknown. If a newer nonstop wrote it, use that one; if it is torn, see \
+             with `nonstop status` that no other host names an open run, and move the file away"
+        }
+        Problem::RecordedSlotMissing { .. } => {
+            "finish the run with the playbook that it began with, and rename the slot afterwards"
+        }
+        Problem::SlotNotUp { .. } => "`nonstop status` shows what runs where; choose the slot that is up",
+        Problem::ReleaseUnknown { .. } => {
+            "only a slot that nonstop started, with the same release on every host, can be led to"
+        }
         Problem::LockLeft { .. } => "`nonstop unlock --force` frees it",
         _ => return None,
     };
