@@ -16,7 +16,7 @@ use super::fleet::Host;
 use super::preflight;
 
 /// A clock further away than this confuses whoever reads logs of several hosts.
-const CLOCK_TOLERANCE_SECONDS: i64 = 5;
+const CLOCK_TOLERANCE_SECONDS: u64 = 5;
 
 /// All findings on the hosts that were observed.
 pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now: Timestamp) -> Vec<Finding> {
@@ -119,8 +119,8 @@ fn nginx_runs(host: &HostName, nginx: &NginxObserved) -> Option<Finding> {
 
 fn machine(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
-    let seconds = seen.machine.clock_seconds - now.as_second();
-    if seconds.abs() > CLOCK_TOLERANCE_SECONDS {
+    let seconds = seen.machine.clock_seconds.saturating_sub(now.as_second());
+    if seconds.unsigned_abs() > CLOCK_TOLERANCE_SECONDS {
         found.push(Finding::warning(Some(host), Problem::ClockSkew { seconds }));
     }
     if seen.lock.run.is_some() {

@@ -37,6 +37,26 @@ pub struct Owner {
     pub since: String,
 }
 
+impl Owner {
+    /// The same as it came from a host, whatever that wrote there: one line each, and none without end.
+    pub fn bounded(self) -> Self {
+        let line = |text: String| -> String {
+            let printable = |c: char| if c.is_control() { ' ' } else { c };
+            text.chars().take(MAX_OWNER).map(printable).collect()
+        };
+        Self {
+            who: line(self.who),
+            place: line(self.place),
+            command: line(self.command),
+            build_url: self.build_url.map(line),
+            since: line(self.since),
+        }
+    }
+}
+
+/// How many characters of each of an owner's texts are kept; hosts are given no more.
+const MAX_OWNER: usize = 1024;
+
 /// A host's lock as read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct LockState {

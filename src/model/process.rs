@@ -1,6 +1,7 @@
 //! What tells one process from every other, so that a signal never reaches a stranger.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::names::{Port, ReleaseId, RemotePath, SlotName};
 
@@ -12,9 +13,27 @@ pub struct ProcessIdentity {
     /// Field 22 of `/proc/PID/stat`: clock ticks between boot and start.
     pub start_ticks: u64,
     /// `/proc/sys/kernel/random/boot_id` of the boot in which it started.
+    #[serde(deserialize_with = "boot_id")]
     pub boot_id: String,
     /// The numeric user that it runs as.
     pub uid: u32,
+}
+
+/// Whether a text can be a boot id: it is a word that no shell, file or terminal takes for more.
+pub fn is_boot_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+fn boot_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_boot_id(&text) {
+        Ok(text)
+    } else {
+        Err(D::Error::custom("a boot id that is none"))
+    }
 }
 
 /// A process that listens on a port.

@@ -14,6 +14,13 @@ use super::routing::Routing;
 /// The version of the record that this program writes. It reads every earlier one.
 pub const VERSION: u32 = 2;
 
+/// How many characters of the reason why a record cannot be read are kept.
+const MAX_REASON: usize = 300;
+/// How many releases rollbacks can have left since the last deploy.
+const MAX_LEFT: usize = 1_000;
+/// How many processes of another tool one run can have found: one on every host.
+const MAX_ADOPTED: usize = 1_000;
+
 /// The record of one run, the same on all of its hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -131,8 +138,17 @@ impl RunRecord {
         }
     }
 
-    /// Reads a record as a host has it, or says why it cannot be read: it is torn, or of a newer version.
+    /// Reads a record as a host has it, or says on one harmless line why it cannot be read: it is torn, of
+    /// a newer version, or holds what no run ever wrote.
     pub fn read(json: &[u8]) -> Result<Self, String> {
+        Self::understand(json).map_err(|reason| {
+            // What makes no sense is quoted, and may be anything.
+            let printable = |c: char| if c.is_control() { ' ' } else { c };
+            reason.chars().take(MAX_REASON).map(printable).collect()
+        })
+    }
+
+    fn understand(json: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Versioned {
             #[serde(default)]
@@ -147,7 +163,13 @@ impl RunRecord {
                 "it is of version {version}, and this program reads up to {VERSION}: take a newer one"
             ));
         }
-        serde_json::from_slice(json).map_err(|error| error.to_string())
+        let record: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        // Both go into the next record, which then must not be too large to be read.
+        if record.left.len() > MAX_LEFT || record.adopted.len() > MAX_ADOPTED {
+            return Err("it names more releases or processes than any run leaves".to_owned());
+        }
+        let owner = record.owner.bounded();
+        Ok(Self { owner, ..record })
     }
 
     /// The record once the release is live everywhere: a rollback has left a release behind, a deploy begins

@@ -1,7 +1,20 @@
 //! The files of a dump, told apart, and which include pulls in which of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::NginxConfError;
 use super::directive::{Directive, parse};
+use super::routes::SiteRoute;
+
+/// Includes within includes that are still followed; real configurations need three or four.
+const MAX_CHAIN: usize = 16;
+
+/// Directives that there may be once every include is replaced by what it pulls in. Two files that
+/// include each next one twice are enough to make billions of a few kilobytes.
+const MAX_EXPANDED: usize = 1_000_000;
+
+/// Comparisons of a pattern with a path that all includes together may need.
+const MAX_MATCHES: usize = 4_000_000;
 
 /// One file as nginx read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,14 +31,19 @@ pub struct ConfFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dump {
     files: Vec<ConfFile>,
+    /// Which files each include's argument pulls in, in the order in which nginx loads them.
+    includes: BTreeMap<String, Vec<usize>>,
+    routes: Vec<SiteRoute>,
 }
 
 impl Dump {
     /// Reads what `nginx -T` wrote to its standard output.
     ///
-    /// Returns an error if there is no file in it, or if one of them is not nginx configuration.
+    /// Returns an error if there is no file in it, if one of them is not nginx configuration, or if the
+    /// includes make far more of them than any real configuration has.
     pub fn parse(dump: &str) -> Result<Self, NginxConfError> {
         let mut files: Vec<(&str, &str)> = Vec::new();
+        let mut known = BTreeSet::new();
         let mut text_starts = 0;
         let mut at = 0;
         for line in dump.split_inclusive('\n') {
@@ -33,7 +51,7 @@ impl Dump {
                 if let Some(last) = files.last_mut() {
                     last.1 = &dump[text_starts..at];
                 }
-                if files.iter().any(|(known, _)| *known == path) {
+                if !known.insert(path) {
                     return Err(NginxConfError::Ambiguous {
                         path: path.to_owned(),
                     });
@@ -48,9 +66,94 @@ impl Dump {
             Some(last) => last.1 = &dump[text_starts..],
         }
         let files = files.into_iter().map(|(path, text)| read(path, text));
-        Ok(Self {
+        let mut dump = Self {
             files: files.collect::<Result<_, _>>()?,
-        })
+            includes: BTreeMap::new(),
+            routes: Vec::new(),
+        };
+        dump.find_includes()?;
+        let mut left = MAX_EXPANDED;
+        dump.weigh(&dump.main().directives, &mut Vec::new(), &mut left)?;
+        dump.routes = dump.find_routes()?;
+        Ok(dump)
+    }
+
+    /// Notes what every include pulls in.
+    fn find_includes(&mut self) -> Result<(), NginxConfError> {
+        let mut arguments = BTreeSet::new();
+        for file in &self.files {
+            collect_arguments(&file.directives, &mut arguments);
+        }
+        let by_path: BTreeMap<&str, usize> = self
+            .files
+            .iter()
+            .enumerate()
+            .map(|(at, file)| (file.path.as_str(), at))
+            .collect();
+        let mut left = MAX_MATCHES;
+        let mut includes = BTreeMap::new();
+        for argument in arguments {
+            let absolute = self.absolute(argument);
+            let found = if is_pattern(&absolute) {
+                left = left
+                    .checked_sub(by_path.len())
+                    .ok_or(NginxConfError::TooManyIncludes)?;
+                let pattern = Pattern::new(&absolute);
+                let matching = by_path.iter().filter(|(path, _)| pattern.matches(path));
+                matching.map(|(_, at)| *at).collect()
+            } else {
+                by_path.get(absolute.as_str()).copied().into_iter().collect()
+            };
+            includes.insert(argument.to_owned(), found);
+        }
+        self.includes = includes;
+        Ok(())
+    }
+
+    /// Counts what the includes make of the files, and refuses what is far too much.
+    fn weigh(
+        &self,
+        directives: &[Directive],
+        chain: &mut Vec<usize>,
+        left: &mut usize,
+    ) -> Result<(), NginxConfError> {
+        for directive in directives {
+            *left = left.checked_sub(1).ok_or(NginxConfError::TooManyIncludes)?;
+            for &at in self.included_by(directive) {
+                *left = left.checked_sub(1).ok_or(NginxConfError::TooManyIncludes)?;
+                if at == 0 || chain.contains(&at) {
+                    continue;
+                }
+                if chain.len() >= MAX_CHAIN {
+                    return Err(NginxConfError::TooManyIncludes);
+                }
+                chain.push(at);
+                self.weigh(&self.files[at].directives, chain, left)?;
+                chain.pop();
+            }
+            if let Some(block) = &directive.block {
+                self.weigh(block, chain, left)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that a directive pulls in; none where it is no include.
+    fn included_by(&self, directive: &Directive) -> &[usize] {
+        include_argument(directive)
+            .and_then(|argument| self.includes.get(argument))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The server blocks of `http` and `stream`, in the order in which nginx reads them.
+    pub fn routes(&self) -> &[SiteRoute] {
+        &self.routes
+    }
+
+    /// The server blocks in which that file has a part.
+    pub fn routes_involving(&self, path: &str) -> Vec<SiteRoute> {
+        let involved = self.routes.iter().filter(|route| route.involves(path));
+        involved.cloned().collect()
     }
 
     /// The main file, such as `/etc/nginx/nginx.conf`.
@@ -68,38 +171,31 @@ impl Dump {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// The files that an include pulls in, in the order in which nginx loads them.
+    /// The files that an include with this argument pulls in, in the order in which nginx loads them.
     pub(super) fn included(&self, argument: &str) -> Vec<&ConfFile> {
-        let mut found: Vec<_> = self
-            .files
-            .iter()
-            .filter(|file| self.include_matches(argument, &file.path))
-            .collect();
-        found.sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));
-        found
+        let found = self.includes.get(argument).into_iter().flatten();
+        found.map(|&at| &self.files[at]).collect()
     }
 
     /// Whether an include with this argument reads `path`, if it is there.
     pub(super) fn include_matches(&self, argument: &str, path: &str) -> bool {
+        let argument = self.absolute(argument);
+        if is_pattern(&argument) {
+            Pattern::new(&argument).matches(path)
+        } else {
+            argument == path
+        }
+    }
+
+    fn absolute(&self, argument: &str) -> String {
         // http://nginx.org/en/docs/ngx_core_module.html#include: a relative name is looked up in
         // the folder of the main file, whichever file the directive stands in.
-        let argument = if argument.starts_with('/') {
-            argument.to_owned()
-        } else {
-            let main = &self.main().path;
-            let folder = main.rfind('/').map_or("", |slash| &main[..slash]);
-            format!("{folder}/{argument}")
-        };
-        if !argument.contains(['*', '?', '[']) {
-            return argument == path;
+        if argument.starts_with('/') {
+            return argument.to_owned();
         }
-        // As glob(3) does: `*` stops at a slash and does not see names that start with a dot.
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        glob::Pattern::new(&argument).is_ok_and(|pattern| pattern.matches_with(path, options))
+        let main = &self.main().path;
+        let folder = main.rfind('/').map_or("", |slash| &main[..slash]);
+        format!("{folder}/{argument}")
     }
 
     /// The directives with every include replaced by what it pulls in.
@@ -132,7 +228,7 @@ impl Dump {
         chain: &[&'a str],
         found: &mut Vec<Placed<'a>>,
     ) {
-        let (true, [argument]) = (directive.name == "include", directive.args.as_slice()) else {
+        let Some(argument) = include_argument(directive) else {
             found.push(Placed {
                 directive,
                 file,
@@ -169,6 +265,69 @@ impl Placed<'_> {
     pub(super) fn args(&self) -> &[String] {
         &self.directive.args
     }
+}
+
+fn include_argument(directive: &Directive) -> Option<&str> {
+    match (directive.name.as_str(), directive.args.as_slice()) {
+        ("include", [argument]) => Some(argument),
+        _ => None,
+    }
+}
+
+fn collect_arguments<'a>(directives: &'a [Directive], found: &mut BTreeSet<&'a str>) {
+    for directive in directives {
+        found.extend(include_argument(directive));
+        collect_arguments(directive.block.as_deref().unwrap_or_default(), found);
+    }
+}
+
+fn is_pattern(argument: &str) -> bool {
+    argument.contains(['*', '?', '['])
+}
+
+/// No file's name is longer, and a longer pattern would only cost time.
+const MAX_NAME: usize = 255;
+
+/// A pattern as glob(3) reads it: `*` stops at a slash and does not see names that start with a dot.
+/// It is matched name by name, because over slashes the time would grow without bound with the stars.
+struct Pattern(Option<Vec<glob::Pattern>>);
+
+impl Pattern {
+    fn new(pattern: &str) -> Self {
+        Self(
+            pattern
+                .split('/')
+                // Two stars in a row mean the same as one, except to the library.
+                .map(|part| glob::Pattern::new(&single_stars(part)).ok())
+                .map(|part| part.filter(|part| part.as_str().len() <= MAX_NAME))
+                .collect(),
+        )
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        self.0.as_ref().is_some_and(|patterns| {
+            patterns.len() == path.split('/').count()
+                && patterns
+                    .iter()
+                    .zip(path.split('/'))
+                    .all(|(pattern, name)| pattern.matches_with(name, options))
+        })
+    }
+}
+
+fn single_stars(pattern: &str) -> String {
+    let mut single = String::with_capacity(pattern.len());
+    for character in pattern.chars() {
+        if character != '*' || !single.ends_with('*') {
+            single.push(character);
+        }
+    }
+    single
 }
 
 fn heading(line: &str) -> Option<&str> {
@@ -237,6 +396,7 @@ mod tests {
             ("sites-*/[a-f]?.conf", "/etc/nginx/sites-enabled/a1.conf", true),
             ("mime.types", "/etc/nginx/mime.types", true),
             ("/etc/nginx/conf.d/a.conf", "/etc/nginx/conf.d/b.conf", false),
+            ("/etc/nginx/conf.d/**.conf", "/etc/nginx/conf.d/b.conf", true),
         ] {
             assert_eq!(dump.include_matches(argument, path), matches, "{argument} {path}");
         }

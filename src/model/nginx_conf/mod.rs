@@ -38,6 +38,12 @@ pub enum NginxConfError {
         /// What is wrong there.
         reason: &'static str,
     },
+    /// What the includes make of the files is far more than any real configuration has.
+    #[error("its includes pull in more than can be looked through")]
+    TooManyIncludes,
+    /// The server blocks lead to far more addresses than those of any real configuration.
+    #[error("its servers lead to more addresses than can be looked through")]
+    TooManyTargets,
     /// Nothing includes the entry: it has to be named differently, or an include added.
     #[error("`{entry}` cannot be shadowed: no include of `{main}` matches it (there are: {})", list(.includes))]
     NotIncluded {

@@ -74,8 +74,8 @@ fn nginx_reads_a_shadow_in_the_order_of_the_real_one() {
     assert!(!complaints.contains("warn"), "{complaints}");
     let names: Vec<String> = shadowed
         .routes()
-        .into_iter()
-        .flat_map(|r| r.server_names)
+        .iter()
+        .flat_map(|r| r.server_names.clone())
         .collect();
     assert_eq!(names, ["b", "a", "candidate", "z z"]);
 }

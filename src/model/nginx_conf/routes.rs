@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::NginxConfError;
 use super::dump::{Dump, Placed};
 use super::targets::{Names, Reached, Target, split_authority};
+
+/// Addresses to which all server blocks together may lead. A thousand servers that share an upstream of
+/// a thousand hosts are within it, and more fit into memory only by mistake.
+const MAX_TARGETS: usize = 1_000_000;
 
 /// A server block and where its requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +64,12 @@ impl SiteRoute {
 }
 
 impl Dump {
-    /// The server blocks of `http` and `stream`, in the order in which nginx reads them.
-    pub fn routes(&self) -> Vec<SiteRoute> {
+    /// Finds the server blocks of `http` and `stream`, in the order in which nginx reads them.
+    ///
+    /// Returns an error if they lead to far more addresses than any real ones.
+    pub(super) fn find_routes(&self) -> Result<Vec<SiteRoute>, NginxConfError> {
         let mut routes = Vec::new();
+        let mut left = MAX_TARGETS;
         for section in self.top() {
             if !section.is("http") && !section.is("stream") {
                 continue;
@@ -69,19 +77,16 @@ impl Dump {
             let block = self.expand(&section);
             let names = Names::of_block(self, &block);
             let servers = block.iter().filter(|placed| placed.is("server"));
-            routes.extend(servers.map(|server| self.route(server, &names)));
+            for server in servers {
+                let route = self.route(server, &names, left)?;
+                left = left.saturating_sub(route.targets.len());
+                routes.push(route);
+            }
         }
-        routes
+        Ok(routes)
     }
 
-    /// The server blocks in which that file has a part.
-    pub fn routes_involving(&self, path: &str) -> Vec<SiteRoute> {
-        let mut routes = self.routes();
-        routes.retain(|route| route.involves(path));
-        routes
-    }
-
-    fn route(&self, server: &Placed, names: &Names) -> SiteRoute {
+    fn route(&self, server: &Placed, names: &Names, left: usize) -> Result<SiteRoute, NginxConfError> {
         let inside = self.descendants(server);
         let names = names.with_sets(&inside);
         let mut reached = Reached::default();
@@ -91,11 +96,14 @@ impl Dump {
             if let ("proxy_pass" | "grpc_pass", [argument]) = (placed.directive.name.as_str(), placed.args())
             {
                 names.follow(argument, &placed.file.path, &mut reached);
+                if reached.targets.len() > left {
+                    return Err(NginxConfError::TooManyTargets);
+                }
             }
         }
         let direct = self.expand(server);
         let server_names = direct.iter().filter(|placed| placed.is("server_name"));
-        SiteRoute {
+        Ok(SiteRoute {
             file: server.file.path.clone(),
             line: server.directive.line,
             server_names: server_names
@@ -106,7 +114,7 @@ impl Dump {
             unresolved: reached.unresolved.into_iter().collect(),
             includes,
             sources: reached.sources,
-        }
+        })
     }
 
     fn descendants<'a>(&'a self, of: &Placed<'a>) -> Vec<Placed<'a>> {
@@ -212,7 +220,7 @@ mod tests {
             map $cookie_x $color { default blue; ~g green; }
             server { location / { proxy_pass http://$color; } location /x { proxy_pass http://$host:81; }
               location /y { if ($a) { proxy_pass https://c; } } }";
-        let routes = debian(&[("s", site)]).routes();
+        let routes = debian(&[("s", site)]).routes().to_vec();
         assert_eq!(addresses(&routes[0]), ["a:1*1", "b:2*1", "c:443*1"]);
         assert_eq!(routes[0].unresolved, ["http://$host:81"]);
         assert_eq!(routes[0].listens[0].port, 80);
@@ -221,7 +229,7 @@ mod tests {
     #[test]
     fn variables_that_name_each_other_come_to_an_end() {
         let site = "server { set $a $b$b; set $b $a$a; location / { proxy_pass http://$a; } }";
-        let routes = debian(&[("s", site)]).routes();
+        let routes = debian(&[("s", site)]).routes().to_vec();
         assert_eq!(routes[0].unresolved, ["http://$a"]);
     }
 
@@ -235,7 +243,7 @@ mod tests {
             ("/e/a", "include b; server { listen 80; }"),
             ("/e/b", "include a; include /e/nginx.conf;"),
         ]);
-        let routes = Dump::parse(&dump).unwrap().routes();
+        let routes = Dump::parse(&dump).unwrap().routes().to_vec();
         assert_eq!(routes.len(), 2);
         assert_eq!(addresses(&routes[1]), ["h:2*1"]);
     }

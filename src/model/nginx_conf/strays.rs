@@ -1,5 +1,6 @@
 //! Files that would win over ours, or keep sending requests to what we are about to stop.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::dump::Dump;
@@ -112,14 +113,15 @@ impl Dump {
     /// The server blocks, ours left out, that are in our way, each reason once.
     pub fn strays(&self, claim: &Claim) -> Vec<Stray> {
         let mut found = Vec::new();
-        for route in &self.routes() {
+        let mut known = BTreeSet::new();
+        for route in self.routes() {
             for reason in claim.reasons(route) {
                 let stray = Stray {
                     file: route.file.clone(),
                     line: route.line,
                     reason,
                 };
-                if !found.contains(&stray) {
+                if known.insert(stray.clone()) {
                     found.push(stray);
                 }
             }

@@ -1,6 +1,7 @@
 //! Where a `proxy_pass` leads: upstreams, variables, addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::dump::{Dump, Placed};
 
@@ -46,9 +47,15 @@ fn loopback(host: &str) -> bool {
 /// What a `proxy_pass` may refer to by name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    upstreams: BTreeMap<String, Vec<Target>>,
-    variables: BTreeMap<String, Vec<(String, String)>>,
+    /// What the whole block defines, shared by all of its servers.
+    upstreams: Rc<BTreeMap<String, Vec<Target>>>,
+    maps: Rc<Variables>,
+    /// What one server sets.
+    sets: Variables,
 }
+
+/// The values that variables may have, each with the file that writes it.
+type Variables = BTreeMap<String, Vec<(String, String)>>;
 
 /// What one server block reaches.
 #[derive(Debug, Default)]
@@ -61,14 +68,14 @@ pub(super) struct Reached {
 impl Names {
     /// Collects upstreams, maps and split_clients of an `http` or `stream` block.
     pub(super) fn of_block(dump: &Dump, block: &[Placed]) -> Self {
-        let mut names = Self::default();
+        let mut upstreams: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+        let mut maps = Variables::new();
         for placed in block {
             match (placed.directive.name.as_str(), placed.args()) {
                 ("upstream", [name]) => {
                     let servers = dump.expand(placed);
                     let servers = servers.iter().filter(|server| server.is("server"));
-                    names
-                        .upstreams
+                    upstreams
                         .entry(name.to_ascii_lowercase())
                         .or_default()
                         .extend(servers.filter_map(upstream_server));
@@ -76,34 +83,39 @@ impl Names {
                 ("map" | "split_clients", [_, variable]) => {
                     for case in dump.expand(placed) {
                         if let [value] = case.args() {
-                            names.add_variable(variable, value, &case.file.path);
+                            add_variable(&mut maps, variable, value, &case.file.path);
                         }
                     }
                 }
                 _ => {}
             }
         }
-        names
+        Self {
+            upstreams: Rc::new(upstreams),
+            maps: Rc::new(maps),
+            sets: Variables::new(),
+        }
     }
 
     /// Adds the `set` directives of a server block.
     pub(super) fn with_sets(&self, inside: &[Placed]) -> Self {
-        let mut names = Self {
-            upstreams: self.upstreams.clone(),
-            variables: self.variables.clone(),
-        };
+        let mut sets = Variables::new();
         for placed in inside {
             if let ("set", [variable, value]) = (placed.directive.name.as_str(), placed.args()) {
-                names.add_variable(variable, value, &placed.file.path);
+                add_variable(&mut sets, variable, value, &placed.file.path);
             }
         }
-        names
+        Self {
+            upstreams: Rc::clone(&self.upstreams),
+            maps: Rc::clone(&self.maps),
+            sets,
+        }
     }
 
-    fn add_variable(&mut self, variable: &str, value: &str, file: &str) {
-        let name = variable.trim_start_matches('$').to_owned();
-        let values = self.variables.entry(name).or_default();
-        values.push((value.to_owned(), file.to_owned()));
+    /// Every value of a variable; `None` if nothing defines it.
+    fn variable(&self, name: &str) -> Option<impl Iterator<Item = &(String, String)>> {
+        let (maps, sets) = (self.maps.get(name), self.sets.get(name));
+        (maps.is_some() || sets.is_some()).then(|| maps.into_iter().chain(sets).flatten())
     }
 
     /// Follows one `proxy_pass` to every address that it can lead to.
@@ -176,7 +188,7 @@ impl Names {
             return None;
         }
         let mut found = Vec::new();
-        for (value, written_in) in self.variables.get(name)? {
+        for (value, written_in) in self.variable(name)? {
             for (value, _) in self.values(value, written_in, depth + 1)? {
                 let whole = format!("{before}{value}{rest}");
                 found.extend(self.values(&whole, written_in, depth + 1)?);
@@ -187,6 +199,12 @@ impl Names {
         }
         Some(found)
     }
+}
+
+fn add_variable(variables: &mut Variables, variable: &str, value: &str, file: &str) {
+    let name = variable.trim_start_matches('$').to_owned();
+    let values = variables.entry(name).or_default();
+    values.push((value.to_owned(), file.to_owned()));
 }
 
 fn upstream_server(server: &Placed) -> Option<Target> {

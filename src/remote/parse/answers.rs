@@ -1,11 +1,9 @@
 //! The answer of each command, except the long one of observe.
 
-use std::time::Duration;
-
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses, observe};
 use crate::model::lock::{Epoch, LockState, Owner};
-use crate::model::process::{ListeningProcess, ProcessIdentity};
+use crate::model::process::{ListeningProcess, ProcessIdentity, is_boot_id};
 use crate::model::token::TokenState;
 use crate::remote::answer::{
     Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, LockAnswer, LogEnd, PrepareAnswer, PutAnswer,
@@ -13,8 +11,10 @@ use crate::remote::answer::{
 };
 use crate::remote::command::Command;
 
-/// No host gives out more epochs than this: the next one must still be a number to count with.
-const MAX_EPOCH: u64 = 1 << 60;
+/// Nobody counts further than this: the next one must still be a number to count with.
+const MAX_COUNT: u64 = 1 << 60;
+/// The most that an endpoint's answer may be; `fetch.sh` cuts it there.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 type Read<T> = Result<T, ParseError>;
 
@@ -41,13 +41,7 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::CleanNginx(_) => Answer::CleanNginx(passed(fields)?),
         Command::AwaitWorkers(_) => Answer::AwaitWorkers(fields.numbers("leaving")?),
         Command::AwaitConnections(_) => Answer::AwaitConnections(fields.value("connections")?),
-        Command::Prune(_) => Answer::Prune(fenced(fields, |fields| {
-            let mut pruned = Vec::new();
-            while let Some(release) = fields.maybe_value("pruned")? {
-                pruned.push(release);
-            }
-            Ok(pruned)
-        })?),
+        Command::Prune(_) => Answer::Prune(fenced(fields, |fields| fields.values("pruned"))?),
         Command::LogTail(_) => Answer::LogTail(log_tail(fields)?),
         Command::Audit(_) => Answer::Audit(fields.text("audit")?),
         Command::Fetch(_) => Answer::Fetch(fetch(fields)?),
@@ -56,12 +50,17 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
     })
 }
 
+/// A number that only ever grows by one: an epoch, or a sequence number.
+pub(super) fn counted(fields: &mut Fields, key: &'static str) -> Read<u64> {
+    match fields.value(key)? {
+        number if number > MAX_COUNT => Err(bad(key, "is too high")),
+        number => Ok(number),
+    }
+}
+
 /// The lock as every script says it.
 pub(super) fn lock_state(fields: &mut Fields) -> Read<LockState> {
-    let epoch: u64 = fields.value("lock.epoch")?;
-    if epoch > MAX_EPOCH {
-        return Err(bad("lock.epoch", "is too high"));
-    }
+    let epoch = Epoch(counted(fields, "lock.epoch")?);
     let run = fields.filled("lock.run")?;
     let who = fields.text("lock.who")?;
     let owner = Owner {
@@ -70,13 +69,12 @@ pub(super) fn lock_state(fields: &mut Fields) -> Read<LockState> {
         build_url: fields.maybe_text("lock.build_url").filter(|url| !url.is_empty()),
         since: fields.text("lock.since")?,
         who,
-    };
+    }
+    .bounded();
     let owner = (run.is_some() || owner != Owner::default()).then_some(owner);
-    let lease_left = fields
-        .maybe_value("lock.lease_left_ms")?
-        .map(Duration::from_millis);
+    let lease_left = fields.maybe_milliseconds("lock.lease_left_ms")?;
     Ok(LockState {
-        epoch: Epoch(epoch),
+        epoch,
         run,
         owner,
         lease_left,
@@ -97,7 +95,7 @@ pub(super) fn maybe_identity(fields: &mut Fields, prefix: &str) -> Read<Option<P
             "comes without the rest of the identity",
         ));
     };
-    if boot_id.is_empty() || boot_id.len() > 64 || !boot_id.chars().all(|c| c.is_ascii_graphic()) {
+    if !is_boot_id(&boot_id) {
         return Err(bad(&format!("{prefix}.boot_id"), "is no boot id"));
     }
     Ok(Some(ProcessIdentity {
@@ -231,7 +229,7 @@ fn switch(fields: &mut Fields) -> Read<SwitchAnswer> {
         "proven" => Ok(SwitchAnswer::Proven {
             serving: fields.numbers("serving")?,
             leaving: fields.numbers("leaving")?,
-            watch_left: fields.maybe_value("watch_left_ms")?.map(Duration::from_millis),
+            watch_left: fields.maybe_milliseconds("watch_left_ms")?,
         }),
         "drifted" => Ok(SwitchAnswer::Drifted),
         "unproven" => Ok(SwitchAnswer::Unproven {
@@ -245,7 +243,9 @@ fn switch(fields: &mut Fields) -> Read<SwitchAnswer> {
 fn arm(fields: &mut Fields) -> Read<ArmAnswer> {
     match fields.text("arm")?.as_str() {
         "armed" => Ok(ArmAnswer::Armed {
-            left: Duration::from_millis(fields.value("watch_left_ms")?),
+            left: fields
+                .maybe_milliseconds("watch_left_ms")?
+                .ok_or(ParseError::Missing { key: "watch_left_ms" })?,
         }),
         "no_home" => Ok(ArmAnswer::NoHome),
         _ => Err(unknown("arm")),
@@ -289,7 +289,9 @@ fn fetch(fields: &mut Fields) -> Read<FetchAnswer> {
     match fields.text("fetch")?.as_str() {
         "response" => Ok(FetchAnswer::Response {
             status: fields.value("status")?,
-            body: fields.bytes("body")?,
+            body: fields
+                .bytes("body")
+                .map(|body| body[..body.len().min(MAX_BODY_BYTES)].to_vec())?,
         }),
         "failed" => Ok(FetchAnswer::Failed {
             reason: fields.text("reason")?,
@@ -300,11 +302,8 @@ fn fetch(fields: &mut Fields) -> Read<FetchAnswer> {
 }
 
 fn peers(fields: &mut Fields) -> Read<Vec<String>> {
-    let mut peers = Vec::new();
-    while let Some(text) = fields.maybe_text("peer") {
-        peers.push(addresses::socket(&text).ok_or_else(|| bad("peer", "is no address"))?);
-    }
-    Ok(peers)
+    let address = |text: &String| addresses::socket(text).ok_or_else(|| bad("peer", "is no address"));
+    fields.texts("peer").iter().map(address).collect()
 }
 
 fn sudo_check(fields: &mut Fields) -> Read<Vec<SudoEntry>> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::{ParseError, harmless};
 
@@ -9,6 +10,14 @@ const MARK: &[u8] = b"nonstop-answer ";
 const MAX_LINES: usize = 50_000;
 /// What a login may print before the answer.
 const MAX_NOISE_BYTES: usize = 64 * 1024;
+/// The scripts cut every value here or before.
+const MAX_VALUE_BYTES: usize = 1024 * 1024;
+/// A text that is shown: nobody reads more, and reports keep it for as long as the run goes on.
+const MAX_TEXT_BYTES: usize = 256 * 1024;
+/// Numbers in one list. No host runs as many workers of nginx.
+const MAX_NUMBERS: usize = 10_000;
+/// As long as any time that a host is asked to wait, or can have left.
+const MAX_MILLISECONDS: u64 = 31_536_000_000;
 
 /// The fields of an answer that were not taken yet.
 #[derive(Debug)]
@@ -35,6 +44,7 @@ impl Fields {
                 return Err(ParseError::TooLong);
             }
             match field(line) {
+                Some((_, value)) if value.len() > MAX_VALUE_BYTES => return Err(ParseError::TooLong),
                 Some(field) => list.push_back(field),
                 None if stdout.ends_with(line) => return Err(ParseError::Truncated),
                 None => return Err(ParseError::BadLine { line: number }),
@@ -48,9 +58,35 @@ impl Fields {
         self.maybe_text(key).ok_or(ParseError::Missing { key })
     }
 
-    /// Takes the value of `key`, where it is there, as text that can be shown.
+    /// Takes the value of `key`, where it is there, as text that can be shown; the end of it, where it is
+    /// longer than anybody reads.
     pub(super) fn maybe_text(&mut self, key: &str) -> Option<String> {
-        self.maybe_bytes(key).map(|bytes| harmless(&bytes, bytes.len()))
+        self.maybe_bytes(key).map(|bytes| shown(&bytes))
+    }
+
+    /// Takes every value of `key`, in order, as text that can be shown.
+    pub(super) fn texts(&mut self, key: &str) -> Vec<String> {
+        self.all(key).iter().map(|bytes| shown(bytes)).collect()
+    }
+
+    /// Takes every value of `key`, in order; each must be of its type.
+    pub(super) fn values<T: FromStr<Err: ToString>>(&mut self, key: &str) -> Result<Vec<T>, ParseError> {
+        self.all(key).iter().map(|bytes| typed(key, bytes)).collect()
+    }
+
+    /// Takes every value of `key` in one go: one by one would take time by the square of their number.
+    fn all(&mut self, key: &str) -> Vec<Vec<u8>> {
+        let mut values = Vec::new();
+        let mut rest = VecDeque::with_capacity(self.list.len());
+        for (name, value) in std::mem::take(&mut self.list) {
+            if name == key {
+                values.push(value);
+            } else {
+                rest.push_back((name, value));
+            }
+        }
+        self.list = rest;
+        values
     }
 
     /// Takes the bytes of `key`, where it is there.
@@ -84,15 +120,15 @@ impl Fields {
         &mut self,
         key: &str,
     ) -> Result<Option<T>, ParseError> {
-        let Some(bytes) = self.maybe_bytes(key) else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(&bytes).map_err(|_| bad(key, "is not UTF-8"))?;
-        let value = text.parse().map_err(|error: T::Err| {
-            let error = error.to_string();
-            bad(key, &format!("is wrong: {}", harmless(error.as_bytes(), 256)))
-        })?;
-        Ok(Some(value))
+        self.maybe_bytes(key).map(|bytes| typed(key, &bytes)).transpose()
+    }
+
+    /// Takes a time in milliseconds, where it is there; none may be so long that no clock can count it.
+    pub(super) fn maybe_milliseconds(&mut self, key: &str) -> Result<Option<Duration>, ParseError> {
+        match self.maybe_value(key)? {
+            Some(milliseconds) if milliseconds > MAX_MILLISECONDS => Err(bad(key, "is too long a time")),
+            milliseconds => Ok(milliseconds.map(Duration::from_millis)),
+        }
     }
 
     /// Takes the value of `key`, where it is there and not empty; it must be of its type.
@@ -112,6 +148,9 @@ impl Fields {
     pub(super) fn numbers(&mut self, key: &'static str) -> Result<Vec<u32>, ParseError> {
         let text = self.text(key)?;
         let number = |word: &str| word.parse().map_err(|_| bad(key, "holds no number"));
+        if text.split_whitespace().nth(MAX_NUMBERS).is_some() {
+            return Err(bad(key, "holds too many numbers"));
+        }
         text.split_whitespace().map(number).collect()
     }
 
@@ -142,6 +181,19 @@ impl Fields {
             None => Ok(()),
         }
     }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let from = bytes.len().saturating_sub(MAX_TEXT_BYTES);
+    harmless(&bytes[from..], MAX_TEXT_BYTES)
+}
+
+fn typed<T: FromStr<Err: ToString>>(key: &str, bytes: &[u8]) -> Result<T, ParseError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| bad(key, "is not UTF-8"))?;
+    text.parse().map_err(|error: T::Err| {
+        let error = error.to_string();
+        bad(key, &format!("is wrong: {}", harmless(error.as_bytes(), 256)))
+    })
 }
 
 /// An error about a key's value.

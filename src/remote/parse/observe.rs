@@ -1,9 +1,8 @@
 //! The answer of observe.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::answers::{identity, listening_process, lock_state, maybe_identity, token_state};
+use super::answers::{counted, identity, listening_process, lock_state, maybe_identity, token_state};
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses};
 use crate::model::lock::Epoch;
@@ -12,7 +11,7 @@ use crate::model::observed::{
     Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, ReleaseObserved, SlotObserved,
     StateFolder, StateStatus, WasObserved,
 };
-use crate::model::process::{InstanceRecord, ProcessIdentity};
+use crate::model::process::{InstanceRecord, ProcessIdentity, is_boot_id};
 use crate::model::record::RunRecord;
 use crate::model::token::{Token, TokenId};
 
@@ -23,7 +22,7 @@ pub(super) fn host(fields: &mut Fields) -> Read<HostObserved> {
     let machine = machine(fields)?;
     let state = state(fields)?;
     let lock = lock_state(fields)?;
-    let (record, record_unreadable) = record(fields);
+    let (record, record_unreadable) = record(fields, lock.epoch);
     let was = if flag(fields, "was")? {
         Some(was(fields)?)
     } else {
@@ -59,12 +58,13 @@ fn kilobytes(fields: &mut Fields, key: &'static str) -> Read<u64> {
 }
 
 fn machine(fields: &mut Fields) -> Read<Machine> {
-    let mut missing_tools = Vec::new();
-    while let Some(tool) = fields.maybe_text("missing_tool") {
-        missing_tools.push(tool);
+    let missing_tools = fields.texts("missing_tool");
+    let boot_id = fields.text("boot_id")?;
+    if !is_boot_id(&boot_id) {
+        return Err(bad("boot_id", "is no boot id"));
     }
     Ok(Machine {
-        boot_id: fields.text("boot_id")?,
+        boot_id,
         uptime_centiseconds: fields.value("uptime_cs")?,
         clock_seconds: fields.value("clock")?,
         uid: fields.value("uid")?,
@@ -86,10 +86,18 @@ fn state(fields: &mut Fields) -> Read<StateFolder> {
     })
 }
 
-/// The record, or why there is one that cannot be read.
-fn record(fields: &mut Fields) -> (Option<RunRecord>, Option<String>) {
+/// The record, or why there is one that cannot be read. Whoever writes one holds the lock, so that none
+/// can be of a higher epoch than the host's own.
+fn record(fields: &mut Fields, highest: Epoch) -> (Option<RunRecord>, Option<String>) {
     match fields.maybe_bytes("record").map(|json| RunRecord::read(&json)) {
         None => (None, None),
+        Some(Ok(record)) if record.epoch > highest => {
+            let reason = format!(
+                "it is of epoch {}, and the host's lock never was above {}",
+                record.epoch.0, highest.0
+            );
+            (None, Some(reason))
+        }
         Some(Ok(record)) => (Some(record), None),
         Some(Err(reason)) => (None, Some(reason)),
     }
@@ -99,14 +107,14 @@ fn record(fields: &mut Fields) -> (Option<RunRecord>, Option<String>) {
 fn token(mut fields: Fields) -> Read<Token> {
     let id = TokenId {
         run: fields.value("token")?,
-        epoch: Epoch(fields.value("token.epoch")?),
-        number: fields.value("token.number")?,
+        epoch: Epoch(counted(&mut fields, "token.epoch")?),
+        number: counted(&mut fields, "token.number")?,
     };
     let state = fields.text("token.state")?;
     let token = Token {
         id,
         state: token_state(&state).ok_or_else(|| bad("token.state", "is not one of the known words"))?,
-        left: fields.maybe_value("token.left_ms")?.map(Duration::from_millis),
+        left: fields.maybe_milliseconds("token.left_ms")?,
         restored: flag(&mut fields, "token.restored")?,
     };
     fields.finish()?;
@@ -182,10 +190,7 @@ fn nginx(fields: &mut Fields) -> Read<NginxObserved> {
     let siblings = siblings.collect::<Read<_>>()?;
     let slot_files = fields.groups("slot_file").into_iter().map(slot_file);
     let slot_files = slot_files.collect::<Read<_>>()?;
-    let mut saved_homes = Vec::new();
-    while let Some(home) = fields.maybe_text("saved_home") {
-        saved_homes.push(home);
-    }
+    let saved_homes = fields.texts("saved_home");
     Ok(NginxObserved {
         master: master(fields)?,
         conf: fields.value("conf")?,
@@ -263,11 +268,10 @@ fn slot_file(mut fields: Fields) -> Read<(SlotName, Option<String>)> {
 }
 
 fn own_addresses(fields: &mut Fields) -> Read<Vec<String>> {
-    let mut list = Vec::new();
-    while let Some(address) = fields.maybe_value::<std::net::IpAddr>("address")? {
-        list.push(address.to_string());
-    }
-    while let Some(address) = fields.maybe_text("address6") {
+    let mut list: Vec<String> = Vec::new();
+    let addresses = fields.values::<std::net::IpAddr>("address")?;
+    list.extend(addresses.iter().map(ToString::to_string));
+    for address in fields.texts("address6") {
         list.push(addresses::interface(&address).ok_or_else(|| bad("address6", "is no address"))?);
     }
     Ok(list)

@@ -1,0 +1,14 @@
+//! What a broken or hostile host, file or neighbour can give to the controller: nothing of it makes it
+//! fall over, fills its memory, keeps it busy for ever, or reaches a shell, a file or a terminal as more
+//! than the text that it is. `NONSTOP_CASES=100` makes every random test try a hundred times as much.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made is a failed test"
+)]
+
+mod answers;
+mod cases;
+mod nginx;
+mod records;
+mod vocabulary;

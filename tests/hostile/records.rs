@@ -1,0 +1,160 @@
+//! Run records: torn, old, newer, of wrong types, and as large as they can be.
+
+use std::collections::BTreeSet;
+
+use nonstop::model::lock::{Epoch, Owner};
+use nonstop::model::names::{HostName, ReleaseId};
+use nonstop::model::record::{RunRecord, VERSION};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use crate::cases::{NASTY, cases};
+use crate::vocabulary::{identity, run};
+
+fn record() -> RunRecord {
+    let owner = Owner {
+        who: "kim".to_owned(),
+        place: "ci-7".to_owned(),
+        command: "deploy".to_owned(),
+        build_url: Some("https://ci/1".to_owned()),
+        since: "2026-01-02T03:04:05Z".to_owned(),
+    };
+    let mut record = RunRecord::opened(run(), Epoch(7), owner);
+    record.was = [HostName::new("was-1").unwrap()].into();
+    record.left = [ReleaseId::new("r1").unwrap()].into();
+    record.adopted = [identity()].into();
+    record.home_generations = [(HostName::new("nginx-1").unwrap(), "g1".to_owned())].into();
+    record
+}
+
+fn written(record: &RunRecord) -> Vec<u8> {
+    serde_json::to_vec_pretty(record).unwrap()
+}
+
+/// Why a record is not read, which is one line that can be shown.
+fn refused(json: &[u8]) -> String {
+    let reason = RunRecord::read(json).unwrap_err();
+    assert!(!reason.is_empty() && reason.chars().count() <= 300, "{reason:?}");
+    assert!(!reason.contains(char::is_control), "{reason:?}");
+    reason
+}
+
+#[test]
+fn a_record_that_is_torn_at_any_byte_is_refused_and_a_whole_one_is_read() {
+    let whole = written(&record());
+    assert_eq!(RunRecord::read(&whole), Ok(record()));
+    for end in 0..whole.len() {
+        refused(&whole[..end]);
+    }
+    // A file whose end a power failure filled with zeros.
+    for end in 0..whole.len() {
+        let mut torn = whole.clone();
+        torn[end..].fill(0);
+        refused(&torn);
+    }
+}
+
+#[test]
+fn a_record_of_the_first_version_is_read_without_the_fields_that_came_later() {
+    let mut old = serde_json::to_value(record()).unwrap();
+    let fields = old.as_object_mut().unwrap();
+    for later in [
+        "version",
+        "without",
+        "from_routing",
+        "to_routing",
+        "home_generations",
+        "starts",
+        "from_release",
+        "left",
+        "adopted",
+    ] {
+        assert!(fields.remove(later).is_some(), "{later}");
+    }
+    let read = RunRecord::read(old.to_string().as_bytes()).unwrap();
+    assert_eq!((read.version, read.starts, read.run), (0, true, run()));
+}
+
+#[test]
+fn a_record_of_a_newer_version_is_refused_by_its_version_whatever_else_it_holds() {
+    let newer = json!({ "version": VERSION + 1, "run": ["not", "a", "name"] });
+    let reason = refused(newer.to_string().as_bytes());
+    assert!(reason.contains(&format!("version {}", VERSION + 1)), "{reason}");
+    refused(br#"{"version":99999999999999999999}"#);
+    refused(br#"{"version":-1}"#);
+}
+
+#[test]
+fn a_value_of_a_wrong_type_or_a_nasty_one_is_refused_or_does_no_harm() {
+    let whole = serde_json::to_value(record()).unwrap();
+    let names: Vec<String> = whole.as_object().unwrap().keys().cloned().collect();
+    let nasty = NASTY.iter().map(|text| Value::from(*text));
+    let wrong = [
+        json!(null),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1.5),
+        json!([]),
+        json!({}),
+        json!([[[[]]]]),
+        json!({ "\u{1b}[2J": "\u{1b}[2J" }),
+    ];
+    for value in nasty.chain(wrong) {
+        for name in &names {
+            let mut spoilt = whole.clone();
+            spoilt[name.as_str()] = value.clone();
+            if let Err(reason) = RunRecord::read(spoilt.to_string().as_bytes()) {
+                assert!(!reason.contains(char::is_control), "{name}: {reason:?}");
+                assert!(reason.chars().count() <= 300, "{name}: {reason:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_steers_a_terminal_is_gone_from_an_owner_and_a_strange_boot_id_is_refused() {
+    let mut spoilt = serde_json::to_value(record()).unwrap();
+    spoilt["owner"]["who"] = json!("kim\u{1b}[2J\nroot".to_owned() + &"x".repeat(100_000));
+    let read = RunRecord::read(spoilt.to_string().as_bytes()).unwrap();
+    assert!(read.owner.who.starts_with("kim [2J root"), "{}", read.owner.who);
+    assert_eq!(read.owner.who.chars().count(), 1024);
+    spoilt["adopted"][0]["boot_id"] = json!("$(reboot)");
+    assert!(refused(spoilt.to_string().as_bytes()).contains("boot id"));
+}
+
+#[test]
+fn a_huge_or_deep_or_doubled_record_is_refused() {
+    refused(format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000)).as_bytes());
+    refused(format!("{{\"run\":\"{}\"}}", "a".repeat(2_000_000)).as_bytes());
+    let mut grown = record();
+    let name = |number: u32| ReleaseId::new(format!("r{number}")).unwrap();
+    grown.left = (0..5_000).map(name).collect::<BTreeSet<_>>();
+    assert!(refused(&written(&grown)).contains("more releases"));
+    let text = String::from_utf8(written(&record())).unwrap();
+    let doubled = text.replacen("\"epoch\": 7", "\"epoch\": 7, \"epoch\": 8", 1);
+    assert!(refused(doubled.as_bytes()).contains("duplicate"));
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn a_record_that_is_changed_at_any_byte_is_read_or_refused_on_one_line(
+        changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut json = written(&record());
+        for (at, byte) in changes {
+            let at = at.index(json.len());
+            json[at] = byte;
+        }
+        if let Err(reason) = RunRecord::read(&json) {
+            prop_assert!(!reason.contains(char::is_control), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_whatever_make_the_reader_of_records_fall_over(json in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = RunRecord::read(&json);
+    }
+}
