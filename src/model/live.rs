@@ -120,7 +120,7 @@ impl Reader<'_> {
         let takes_over = if present {
             None
         } else {
-            self.predecessor(&routes, findings)
+            self.predecessor(routes, findings)
         };
         let source = takes_over.as_ref().map_or(entry.as_str(), RemotePath::as_str);
         let own: Vec<_> = routes.iter().filter(|route| route.involves(source)).collect();
