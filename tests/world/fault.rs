@@ -18,6 +18,10 @@ pub(crate) enum Fault {
     Late(Duration),
     /// It takes its time on the way, and nothing else is wrong.
     Slow(Duration),
+    /// It never arrives, and nobody says so.
+    Vanishes,
+    /// It takes place, and the answer never comes.
+    Never,
     /// The host does nothing and answers this.
     Answers(Answer),
 }

@@ -1,9 +1,9 @@
-//! One host: its lock and fence, its releases and processes, and what an observation finds there.
+//! One host: its releases and processes, whether it is up, and what an observation finds there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nonstop::model::lock::{Epoch, Fence, LockState};
+use nonstop::model::lock::{Epoch, LockState};
 use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, SlotName};
 use nonstop::model::observed::{
     HostObserved, Machine, ReleaseObserved, SlotObserved, StateFolder, StateStatus, WasObserved,
@@ -12,11 +12,17 @@ use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity}
 use nonstop::model::record::RunRecord;
 use tokio::time::Instant;
 
-use super::SimNginx;
+use super::clock::Clock;
+use super::lock::Renewed;
+use super::{Flaw, SimNginx};
 
 /// A host and all that is on it.
 pub(crate) struct SimHost {
     pub(crate) address: Address,
+    pub(crate) clock: Clock,
+    /// Whether it runs; a host that was switched off keeps what is on its disk.
+    pub(crate) is_up: bool,
+    /// The lock as it lies on the disk: `lease_left` is the whole term. `lock_now` says what is left.
     pub(crate) lock: LockState,
     pub(crate) record: Option<RunRecord>,
     pub(crate) ports: BTreeMap<SlotName, Port>,
@@ -30,7 +36,21 @@ pub(crate) struct SimHost {
     pub(crate) start: Start,
     /// How it feels then.
     pub(crate) health: Health,
-    accepted: (Epoch, u64),
+    /// Whether nothing more can be written.
+    pub(crate) disk_is_full: bool,
+    /// Whether its files can be put in place and its traffic moved: a person may have said that it is
+    /// gone for good.
+    pub(crate) is_left_out: bool,
+    /// Ports whose process a fault has struck, and when: what fails there is not our doing.
+    pub(crate) struck: BTreeMap<Port, Instant>,
+    /// The audit trail, a line an event.
+    pub(crate) audit: Vec<String>,
+    /// Rules that it does not keep.
+    pub(crate) flaws: BTreeSet<Flaw>,
+    /// Until when a script holds the flocks.
+    pub(super) busy_until: Option<Instant>,
+    pub(super) accepted: (Epoch, u64),
+    pub(super) renewed: Renewed,
     pids: u32,
 }
 
@@ -76,6 +96,8 @@ impl SimHost {
     pub(crate) fn new(address: &Address) -> Self {
         Self {
             address: address.clone(),
+            clock: Clock::new(),
+            is_up: true,
             lock: LockState::default(),
             record: None,
             ports: BTreeMap::new(),
@@ -86,7 +108,14 @@ impl SimHost {
             nginx: None,
             start: Start::Listens(Duration::from_secs(2)),
             health: Health::Up,
+            disk_is_full: false,
+            is_left_out: false,
+            struck: BTreeMap::new(),
+            audit: Vec::new(),
+            flaws: BTreeSet::new(),
+            busy_until: None,
             accepted: (Epoch(0), 0),
+            renewed: Renewed::default(),
             pids: 100,
         }
     }
@@ -94,11 +123,12 @@ impl SimHost {
     /// A new process, not on record yet.
     pub(crate) fn spawn(&mut self, port: Port, listens_after: Duration) -> &mut Process {
         self.pids += 1;
+        self.struck.remove(&port);
         self.processes.push(Process {
             identity: ProcessIdentity {
                 pid: self.pids,
                 start_ticks: 1,
-                boot_id: format!("boot-of-{}", self.address),
+                boot_id: format!("boot-{}", self.clock.boot),
                 uid: 1000,
             },
             port,
@@ -134,14 +164,27 @@ impl SimHost {
         self.processes.retain(|process| process.port != port);
     }
 
-    /// Whether the fence lets a script pass: `state.sh` says the same.
-    pub(super) fn fence(&mut self, fence: &Fence) -> Result<(), LockState> {
-        let late = self.accepted.0 == fence.epoch && fence.sequence <= self.accepted.1;
-        if self.lock.epoch != fence.epoch || self.lock.run.as_ref() != Some(&fence.run) || late {
-            return Err(self.lock.clone());
+    /// Ends what listens there for a reason that is not ours.
+    pub(crate) fn strike(&mut self, port: Port) {
+        if self
+            .processes
+            .iter()
+            .any(|process| process.port == port && process.lives())
+        {
+            self.struck.insert(port, Instant::now());
         }
-        self.accepted = (fence.epoch, fence.sequence);
-        Ok(())
+        self.processes.retain(|process| process.port != port);
+    }
+
+    /// Whether it does not keep a rule.
+    pub(crate) fn has(&self, flaw: Flaw) -> bool {
+        self.flaws.contains(&flaw)
+    }
+
+    /// Writes a line into the audit trail.
+    pub(super) fn audits(&mut self, run: &str, what: &str, result: &str) {
+        let line = format!(r#"{{"run":"{run}","what":"{what}","result":"{result}"}}"#);
+        self.audit.push(line);
     }
 
     pub(super) fn runs(&self, identity: &ProcessIdentity) -> bool {
@@ -151,10 +194,11 @@ impl SimHost {
     }
 
     pub(super) fn observe(&self) -> HostObserved {
+        let uptime = self.clock.uptime().as_millis() / 10;
         HostObserved {
             machine: Machine {
-                boot_id: "boot".to_owned(),
-                uptime_centiseconds: 1_000_000,
+                boot_id: format!("boot-{}", self.clock.boot),
+                uptime_centiseconds: u64::try_from(uptime).expect("a host is not up for that long"),
                 clock_seconds: 1_767_330_753,
                 uid: 1000,
                 user: "deploy".to_owned(),
@@ -165,7 +209,7 @@ impl SimHost {
                 path: RemotePath::new("/var/lib/nonstop/sokdak").unwrap(),
                 status: StateStatus::Ready,
             },
-            lock: self.lock.clone(),
+            lock: self.lock_now(),
             record: self.record.clone(),
             record_unreadable: None,
             was: (!self.ports.is_empty()).then(|| WasObserved {
@@ -175,10 +219,10 @@ impl SimHost {
                     .map(|(slot, port)| (slot.clone(), self.slot(slot, *port)))
                     .collect(),
                 releases: self.releases.values().cloned().collect(),
-                disk_free_bytes: 10 << 30,
+                disk_free_bytes: if self.disk_is_full { 0 } else { 10 << 30 },
                 disk_free_inodes: None,
             }),
-            nginx: self.nginx.as_ref().map(SimNginx::observe),
+            nginx: self.nginx.as_ref().map(|nginx| nginx.observe(&self.clock)),
         }
     }
 

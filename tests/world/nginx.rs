@@ -1,41 +1,87 @@
-//! An nginx: files on the disk, and what of them it runs since its last reload.
+//! An nginx: files on the disk, what of them it runs since its last reload, and the workers of earlier
+//! generations that finish their requests.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nonstop::model::names::{Port, RemotePath, RunId};
 use nonstop::model::nginx_conf::Dump;
 use nonstop::model::observed::{Entry, EntryKind, Master, NginxObserved};
 use nonstop::model::process::ProcessIdentity;
+use nonstop::model::token::{Token, TokenId, TokenState};
+use tokio::time::Instant;
+
+use super::clock::Clock;
 
 const MAIN: &str = "events {}\nhttp {\n\tinclude /etc/nginx/sites-enabled/*;\n}\n";
+
+/// Sites, by path.
+pub(crate) type Files = BTreeMap<String, String>;
 
 /// An nginx and its files.
 pub(crate) struct SimNginx {
     pub(crate) entry: RemotePath,
-    /// Every site on the disk, by path.
-    pub(crate) files: BTreeMap<String, String>,
+    /// Every site on the disk.
+    pub(crate) files: Files,
     /// What it runs: the dump of its last reload that was not refused.
     pub(crate) running: String,
     /// The sites before a run, by run.
-    pub(crate) homes: BTreeMap<RunId, BTreeMap<String, String>>,
+    pub(crate) homes: BTreeMap<RunId, Home>,
+    pub(crate) tokens: BTreeMap<TokenId, SimToken>,
     /// Whether it refuses what its test lets through, as with a port that is taken.
     pub(crate) refuses_reload: bool,
     /// Whether its test refuses every candidate.
     pub(crate) refuses_candidate: bool,
     /// Old workers that never end.
     pub(crate) old_workers: u32,
+    /// How long the workers of an old generation take to finish.
+    pub(crate) drains_in: Duration,
+    leaving: Vec<Leaving>,
+    serving: u32,
+    targets: Vec<(String, Port)>,
+}
+
+/// What was there before a run, and what the run put in its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) files: Files,
+    /// The entry's bytes after the commit.
+    pub(crate) placed: String,
+    /// Whether what nginx runs may differ from home.
+    pub(crate) left: bool,
+}
+
+/// A token and its watch.
+#[derive(Debug, Clone)]
+pub(crate) struct SimToken {
+    pub(crate) state: TokenState,
+    /// The boot in which the watch runs, and the uptime at which it fires.
+    pub(crate) fires: (u32, Duration),
+    pub(crate) restored: bool,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    worker: u32,
+    targets: Vec<(String, Port)>,
+    until: Instant,
 }
 
 impl SimNginx {
     pub(crate) fn new(entry: &RemotePath) -> Self {
         let mut nginx = Self {
             entry: entry.clone(),
-            files: BTreeMap::new(),
+            files: Files::new(),
             running: String::new(),
             homes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             refuses_reload: false,
             refuses_candidate: false,
             old_workers: 0,
+            drains_in: Duration::ZERO,
+            leaving: Vec::new(),
+            serving: 900,
+            targets: Vec::new(),
         };
         nginx.reload();
         nginx
@@ -48,17 +94,31 @@ impl SimNginx {
     }
 
     /// Whether the files on the disk run now.
-    pub(super) fn reload(&mut self) -> bool {
-        if !self.refuses_reload {
-            self.running = self.dump();
+    pub(crate) fn reload(&mut self) -> bool {
+        if self.refuses_reload {
+            return false;
         }
-        !self.refuses_reload
+        let dump = self.dump();
+        let targets = targets_of(&dump);
+        self.serving += 1;
+        self.leaving.retain(|left| left.until > Instant::now());
+        self.leaving.push(Leaving {
+            worker: self.serving - 1,
+            targets: std::mem::replace(&mut self.targets, targets),
+            until: Instant::now() + self.drains_in,
+        });
+        self.running = dump;
+        true
+    }
+
+    /// Starts anew from what is on the disk, as after a boot.
+    pub(super) fn start(&mut self) {
+        self.reload();
+        self.leaving.clear();
     }
 
     fn dump(&self) -> String {
-        let print = |(path, text): (&String, &String)| format!("# configuration file {path}:\n{text}\n");
-        let sites: String = self.files.iter().map(print).collect();
-        format!("# configuration file /etc/nginx/nginx.conf:\n{MAIN}\n{sites}")
+        dump_of(&self.files)
     }
 
     /// What the bytes at the entry are.
@@ -68,12 +128,35 @@ impl SimNginx {
 
     /// The addresses that get requests.
     pub(crate) fn targets(&self) -> Vec<(String, Port)> {
-        let dump = Dump::parse(&self.running).expect("it runs");
-        let routes = dump.routes();
-        let targets = routes.iter().flat_map(|route| &route.targets);
-        targets
-            .map(|target| (target.host.clone(), Port::new(target.port).unwrap()))
+        self.targets.clone()
+    }
+
+    /// The addresses that would get requests after a start from these files.
+    pub(crate) fn targets_on(files: &Files) -> Vec<(String, Port)> {
+        targets_of(&dump_of(files))
+    }
+
+    /// The addresses to which workers of an old generation may still send requests.
+    pub(crate) fn leaving_targets(&self) -> impl Iterator<Item = &(String, Port)> {
+        let now = Instant::now();
+        let alive = self.leaving.iter().filter(move |left| left.until > now);
+        alive.flat_map(|left| &left.targets)
+    }
+
+    /// When the last worker of an old generation ends.
+    pub(super) fn drained_at(&self) -> Option<Instant> {
+        self.leaving.iter().map(|left| left.until).max()
+    }
+
+    pub(super) fn leaving_at(&self, at: Instant) -> Vec<u32> {
+        let left = self.leaving.iter().filter(|left| left.until > at);
+        (0..self.old_workers)
+            .chain(left.map(|left| left.worker))
             .collect()
+    }
+
+    pub(super) fn serving(&self) -> u32 {
+        self.serving
     }
 
     /// What its generation endpoint answers.
@@ -82,25 +165,30 @@ impl SimNginx {
         rest.split_once('"').map(|(generation, _)| generation.to_owned())
     }
 
-    pub(super) fn master() -> ProcessIdentity {
+    pub(super) fn master(boot: u32) -> ProcessIdentity {
         ProcessIdentity {
-            pid: 900,
+            pid: 800 + boot,
             start_ticks: 1,
-            boot_id: "boot".to_owned(),
+            boot_id: format!("boot-{boot}"),
             uid: 0,
         }
     }
 
-    pub(super) fn observe(&self) -> NginxObserved {
+    /// The newest token of a run.
+    pub(crate) fn newest(&self, run: &RunId) -> Option<(&TokenId, &SimToken)> {
+        self.tokens.iter().rfind(|(id, _)| id.run == *run)
+    }
+
+    pub(super) fn observe(&self, clock: &Clock) -> NginxObserved {
         let content = self.content().cloned();
         let folder = self.entry.parent();
         let name = |path: &str| path.strip_prefix(&format!("{folder}/")).map(str::to_owned);
         let others = self.files.keys().filter(|path| *path != self.entry.as_str());
         NginxObserved {
             master: Some(Master {
-                identity: Self::master(),
-                serving: vec![901],
-                leaving: Vec::new(),
+                identity: Self::master(clock.boot),
+                serving: vec![self.serving],
+                leaving: self.leaving_at(Instant::now()),
             }),
             conf: RemotePath::new("/etc/nginx/nginx.conf").unwrap(),
             error_log: None,
@@ -122,8 +210,44 @@ impl SimNginx {
             slot_files: BTreeMap::new(),
             own_addresses: vec!["127.0.0.1".to_owned()],
             generation: None,
-            tokens: Vec::new(),
+            tokens: self
+                .tokens
+                .iter()
+                .map(|(id, token)| token.seen(id, clock))
+                .collect(),
             saved_homes: self.homes.keys().map(ToString::to_string).collect(),
         }
     }
+}
+
+impl SimToken {
+    /// What its watch has left; `None` where nothing will fire.
+    pub(crate) fn left(&self, clock: &Clock) -> Option<Duration> {
+        let runs = self.state == TokenState::Armed && self.fires.0 == clock.boot;
+        runs.then(|| self.fires.1.saturating_sub(clock.uptime()))
+    }
+
+    fn seen(&self, id: &TokenId, clock: &Clock) -> Token {
+        Token {
+            id: id.clone(),
+            state: self.state,
+            left: self.left(clock),
+            restored: self.restored,
+        }
+    }
+}
+
+fn dump_of(files: &Files) -> String {
+    let print = |(path, text): (&String, &String)| format!("# configuration file {path}:\n{text}\n");
+    let sites: String = files.iter().map(print).collect();
+    format!("# configuration file /etc/nginx/nginx.conf:\n{MAIN}\n{sites}")
+}
+
+fn targets_of(dump: &str) -> Vec<(String, Port)> {
+    let dump = Dump::parse(dump).expect("it runs");
+    let routes = dump.routes();
+    let targets = routes.iter().flat_map(|route| &route.targets);
+    targets
+        .map(|target| (target.host.clone(), Port::new(target.port).unwrap()))
+        .collect()
 }

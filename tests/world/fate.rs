@@ -1,0 +1,146 @@
+//! What befalls a host: it goes down and comes up again, and what was under way on it ends.
+
+use nonstop::engine::fleet::CallError;
+use nonstop::model::names::HostName;
+use nonstop::model::token::{TokenMove, TokenState};
+use tokio::time::Instant;
+
+use super::switch::RELOAD;
+use super::{Due, Job, World};
+
+impl World {
+    /// The host loses its power.
+    pub(crate) fn crash(&mut self, name: &HostName) {
+        let host = self.at(name);
+        if !host.is_up {
+            return;
+        }
+        host.is_up = false;
+        host.busy_until = None;
+        let ports: Vec<_> = host.ports.values().copied().collect();
+        for port in ports {
+            host.strike(port);
+        }
+        host.processes.clear();
+    }
+
+    /// The host comes up: nginx with what is on its disk, and nothing else.
+    pub(crate) fn boot(&mut self, name: &HostName) {
+        let host = self.at(name);
+        if host.is_up {
+            return;
+        }
+        host.is_up = true;
+        host.clock.reboot();
+        if let Some(nginx) = &mut host.nginx {
+            nginx.start();
+        }
+    }
+
+    /// What goes on by itself on a host.
+    pub(super) fn goes_on(&mut self, name: &HostName, due: Due) {
+        match due {
+            Due::Command(..) => unreachable!("a command takes place"),
+            Due::Lost(call) => {
+                let reason = "the connection is gone".to_owned();
+                self.replies
+                    .entry(call)
+                    .or_insert(Err(CallError::OutcomeUnknown { reason }));
+            }
+            Due::Happens(what, change) => {
+                change(self);
+                self.seen(name, what);
+            }
+            Due::Committed(job, ..)
+            | Due::Reverted(job)
+            | Due::Started(job, _)
+            | Due::Kill(job, _)
+            | Due::Answer(job, _)
+                if !self.lives_on(name, job.boot) =>
+            {
+                self.lose(name, job.call);
+            }
+            Due::Committed(job, commit) => self.committed(name, job, &commit),
+            Due::Reverted(job) => self.reverted(name, job),
+            Due::Started(job, identity) => self.has_started(name, job, identity),
+            Due::Kill(job, stop) => self.kill(name, job, &stop),
+            Due::Answer(Job { call, .. }, answer) => self.reply(name, call, "answer", Ok(answer)),
+            Due::Watch(boot, token) => self.watch_fires(name, boot, token),
+            Due::GoesHome(boot, token) => self.watch_goes_home(name, boot, token),
+            Due::Restored(boot, token) => self.watch_restored(name, boot, &token),
+        }
+    }
+
+    fn lives_on(&self, name: &HostName, boot: u32) -> bool {
+        let host = &self.hosts[name];
+        host.is_up && host.clock.boot == boot
+    }
+
+    fn watch_fires(&mut self, name: &HostName, boot: u32, token: nonstop::model::token::TokenId) {
+        if !self.lives_on(name, boot) {
+            return;
+        }
+        let host = self.at(name);
+        let epoch = host.lock.epoch;
+        if host.has(super::Flaw::WatchObeysEpoch) && epoch != token.epoch {
+            return;
+        }
+        let nginx = host.nginx.as_mut().expect("an nginx host");
+        let Some(there) = nginx.tokens.get_mut(&token) else {
+            return;
+        };
+        let Some(fired) = there.state.after(TokenMove::Fire) else {
+            return;
+        };
+        there.state = fired;
+        host.audits(token.run.as_str(), "watch", "fired");
+        self.seen(name, "watch: fired");
+        self.queue(Instant::now(), name, Due::GoesHome(boot, token));
+    }
+
+    fn watch_goes_home(&mut self, name: &HostName, boot: u32, token: nonstop::model::token::TokenId) {
+        if !self.lives_on(name, boot) {
+            return;
+        }
+        let host = self.at(name);
+        let nginx = host.nginx.as_mut().expect("an nginx host");
+        // A later token was armed while it waited for its turn: what is there now is not its own.
+        if nginx
+            .tokens
+            .values()
+            .any(|token| token.state == TokenState::Armed)
+        {
+            return;
+        }
+        if nginx.go_home(&token.run).is_err() {
+            return;
+        }
+        host.busy_until = Some(Instant::now() + RELOAD);
+        self.queue(Instant::now() + RELOAD, name, Due::Restored(boot, token));
+    }
+
+    fn watch_restored(&mut self, name: &HostName, boot: u32, token: &nonstop::model::token::TokenId) {
+        if !self.lives_on(name, boot) {
+            return;
+        }
+        let host = self.at(name);
+        let nginx = host.nginx.as_mut().expect("an nginx host");
+        let proven = nginx.reload();
+        if let Some(token) = nginx.tokens.get_mut(token).filter(|_| proven) {
+            token.restored = true;
+        }
+        host.audits(
+            token.run.as_str(),
+            "watch",
+            if proven { "restored" } else { "unproven" },
+        );
+        self.seen(
+            name,
+            if proven {
+                "watch: restored"
+            } else {
+                "watch: unproven"
+            },
+        );
+    }
+}
