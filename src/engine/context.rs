@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
@@ -11,6 +13,7 @@ use crate::model::names::HostName;
 use crate::model::outcome::Signal;
 use crate::model::playbook::Playbook;
 use crate::model::process::ProcessIdentity;
+use crate::model::token::TokenId;
 use crate::model::topology::Topology;
 
 use super::crew::Crew;
@@ -38,10 +41,33 @@ pub struct Ledger {
     pub instances: BTreeMap<Endpoint, ProcessIdentity>,
     /// nginx hosts that were told to switch and may have done so.
     pub told_to_switch: BTreeSet<HostName>,
+    /// The token that was armed last on each nginx host, or may have been.
+    pub armed: BTreeMap<HostName, Armed>,
+    /// Whether any host was told that its switch stays: from then on the way is forward, and a way back
+    /// begins with arming every host anew.
+    pub confirms_began: bool,
     /// Old endpoints that are left up, for connections were left at the drain's deadline.
     pub kept: BTreeSet<Endpoint>,
     /// nginx hosts with old workers left at the drain's deadline.
     pub undrained: BTreeSet<HostName>,
+}
+
+/// A token and what is known of its watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Armed {
+    /// The token.
+    pub token: TokenId,
+    /// When the script that arms it was sent.
+    pub sent: Instant,
+    /// What its watch had left when the host answered; `None` where no answer came.
+    pub left: Option<Duration>,
+}
+
+impl Armed {
+    /// What its watch has left at least. The answer may have been on its way for as long as the whole call took.
+    pub fn left_at_least(&self) -> Duration {
+        self.left.unwrap_or_default().saturating_sub(self.sent.elapsed())
+    }
 }
 
 impl<H> Context<'_, H> {

@@ -27,6 +27,16 @@ pub struct Crew<H> {
     members: BTreeMap<HostName, Member<H>>,
     run: RunId,
     epoch: Cell<Epoch>,
+    lease: Cell<Lease>,
+}
+
+/// Whether there are locks to hold on to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// None was taken yet, or all were given back.
+    None,
+    /// Locks are being taken, or are held.
+    Held,
 }
 
 #[derive(Debug)]
@@ -51,6 +61,7 @@ impl<H: Host> Crew<H> {
             members: hosts.into_iter().map(member).collect(),
             run,
             epoch: Cell::new(Epoch(0)),
+            lease: Cell::new(Lease::None),
         }
     }
 
@@ -72,6 +83,17 @@ impl<H: Host> Crew<H> {
     /// Says under which epoch the locks are held from now on.
     pub fn enter_epoch(&self, epoch: Epoch) {
         self.epoch.set(epoch);
+        self.lease.set(Lease::Held);
+    }
+
+    /// Says that no lock is held any more.
+    pub fn leave_epoch(&self) {
+        self.lease.set(Lease::None);
+    }
+
+    /// Whether there are locks to hold on to.
+    pub fn lease(&self) -> Lease {
+        self.lease.get()
     }
 
     /// A fence that this host has not seen yet. A retry takes a new one.

@@ -10,8 +10,9 @@ use crate::model::failure::Failure;
 use crate::model::names::HostName;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::{Plan, Switch};
+use crate::model::plan::Switch;
 use crate::model::record::RunRecord;
+use crate::model::token::TokenState;
 
 use super::context::Context;
 use super::execute::{Ended, fenced_off, keep_old_slot, warn};
@@ -69,7 +70,7 @@ async fn stop_old_slot<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record:
     };
     record.phase = Phase::Stop;
     record.point_of_no_return = true;
-    if let Err(failures) = ready_to_stop(context, job.plan, record).await {
+    if let Err(failures) = ready_to_stop(context, job, record).await {
         let end = end_of(&failures);
         keep_old_slot(context, job.plan);
         warn(context, failures);
@@ -124,15 +125,15 @@ fn end_of(failures: &[(HostName, Failure)]) -> End {
     }
 }
 
-/// I1 in the same breath as the point of no return: every nginx is looked at once more, and then
+/// I1 in the same breath as the point of no return: every token is read back, every nginx is looked at, and then
 /// the record says on every host that the old slot ends.
 async fn ready_to_stop<H: Host>(
     context: &Context<'_, H>,
-    plan: &Plan,
+    job: &Job<'_>,
     record: &RunRecord,
 ) -> Result<(), Vec<(HostName, Failure)>> {
-    let looked = plan.switches().into_iter().map(|(host, switch)| async move {
-        let runs = runs_new_routing(context, host, switch).await;
+    let looked = job.plan.switches().into_iter().map(|(host, switch)| async move {
+        let runs = runs_new_routing(context, job, host, switch).await;
         runs.err().map(|failure| (host.clone(), failure))
     });
     let failures: Vec<_> = join_all(looked).await.into_iter().flatten().collect();
@@ -144,11 +145,17 @@ async fn ready_to_stop<H: Host>(
 
 async fn runs_new_routing<H: Host>(
     context: &Context<'_, H>,
+    job: &Job<'_>,
     host: &HostName,
     switch: &Switch,
 ) -> Result<(), Failure> {
     let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
     let nginx = seen.nginx.ok_or(Failure::Drifted)?;
+    let state = nginx.newest_token(job.home).map(|token| token.state);
+    if state != Some(TokenState::Confirmed) {
+        let reason = format!("its token is {}", state.map_or("gone", TokenState::as_str));
+        return Err(Failure::Unproven { reason });
+    }
     if nginx.entry.content.as_ref() != Some(&switch.after) {
         return Err(Failure::Drifted);
     }

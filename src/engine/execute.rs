@@ -14,6 +14,7 @@ use crate::model::outcome::{Exit, Outcome, Signal};
 use crate::model::phase::Phase;
 use crate::model::plan::{Plan, Stage};
 
+use super::confirm::{self, ConfirmEnd};
 use super::context::Context;
 use super::fleet::Host;
 use super::homeward::{self, Reason};
@@ -62,7 +63,11 @@ pub async fn execute<H: Host>(
         Wanted::Jar(jar) => Some(jar.path.as_path()),
         Wanted::Earlier(_) => None,
     };
-    let job = Job { plan, jar };
+    let job = Job {
+        plan,
+        home: context.crew.run_id(),
+        jar,
+    };
     remember_running(context, before, plan);
     let mut record = record::begin(context, request, before, plan);
     let mut switch_took = None;
@@ -78,12 +83,16 @@ pub async fn execute<H: Host>(
             _ => Ok(()),
         };
         let began = Instant::now();
-        let end = match recorded {
+        let mut end = match recorded {
             Ok(()) => step_forward(context, &job, stage).await,
             Err(failures) => StageEnd::Failed(failures),
         };
         if stage.phase == Phase::Commit && end == StageEnd::Done {
             switch_took = Some(began.elapsed());
+            end = match confirm(context, &job).await {
+                Ok(end) => end,
+                Err(outcome) => return stuck(outcome),
+            };
         }
         let reason = match end {
             StageEnd::Done => continue,
@@ -112,6 +121,38 @@ pub async fn execute<H: Host>(
         return homeward::go(context, before, &job, record, reason).await;
     }
     ending::forward(context, &job, record, switch_took).await
+}
+
+/// Makes the switch stay, or says in what state it is stuck: then both slots are left up.
+pub(super) async fn confirm<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Result<StageEnd, Outcome> {
+    let end = match confirm::everywhere(context, job).await {
+        ConfirmEnd::Everywhere => StageEnd::Done,
+        ConfirmEnd::TooLate(failures) | ConfirmEnd::Sick(failures) => StageEnd::Failed(failures),
+        ConfirmEnd::Unsettled(failures) => {
+            return Err(match fenced_off(&failures) {
+                Some(()) => Outcome::TakenOver,
+                None => Outcome::Mixed,
+            });
+        }
+    };
+    Ok(match (end, context.interrupt.signal()) {
+        (StageEnd::Done, Some(signal)) => StageEnd::Interrupted(signal),
+        (end, _) => end,
+    })
+}
+
+/// Nobody knows what every nginx does, or it is somebody else's: nothing is touched any more.
+pub(super) fn stuck(outcome: Outcome) -> Ended {
+    let exit = match outcome {
+        Outcome::TakenOver => Exit::Locked,
+        _ => Exit::Mixed,
+    };
+    Ended {
+        verdict: Verdict { outcome, exit },
+        live: None,
+        live_slot: None,
+        switch_took: None,
+    }
 }
 
 async fn step_forward<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> StageEnd {

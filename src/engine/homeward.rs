@@ -10,15 +10,16 @@ use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Outcome, Signal};
 use crate::model::phase::Phase;
-use crate::model::plan::{self, HomeGoal, Scene, Stage};
+use crate::model::plan::{self, HomeGoal, Scene};
 use crate::model::record::{RunRecord, RunStatus};
 
 use super::context::Context;
 use super::execute::{Ended, exit_home, fenced_off, say_unwinding, warn};
 use super::fleet::Host;
+use super::lock::{self, Lost};
 use super::run::Verdict;
-use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
+use super::walk::{self, Refusal, TakenOver};
 use super::{observe, preflight, record};
 
 /// Why a run turns around.
@@ -53,9 +54,7 @@ pub async fn go<H: Host>(
     // From here on nothing that was sent before can still have its effect where this arrives: what is
     // observed now stays true.
     record.phase = Phase::Revert;
-    if let Err(failures) = record::write(context, &record).await
-        && fenced_off(&failures).is_some()
-    {
+    if turn(context, &mut record).await.is_err() {
         return ended(context, before, job, &reason, Outcome::TakenOver);
     }
     let (now, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
@@ -73,7 +72,7 @@ pub async fn go<H: Host>(
             topology: context.topology,
             playbook: context.playbook,
             observed: &now,
-            run: context.crew.run_id(),
+            run: job.home,
         },
         &HomeGoal {
             record: &record,
@@ -88,10 +87,11 @@ pub async fn go<H: Host>(
         context.tell(Event::Warned { finding });
         Outcome::Mixed
     } else {
-        walk(context, job, &stages).await
+        walk::home(context, job, &stages, &record.owner).await
     };
     if outcome != Outcome::Mixed && outcome != Outcome::TakenOver {
         record.status = RunStatus::Done;
+        record.epoch = context.crew.epoch();
         if let Err(failures) = record::write(context, &record).await {
             warn(context, failures);
         }
@@ -99,24 +99,26 @@ pub async fn go<H: Host>(
     ended(context, before, job, &reason, outcome)
 }
 
-/// Runs the stages. Traffic first: unless every nginx is proven to be home, nothing is stopped.
-async fn walk<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stages: &[Stage]) -> Outcome {
-    let mut outcome = Outcome::AsItWas;
-    for stage in stages {
-        let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
-        if stage.phase == Phase::Revert {
-            outcome = Outcome::RolledBack;
+/// Puts on record that the run turns around. Where a lease of ours was over and nobody has come, the locks
+/// are taken again first.
+async fn turn<H: Host>(context: &Context<'_, H>, record: &mut RunRecord) -> Result<(), TakenOver> {
+    for _ in [1, 2] {
+        record.epoch = context.crew.epoch();
+        let Err(failures) = record::write(context, record).await else {
+            return Ok(());
+        };
+        match walk::refusal(context, &failures) {
+            None => return Ok(()),
+            Some(Refusal::Foreign) => return Err(TakenOver),
+            Some(Refusal::Lapsed) => match lock::take_again(context, &record.owner).await {
+                Ok(()) => {}
+                Err(Lost::TakenOver) => return Err(TakenOver),
+                // What can still be reached under the old epoch is; the rest is not known.
+                Err(Lost::Unreachable) => return Ok(()),
+            },
         }
-        let StageEnd::Failed(failures) = end else { continue };
-        if fenced_off(&failures).is_some() {
-            return Outcome::TakenOver;
-        }
-        if stage.phase == Phase::Revert {
-            return Outcome::Mixed;
-        }
-        warn(context, failures);
     }
-    outcome
+    Ok(())
 }
 
 /// Whether there is anybody to go back to: as many of the old endpoints answer as of the new, and

@@ -20,6 +20,15 @@ use super::context::Context;
 use super::crew::{Crew, answer, passed};
 use super::fleet::{CallError, Host};
 
+/// On which terms locks are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long to wait while somebody else holds one.
+    pub wait: Duration,
+    /// How long a host keeps it without a sign of life; without an end where it is absent.
+    pub lease: Option<Duration>,
+}
+
 /// How often a held lock is looked at while we wait for it.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -51,20 +60,22 @@ pub enum LockError {
 /// When every lock was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// At the first try: since the hosts were observed, no other run had them.
+    /// At the first try, and all were free: since the hosts were observed, no other run had them.
     AtOnce,
-    /// After somebody else gave them back: what was observed before is history.
-    AfterWaiting,
+    /// After somebody else gave them back, or had them for longer than the lease: what was observed
+    /// before is history.
+    AfterAnother,
 }
 
-/// Takes the lock of every host, waiting for at most `wait` while somebody else has one.
+/// Takes the lock of every host, waiting for at most as long as the terms say while somebody else has one. A
+/// lock whose lease is over is taken over, under an epoch above all that were read.
 pub async fn take<H: Host>(
     context: &Context<'_, H>,
     observed: &Observed,
     owner: &Owner,
-    wait: Duration,
+    terms: Terms,
 ) -> Result<Taken, LockError> {
-    let give_up = Instant::now() + wait;
+    let give_up = Instant::now() + terms.wait;
     let mut locks: BTreeMap<_, _> = observed
         .hosts
         .iter()
@@ -72,7 +83,7 @@ pub async fn take<H: Host>(
         .collect();
     let mut waited = false;
     loop {
-        match once(context, &locks, owner).await {
+        match once(context, &locks, owner, terms.lease).await {
             Err(LockError::Held { host, lock }) if Instant::now() < give_up => {
                 if !waited {
                     context.tell(Event::LockWaiting { host, lock });
@@ -86,13 +97,17 @@ pub async fn take<H: Host>(
                 locks = read(context).await?;
             }
             Ok(()) => {
-                return Ok(if waited {
-                    Taken::AfterWaiting
+                let after_another = waited || locks.values().any(LockState::is_over);
+                return Ok(if after_another {
+                    Taken::AfterAnother
                 } else {
                     Taken::AtOnce
                 });
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                context.crew.leave_epoch();
+                return Err(error);
+            }
         }
     }
 }
@@ -101,8 +116,9 @@ async fn once<H: Host>(
     context: &Context<'_, H>,
     locks: &BTreeMap<HostName, LockState>,
     owner: &Owner,
+    lease: Option<Duration>,
 ) -> Result<(), LockError> {
-    if let Some((host, lock)) = locks.iter().find(|(_, lock)| lock.run.is_some()) {
+    if let Some((host, lock)) = locks.iter().find(|(_, lock)| lock.is_held()) {
         return Err(LockError::Held {
             host: host.clone(),
             lock: lock.clone(),
@@ -114,7 +130,7 @@ async fn once<H: Host>(
     let Some((first, lock)) = hosts.next() else {
         return Ok(());
     };
-    if let Err(error) = one(context, first, lock.epoch, owner).await {
+    if let Err(error) = one(context, first, lock.epoch, owner, lease).await {
         if !is_held(&error) {
             withdraw(context, [first]).await;
         }
@@ -123,7 +139,7 @@ async fn once<H: Host>(
     let rest: Vec<_> = hosts.collect();
     let taken = join_all(
         rest.iter()
-            .map(|(host, lock)| one(context, host, lock.epoch, owner)),
+            .map(|(host, lock)| one(context, host, lock.epoch, owner, lease)),
     )
     .await;
     let Some(error) = taken.iter().find_map(|taken| taken.as_ref().err()).cloned() else {
@@ -141,6 +157,7 @@ fn is_held(error: &LockError) -> bool {
 
 /// Gives back what was taken, or perhaps taken, of an attempt that failed.
 async fn withdraw<'a, H: Host>(context: &Context<'_, H>, hosts: impl IntoIterator<Item = &'a HostName>) {
+    context.crew.leave_epoch();
     for (host, reason) in give_back(context, hosts).await {
         let finding = Finding::warning(Some(&host), Problem::LockLeft { reason });
         context.tell(Event::Warned { finding });
@@ -152,6 +169,7 @@ async fn one<H: Host>(
     host: &HostName,
     expected: Epoch,
     owner: &Owner,
+    lease: Option<Duration>,
 ) -> Result<(), LockError> {
     let (epoch, run) = (context.crew.epoch(), context.crew.run_id().clone());
     let command = Command::Lock(Lock {
@@ -159,7 +177,7 @@ async fn one<H: Host>(
         epoch,
         run,
         owner: owner.clone(),
-        lease: None,
+        lease,
     });
     let call = async { answer!(context.crew.call(host, command).await?, Lock) };
     match call.await {
@@ -195,6 +213,49 @@ async fn read<H: Host>(context: &Context<'_, H>) -> Result<BTreeMap<HostName, Lo
         }
     });
     join_all(read).await.into_iter().collect()
+}
+
+/// Why locks whose lease was over could not be taken again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Somebody else took one, or a person broke it.
+    TakenOver,
+    /// Not every host could be asked.
+    Unreachable,
+}
+
+/// Takes the locks of this run again under a higher epoch, after a lease of it was over and nobody has come.
+/// What was observed before is history.
+pub(super) async fn take_again<H: Host>(context: &Context<'_, H>, owner: &Owner) -> Result<(), Lost> {
+    let lost = |error: LockError| match error {
+        LockError::Held { .. } => Lost::TakenOver,
+        LockError::Call { .. } | LockError::Interrupted => Lost::Unreachable,
+    };
+    let mut locks = read(context).await.map_err(lost)?;
+    let run = context.crew.run_id();
+    let ours = |lock: &LockState| {
+        lock.epoch == context.crew.epoch() && lock.run.as_ref().is_none_or(|holder| holder == run)
+    };
+    if !locks.values().all(ours) {
+        return Err(Lost::TakenOver);
+    }
+    // Those that are still held are given back for a moment: an epoch is taken everywhere or nowhere.
+    let held: Vec<_> = locks.iter_mut().filter(|(_, lock)| lock.is_held()).collect();
+    if !give_back(context, held.iter().map(|(host, _)| *host))
+        .await
+        .is_empty()
+    {
+        return Err(Lost::Unreachable);
+    }
+    for (_, lock) in held {
+        lock.run = None;
+    }
+    let lease = Some(context.playbook.lock.lease);
+    once(context, &locks, owner, lease).await.map_err(lost)?;
+    context.tell(Event::LockRetaken {
+        epoch: context.crew.epoch(),
+    });
+    Ok(())
 }
 
 /// Gives the locks of these hosts back; says on which hosts that is not certain.

@@ -2,6 +2,7 @@
 //! it, and turns to the way home when something fails. It knows hosts as a trait only, takes time
 //! from tokio's clock, and reports by events.
 
+mod confirm;
 pub mod connect;
 pub mod context;
 pub mod crew;
@@ -10,6 +11,7 @@ pub mod examine;
 pub mod execute;
 pub mod fleet;
 pub mod health;
+mod heartbeat;
 pub mod homeward;
 pub mod lock;
 pub mod observe;
@@ -19,3 +21,4 @@ mod record;
 pub mod run;
 pub mod stage;
 pub mod steps;
+mod walk;

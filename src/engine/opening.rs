@@ -15,7 +15,7 @@ use crate::model::plan::Plan;
 
 use super::context::Context;
 use super::fleet::{CallError, Host};
-use super::lock::{self, LockError, Taken};
+use super::lock::{self, LockError, Taken, Terms};
 use super::run::{Request, make_plan};
 use super::{observe, preflight};
 
@@ -37,7 +37,7 @@ pub(super) async fn open<H: Host>(
         return Err(Vec::new());
     }
     let planned = plan_for(request, &observed);
-    let held = observed.hosts.values().any(|seen| seen.lock.run.is_some());
+    let held = observed.hosts.values().any(|seen| seen.lock.is_held());
     if let (Err(findings), false) = (&planned, held) {
         return Err(findings.clone());
     }
@@ -47,7 +47,7 @@ pub(super) async fn open<H: Host>(
         // The epochs were still those that we had read: nobody changed anything in between.
         (Taken::AtOnce, Ok(plan)) => settle(Opening { observed, plan }, tried),
         (Taken::AtOnce, Err(findings)) => Err(findings),
-        (Taken::AfterWaiting, _) => look_again(context, request).await,
+        (Taken::AfterAnother, _) => look_again(context, request).await,
     };
     if opened.is_err() {
         close(context).await;
@@ -57,6 +57,7 @@ pub(super) async fn open<H: Host>(
 
 /// Gives every lock back; where that is not certain, says so.
 pub(super) async fn close<H: Host>(context: &Context<'_, H>) {
+    context.crew.leave_epoch();
     for (host, reason) in lock::give_back(context, context.crew.hosts()).await {
         let finding = Finding::warning(Some(&host), Problem::LockLeft { reason });
         context.tell(Event::Warned { finding });
@@ -128,7 +129,11 @@ async fn take_lock<H: Host>(
         phase,
         hosts: context.crew.hosts().cloned().collect(),
     });
-    let taken = lock::take(context, observed, &request.owner, request.lock_wait).await;
+    let terms = Terms {
+        wait: request.lock_wait,
+        lease: Some(context.playbook.lock.lease),
+    };
+    let taken = lock::take(context, observed, &request.owner, terms).await;
     context.tell(Event::PhaseEnded {
         phase,
         took: began.elapsed(),

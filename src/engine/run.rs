@@ -23,7 +23,7 @@ use super::context::{Context, Interrupt, Ledger};
 use super::crew::Crew;
 use super::execute::{self, Ended};
 use super::fleet::{Fleet, Host};
-use super::opening;
+use super::{heartbeat, opening};
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -108,7 +108,8 @@ pub async fn run<F: Fleet>(
                 interrupt: interrupt.clone(),
                 ledger: Ledger::default().into(),
             };
-            connected(&context, request).await
+            let lease = request.playbook.lock.lease;
+            heartbeat::during(&crew, lease, connected(&context, request)).await
         }
         Err(findings) => refused(events, &interrupt, findings),
     };

@@ -121,6 +121,20 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+    /// Every nginx was switched, and a watch has too little time left to be told that its switch stays:
+    /// it might go home while the others do not.
+    #[error("the switch came too late to be confirmed: its watch has only {} left", humantime::format_duration(*left))]
+    TooLate {
+        /// What the watch has left at least.
+        #[serde(rename = "left_seconds", serialize_with = "super::seconds::serialize")]
+        left: Duration,
+    },
+    /// Other hosts were told that the switch stays, and on this one it is not certain.
+    #[error("the switch is not confirmed: {reason}")]
+    Unconfirmed {
+        /// Why.
+        reason: String,
+    },
     /// The old process could not be ended.
     #[error("{endpoint} could not be stopped: {reason}")]
     StillRuns {

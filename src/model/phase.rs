@@ -28,6 +28,8 @@ pub enum Phase {
     Prepare,
     /// Every nginx is switched, reloaded and proven.
     Commit,
+    /// Every nginx was proven, and every watch is told that its switch stays.
+    Confirm,
     /// Both slots up, watched.
     Bake,
     /// Old workers and old connections go.
@@ -54,6 +56,7 @@ impl Phase {
             Self::Verify => "verify",
             Self::Prepare => "prepare",
             Self::Commit => "commit",
+            Self::Confirm => "confirm",
             Self::Bake => "bake",
             Self::Drain => "drain",
             Self::Stop => "stop",

@@ -97,7 +97,7 @@ async fn where_no_nginx_was_touched_it_is_as_it_was() {
 async fn a_way_back_whose_answer_is_lost_is_mixed_and_nothing_is_stopped() {
     let scene = Scene::on_blue()
         .fault("nginx-1", "commit", Fault::LostAfter)
-        .fault("nginx-2", "revert", Fault::LostAfter);
+        .faults("nginx-2", "revert", (0, 9), Fault::LostAfter);
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
     assert_eq!(scene.world.borrow().times("stop"), [0; 0]);
     assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);

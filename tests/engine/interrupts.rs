@@ -89,9 +89,10 @@ async fn a_start_that_was_under_way_leaves_no_orphan() {
 
 #[tokio::test(start_paused = true)]
 async fn a_signal_does_not_hide_that_the_fleet_is_mixed() {
-    let scene = Scene::on_blue().signal(Phase::Commit, Signal::Interrupt).fault(
+    let scene = Scene::on_blue().signal(Phase::Commit, Signal::Interrupt).faults(
         "nginx-1",
         "revert",
+        (0, 9),
         Fault::LostAfter,
     );
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);

@@ -29,7 +29,11 @@ pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
         .as_ref()
         .map_or_else(|| "lock".to_owned(), |message| format!("lock: {message}"));
     let owner = identity::owner(&message, Timestamp::now());
-    match lock::take(&context, &reading.observed, &owner, Duration::ZERO).await {
+    let terms = lock::Terms {
+        wait: Duration::ZERO,
+        lease: None,
+    };
+    match lock::take(&context, &reading.observed, &owner, terms).await {
         Ok(_) => {
             console::say("every host is locked; `nonstop unlock --force` frees them");
             Ok(Exit::Done)

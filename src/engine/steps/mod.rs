@@ -5,13 +5,13 @@ mod finish;
 mod proof;
 mod start;
 mod stop;
-mod switch;
+pub(super) mod switch;
 mod upload;
 mod verify;
 
 use crate::model::event::Note;
 use crate::model::failure::Failure;
-use crate::model::names::HostName;
+use crate::model::names::{HostName, RunId};
 use crate::model::plan::{HostStep, Plan, Step};
 
 use super::context::Context;
@@ -21,6 +21,8 @@ use super::fleet::Host;
 pub struct Job<'a> {
     /// The plan that it is a part of.
     pub plan: &'a Plan,
+    /// The run whose home is saved and put back: the one that began it, whoever goes on with it.
+    pub home: &'a RunId,
     /// The jar on the controller, for an upload.
     pub jar: Option<&'a std::path::Path>,
 }
@@ -45,8 +47,8 @@ pub async fn run<H: Host>(
             min_healthy_time,
             warm_up,
         } => verify::verify(context, host, endpoints, *min_healthy_time, *warm_up).await,
-        Step::Prepare(switch) => switch::prepare(context, host, switch).await,
-        Step::Commit(switch) => switch::commit(context, host, switch).await,
+        Step::Prepare(switch) => switch::prepare(context, job, host, switch).await,
+        Step::Commit(switch) => switch::commit(context, job, host, switch).await,
         Step::Bake { endpoints } => verify::bake(context, host, endpoints).await,
         Step::DrainWorkers { master } => drain::workers(context, host, master).await,
         Step::DrainConnections { port, .. } => drain::connections(context, host, *port).await,
@@ -57,7 +59,7 @@ pub async fn run<H: Host>(
         Step::FinishWas { keep, protected } => finish::was(context, job.plan, host, *keep, protected).await,
         Step::FinishNginx { clean } => finish::nginx(context, host, clean).await,
         Step::Revert { generation, nginx } => {
-            switch::revert(context, host, generation.as_deref(), nginx.as_ref()).await
+            switch::revert(context, job, host, generation.as_deref(), nginx.as_ref()).await
         }
         Step::Withdraw {
             instance,

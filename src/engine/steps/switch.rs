@@ -1,35 +1,38 @@
-//! The switch of one nginx host: tested beside the live file, put in place by rename, proven; and
+//! The switch of one nginx host: tested beside the live file, armed, put in place by rename, proven; and
 //! the way back.
 
 use std::time::Duration;
 
-use crate::engine::context::Context;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::engine::context::{Armed, Context};
 use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::CallError;
 use crate::engine::fleet::Host;
 use crate::engine::observe;
-use crate::model::event::{Note, ProofUsed};
+use crate::model::event::{Event, Note, ProofUsed};
 use crate::model::failure::Failure;
+use crate::model::lock::Fence;
 use crate::model::names::{HostName, RemotePath};
 use crate::model::plan::{NginxFacts, Switch};
-use crate::remote::answer::{PrepareAnswer, SwitchAnswer};
-use crate::remote::command::{Command, Commit, NginxPlace, PlacedContent, Placement, Prepare, Revert};
-use sha2::{Digest, Sha256};
+use crate::model::token::{TokenId, TokenState};
+use crate::remote::answer::{Answer, ArmAnswer, ConfirmAnswer, Fenced, PrepareAnswer, SwitchAnswer};
+use crate::remote::command::{
+    Arm, Command, Commit, Confirm, NginxPlace, PlacedContent, Placement, Prepare, Revert,
+};
 
-use super::proof;
+use super::{Job, proof};
 
-/// How long fresh workers may take. A refused listener is retried by nginx for about 2.5 s, so less
-/// than 5 s could call a slow reload a refused one.
-const PROOF_DEADLINE: Duration = Duration::from_secs(8);
-
-pub(super) async fn prepare<H: Host>(
+pub(in crate::engine) async fn prepare<H: Host>(
     context: &Context<'_, H>,
+    job: &Job<'_>,
     host: &HostName,
     switch: &Switch,
 ) -> Result<Option<Note>, Failure> {
     let command = Command::Prepare(Prepare {
         fence: context.crew.fence(host),
-        home: context.crew.run_id().clone(),
+        home: job.home.clone(),
         nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         candidate: switch.after.clone(),
@@ -42,82 +45,196 @@ pub(super) async fn prepare<H: Host>(
     }
 }
 
-pub(super) async fn commit<H: Host>(
+pub(in crate::engine) async fn commit<H: Host>(
     context: &Context<'_, H>,
+    job: &Job<'_>,
     host: &HostName,
     switch: &Switch,
 ) -> Result<Option<Note>, Failure> {
-    let command = Command::Commit(Commit {
-        fence: context.crew.fence(host),
-        home: context.crew.run_id().clone(),
-        watch: context.playbook.watch.deadline,
-        nginx: place(context, host, &switch.nginx)?,
-        placement: placement(switch),
-        deadline: PROOF_DEADLINE,
-    });
+    let nginx = place(context, host, &switch.nginx)?;
     let before = proof::arrivals_before(context, host, switch).await;
-    // From here on it may have happened, whatever comes back.
-    context.ledger.borrow_mut().told_to_switch.insert(host.clone());
-    let answered = context
-        .crew
-        .call_within(host, command, PROOF_DEADLINE + MARGIN)
-        .await;
-    let untouched = match &answered {
-        Err(CallError::NotSent { .. }) => true,
-        Ok(crate::remote::answer::Answer::Commit(fenced)) => !matches!(
-            fenced,
-            crate::remote::answer::Fenced::Passed(
-                SwitchAnswer::Proven { .. } | SwitchAnswer::Unproven { .. }
-            )
-        ),
-        _ => false,
-    };
-    if untouched {
-        context.ledger.borrow_mut().told_to_switch.remove(host);
+    let fence = context.crew.fence(host);
+    let earlier = begin(context, host, token_of(job, &fence));
+    let watch = context.playbook.watch;
+    let command = Command::Commit(Commit {
+        fence,
+        home: job.home.clone(),
+        watch: watch.deadline,
+        nginx,
+        placement: placement(switch),
+        deadline: watch.proof_deadline(),
+    });
+    let deadline = watch.proof_deadline() + MARGIN;
+    let answered = context.crew.call_within(host, command, deadline).await;
+    if touched_nothing(&answered) {
+        take_back(context, host, earlier);
     }
     match passed(answer!(answered?, Commit)?)? {
-        SwitchAnswer::Proven { .. } => {}
+        SwitchAnswer::Proven { watch_left, .. } => is_armed(context, host, watch_left),
         SwitchAnswer::Drifted => return Err(Failure::Drifted),
         SwitchAnswer::Unproven { reason } => return Err(Failure::Unproven { reason }),
-        SwitchAnswer::NoHome => {
-            return Err(Failure::Unproven {
-                reason: "home was not saved".to_owned(),
-            });
-        }
+        SwitchAnswer::NoHome => return Err(no_home()),
     }
     let proof = proof::prove(context, host, switch, &before).await?;
     Ok(Some(Note::Proven { proof }))
 }
 
+/// What was known of a host before it was told to switch.
+struct Earlier {
+    armed: Option<Armed>,
+    was_told: bool,
+}
+
+/// From here on it may have happened, whatever comes back.
+fn begin<H>(context: &Context<'_, H>, host: &HostName, token: TokenId) -> Earlier {
+    let armed = Armed {
+        token,
+        sent: Instant::now(),
+        left: None,
+    };
+    let mut ledger = context.ledger.borrow_mut();
+    Earlier {
+        armed: ledger.armed.insert(host.clone(), armed),
+        was_told: !ledger.told_to_switch.insert(host.clone()),
+    }
+}
+
+/// The host certainly did nothing.
+fn take_back<H>(context: &Context<'_, H>, host: &HostName, earlier: Earlier) {
+    let mut ledger = context.ledger.borrow_mut();
+    match earlier.armed {
+        Some(armed) => ledger.armed.insert(host.clone(), armed),
+        None => ledger.armed.remove(host),
+    };
+    if !earlier.was_told {
+        ledger.told_to_switch.remove(host);
+    }
+}
+
+fn touched_nothing(answered: &Result<Answer, CallError>) -> bool {
+    match answered {
+        Err(CallError::NotSent { .. }) => true,
+        Ok(Answer::Commit(fenced)) => !matches!(
+            fenced,
+            Fenced::Passed(SwitchAnswer::Proven { .. } | SwitchAnswer::Unproven { .. })
+        ),
+        _ => false,
+    }
+}
+
+fn is_armed<H>(context: &Context<'_, H>, host: &HostName, left: Option<Duration>) {
+    if let Some(armed) = context.ledger.borrow_mut().armed.get_mut(host) {
+        armed.left = left;
+    }
+    moved(context, host, TokenState::Armed, left);
+}
+
+/// Tells what became of a host's token.
+pub(in crate::engine) fn moved<H>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    state: TokenState,
+    left: Option<Duration>,
+) {
+    let host = host.clone();
+    context.tell(Event::TokenMoved { host, state, left });
+}
+
+/// The name of the token that a script with this fence arms: known whether its answer comes or not.
+fn token_of(job: &Job<'_>, fence: &Fence) -> TokenId {
+    TokenId {
+        run: job.home.clone(),
+        epoch: fence.epoch,
+        number: fence.sequence,
+    }
+}
+
+fn no_home() -> Failure {
+    Failure::Unproven {
+        reason: "no home is saved on the host".to_owned(),
+    }
+}
+
+/// Tells a host's watch that its switch stays; the answer is what its token is now.
+pub(in crate::engine) async fn confirm<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+) -> Result<ConfirmAnswer, Failure> {
+    let token = context
+        .ledger
+        .borrow()
+        .armed
+        .get(host)
+        .map(|armed| armed.token.clone());
+    let Some(token) = token else {
+        return Ok(ConfirmAnswer::Lost(None));
+    };
+    let command = Command::Confirm(Confirm {
+        fence: context.crew.fence(host),
+        token,
+    });
+    let answered = context.crew.call_within(host, command, MARGIN).await?;
+    passed(answer!(answered, Confirm)?)
+}
+
+/// Arms a host and touches nothing else, so that it goes home by itself unless it is led there.
+pub(in crate::engine) async fn arm<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    host: &HostName,
+    facts: Option<&NginxFacts>,
+) -> Result<(), Failure> {
+    let nginx = place(context, host, &facts_of(context, host, facts).await?)?;
+    let fence = context.crew.fence(host);
+    let armed = Armed {
+        token: token_of(job, &fence),
+        sent: Instant::now(),
+        left: None,
+    };
+    let watch = context.playbook.watch;
+    let command = Command::Arm(Arm {
+        fence,
+        home: job.home.clone(),
+        nginx,
+        watch: watch.deadline,
+        deadline: watch.proof_deadline(),
+    });
+    let answered = context.crew.call_within(host, command, MARGIN).await;
+    let left = match passed(answer!(answered?, Arm)?)? {
+        ArmAnswer::Armed { left } => left,
+        ArmAnswer::NoHome => return Err(no_home()),
+    };
+    context.ledger.borrow_mut().armed.insert(host.clone(), armed);
+    is_armed(context, host, Some(left));
+    Ok(())
+}
+
 pub(super) async fn revert<H: Host>(
     context: &Context<'_, H>,
+    job: &Job<'_>,
     host: &HostName,
     generation: Option<&str>,
     facts: Option<&NginxFacts>,
 ) -> Result<Option<Note>, Failure> {
-    let facts = match facts {
-        Some(facts) => facts.clone(),
-        None => facts_now(context, host).await?,
-    };
+    let nginx = place(context, host, &facts_of(context, host, facts).await?)?;
+    let deadline = context.playbook.watch.proof_deadline();
     let command = Command::Revert(Revert {
         fence: context.crew.fence(host),
-        home: context.crew.run_id().clone(),
-        nginx: place(context, host, &facts)?,
-        deadline: PROOF_DEADLINE,
+        home: job.home.clone(),
+        nginx,
+        deadline,
     });
-    let answered = context
-        .crew
-        .call_within(host, command, PROOF_DEADLINE + MARGIN)
-        .await?;
+    let deadline = deadline + MARGIN;
+    let answered = context.crew.call_within(host, command, deadline).await?;
     match passed(answer!(answered, Revert)?)? {
-        SwitchAnswer::Proven { .. } => {}
+        SwitchAnswer::Proven { .. } => {
+            if context.ledger.borrow().armed.contains_key(host) {
+                moved(context, host, TokenState::Reverted, None);
+            }
+        }
         SwitchAnswer::Drifted => return Err(Failure::Drifted),
         SwitchAnswer::Unproven { reason } => return Err(Failure::Unproven { reason }),
-        SwitchAnswer::NoHome => {
-            return Err(Failure::Unproven {
-                reason: "no home is saved on the host".to_owned(),
-            });
-        }
+        SwitchAnswer::NoHome => return Err(no_home()),
     }
     let Some(generation) = generation else {
         return Ok(Some(Note::Proven {
@@ -145,8 +262,16 @@ fn place<H>(context: &Context<'_, H>, host: &HostName, facts: &NginxFacts) -> Re
     })
 }
 
-/// The nginx as it is now, on a host that could not be looked at when the way home was planned.
-async fn facts_now<H: Host>(context: &Context<'_, H>, host: &HostName) -> Result<NginxFacts, Failure> {
+/// The nginx as it is known, or as it is now on a host that could not be looked at when the way home was
+/// planned.
+async fn facts_of<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    known: Option<&NginxFacts>,
+) -> Result<NginxFacts, Failure> {
+    if let Some(facts) = known {
+        return Ok(facts.clone());
+    }
     let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
     let facts = seen.nginx.as_ref().and_then(NginxFacts::of);
     facts.ok_or_else(|| Failure::Script {

@@ -81,6 +81,10 @@ pub fn advice(failure: &Failure, host: &HostName) -> Advice {
             "shows the file as it is now; find out who else edits it before the next deploy",
         ),
         Failure::Unproven { .. } => doctor("checks nginx: its test, its listener, what it runs"),
+        Failure::TooLate { .. } => {
+            doctor("checks nginx; if it is only slow, give `watch.deadline` more time")
+        }
+        Failure::Unconfirmed { .. } => status("shows what every nginx runs, and what its token says"),
         Failure::StillRuns { .. } => status("shows the old process; the next deploy retires it"),
         Failure::SuccessorMissing { .. } => logs("shows what became of the new instance"),
     }

@@ -1,0 +1,242 @@
+//! The second half of a switch: once every nginx host is proven, and every watch has time enough left, all
+//! are told at once that the switch stays. From the first such word on the way is forward: it is said again
+//! until it is answered, and a host whose watch was faster is switched again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::model::event::Event;
+use crate::model::failure::Failure;
+use crate::model::names::{HostName, RemotePath};
+use crate::model::phase::Phase;
+use crate::model::plan::{NginxFacts, Switch};
+use crate::model::token::{TokenState, margin_is_left};
+use crate::remote::answer::ConfirmAnswer;
+
+use super::context::Context;
+use super::fleet::Host;
+use super::steps::{Job, switch};
+use super::{observe, preflight};
+
+/// How long a host may stay silent beyond its watch's deadline until the run gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The pause before something is said again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How confirming ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ConfirmEnd {
+    /// Every switch stays.
+    Everywhere,
+    /// No host was told yet, and a watch has too little time left: the way is back.
+    TooLate(Vec<(HostName, Failure)>),
+    /// A host has to be switched again, and the new slot is no longer healthy: the way is back.
+    Sick(Vec<(HostName, Failure)>),
+    /// Some hosts were told, and on these it is not certain what they do.
+    Unsettled(Vec<(HostName, Failure)>),
+}
+
+/// Confirms the switch of every nginx host that the plan switches.
+pub(super) async fn everywhere<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> ConfirmEnd {
+    let phase = Phase::Confirm;
+    let switches = job.plan.switches();
+    let began = Instant::now();
+    let hosts: BTreeSet<_> = switches.keys().map(|host| (*host).clone()).collect();
+    context.tell(Event::PhaseStarted { phase, hosts });
+    let late = too_late(context, switches.keys().copied());
+    let end = if late.is_empty() {
+        context.ledger.borrow_mut().confirms_began = true;
+        let told = switches
+            .iter()
+            .map(|(host, switch)| on_host(context, job, host, switch));
+        end_of(join_all(told).await.into_iter().flatten().collect())
+    } else {
+        for (host, failure) in &late {
+            failed(context, host, failure);
+        }
+        ConfirmEnd::TooLate(late)
+    };
+    context.tell(Event::PhaseEnded {
+        phase,
+        took: began.elapsed(),
+        succeeded: end == ConfirmEnd::Everywhere,
+    });
+    end
+}
+
+/// The hosts whose watch has too little time left, or of which that is not known.
+fn too_late<'a, H>(
+    context: &Context<'_, H>,
+    hosts: impl Iterator<Item = &'a HostName>,
+) -> Vec<(HostName, Failure)> {
+    let deadline = context.playbook.watch.deadline;
+    let ledger = context.ledger.borrow();
+    let late = hosts.filter_map(|host| {
+        let armed = ledger.armed.get(host);
+        let left = armed.map_or(Duration::ZERO, |armed| armed.left_at_least());
+        (!margin_is_left(left, deadline)).then(|| (host.clone(), Failure::TooLate { left }))
+    });
+    late.collect()
+}
+
+fn end_of(failures: Vec<(HostName, Failure)>) -> ConfirmEnd {
+    let sick = |(_, failure): &(HostName, Failure)| matches!(failure, Failure::Unhealthy { .. });
+    if failures.is_empty() {
+        ConfirmEnd::Everywhere
+    } else if failures.iter().any(sick) {
+        ConfirmEnd::Sick(failures)
+    } else {
+        ConfirmEnd::Unsettled(failures)
+    }
+}
+
+async fn on_host<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    host: &HostName,
+    switch: &Switch,
+) -> Option<(HostName, Failure)> {
+    let (phase, began) = (Phase::Confirm, Instant::now());
+    let name = host.clone();
+    context.tell(Event::HostStarted { host: name, phase });
+    match settle(context, job, host, switch).await {
+        Ok(()) => {
+            context.tell(Event::HostDone {
+                host: host.clone(),
+                phase,
+                took: began.elapsed(),
+                note: None,
+            });
+            None
+        }
+        Err(failure) => {
+            failed(context, host, &failure);
+            Some((host.clone(), failure))
+        }
+    }
+}
+
+fn failed<H>(context: &Context<'_, H>, host: &HostName, failure: &Failure) {
+    context.tell(Event::HostFailed {
+        host: host.clone(),
+        phase: Phase::Confirm,
+        failure: failure.clone(),
+    });
+}
+
+/// What a host needs next.
+enum Next {
+    /// The word that its switch stays.
+    Word,
+    /// To be switched again.
+    Switch,
+}
+
+/// Says it until it is answered.
+async fn settle<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    host: &HostName,
+    switch: &Switch,
+) -> Result<(), Failure> {
+    let give_up = Instant::now() + context.playbook.watch.deadline + PATIENCE;
+    let mut next = Next::Word;
+    loop {
+        let failure = match next {
+            Next::Word => match switch::confirm(context, host).await {
+                Ok(ConfirmAnswer::Confirmed) => {
+                    switch::moved(context, host, TokenState::Confirmed, None);
+                    return Ok(());
+                }
+                Ok(ConfirmAnswer::Lost(state)) => {
+                    if let Some(state) = state {
+                        switch::moved(context, host, state, None);
+                    }
+                    next = Next::Switch;
+                    continue;
+                }
+                Err(failure) => failure,
+            },
+            Next::Switch => match again(context, job, host, switch).await {
+                Ok(()) => {
+                    next = Next::Word;
+                    continue;
+                }
+                Err(failure) => failure,
+            },
+        };
+        match failure {
+            Failure::Fenced { .. }
+            | Failure::Unhealthy { .. }
+            | Failure::CandidateRefused { .. }
+            | Failure::Drifted => return Err(failure),
+            failure if Instant::now() >= give_up => {
+                let reason = failure.to_string();
+                return Err(Failure::Unconfirmed { reason });
+            }
+            _ => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Switches a host again whose watch went home, while the others stay: from what it runs now to the same
+/// routing, tested and proven as before.
+async fn again<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    host: &HostName,
+    switch: &Switch,
+) -> Result<(), Failure> {
+    healthy(context, job).await?;
+    let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
+    let unknown = |what: &str| Failure::Unconfirmed {
+        reason: what.to_owned(),
+    };
+    let now = seen
+        .nginx
+        .ok_or_else(|| unknown("nginx could not be looked at"))?;
+    let still_at_it = now
+        .newest_token(job.home)
+        .is_some_and(|token| token.state == TokenState::Fired && !token.restored);
+    if still_at_it {
+        return Err(unknown("its watch is still going home"));
+    }
+    let nginx = NginxFacts::of(&now).ok_or_else(|| unknown("nginx does not run"))?;
+    let is_back = |path: &&RemotePath| now.siblings.contains_key(path.file_name());
+    let takes_over = switch.takes_over.as_ref().filter(is_back).cloned();
+    let before = match takes_over {
+        Some(_) => switch.before.clone(),
+        None => now.entry.content.clone(),
+    };
+    let switch = Switch {
+        before,
+        takes_over,
+        nginx,
+        ..switch.clone()
+    };
+    switch::prepare(context, job, host, &switch).await?;
+    switch::commit(context, job, host, &switch).await.map(|_| ())
+}
+
+/// Nothing is led to a slot that no longer carries it.
+async fn healthy<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Result<(), Failure> {
+    let endpoints = context.topology.endpoints(&job.plan.to);
+    let asked = endpoints.iter().map(|endpoint| async move {
+        let answer = preflight::own_view(context, endpoint).await?;
+        let failure = Failure::Unhealthy {
+            endpoint: endpoint.clone(),
+            seen_from: endpoint.host.clone(),
+            identity: None,
+            tail: String::new(),
+            answer: answer.clone(),
+        };
+        (!answer.is_healthy()).then_some(failure)
+    });
+    match join_all(asked).await.into_iter().flatten().next() {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}

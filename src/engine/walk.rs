@@ -1,0 +1,196 @@
+//! The stages of a way home, one after another: traffic first, and nothing is stopped unless every nginx is
+//! proven to be home. After a confirm every host is armed before the first one is led home, so that they
+//! end up alike although the controller dies in between.
+
+use futures::future::join_all;
+use tokio::time::{Duration, sleep};
+
+use crate::model::event::Event;
+use crate::model::failure::Failure;
+use crate::model::finding::{Finding, Problem};
+use crate::model::lock::Owner;
+use crate::model::names::HostName;
+use crate::model::outcome::Outcome;
+use crate::model::phase::Phase;
+use crate::model::plan::{HostStep, NginxFacts, Stage, Step};
+
+use super::context::Context;
+use super::execute::warn;
+use super::fleet::Host;
+use super::lock::{self, Lost};
+use super::stage::{self, Patience, StageEnd};
+use super::steps::{Job, switch};
+
+/// How often a host is asked that gave no answer.
+const TRIES: u32 = 3;
+/// The pause before it is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whose the host is that refused a fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Somebody else's, or a person broke the lock.
+    Foreign,
+    /// Still ours by name, and the lease is over.
+    Lapsed,
+}
+
+/// The worst refusal among failures, if a fence refused at all.
+pub(super) fn refusal<H: Host>(
+    context: &Context<'_, H>,
+    failures: &[(HostName, Failure)],
+) -> Option<Refusal> {
+    let of = |(_, failure): &(HostName, Failure)| match failure {
+        Failure::Fenced { lock } => {
+            let by_name =
+                lock.epoch == context.crew.epoch() && lock.run.as_ref() == Some(context.crew.run_id());
+            Some(if by_name && lock.is_over() {
+                Refusal::Lapsed
+            } else {
+                Refusal::Foreign
+            })
+        }
+        _ => None,
+    };
+    let refusals = failures.iter().filter_map(of);
+    refusals.min_by_key(|refusal| *refusal != Refusal::Foreign)
+}
+
+/// Runs the stages to their end, and says in what state that leaves the fleet.
+pub(super) async fn home<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stages: &[Stage],
+    owner: &Owner,
+) -> Outcome {
+    let mut outcome = Outcome::AsItWas;
+    for stage in stages {
+        let traffic = stage.phase == Phase::Revert;
+        if traffic {
+            outcome = Outcome::RolledBack;
+        }
+        let end = if traffic {
+            back(context, job, stage, owner).await
+        } else {
+            leased(context, job, stage, owner).await
+        };
+        match end {
+            Ok(failures) if failures.is_empty() => {}
+            Ok(_) if traffic => return Outcome::Mixed,
+            Ok(failures) => warn(context, failures),
+            Err(TakenOver) => return Outcome::TakenOver,
+        }
+    }
+    outcome
+}
+
+/// Somebody else has the hosts now.
+pub(super) struct TakenOver;
+
+type Failures = Vec<(HostName, Failure)>;
+
+/// Runs a stage, and once more if a lease was over in between and the locks could be taken again: every step
+/// of a way home may be repeated.
+async fn leased<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    owner: &Owner,
+) -> Result<Failures, TakenOver> {
+    for attempt in [1, 2] {
+        let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
+        let StageEnd::Failed(failures) = end else {
+            return Ok(Vec::new());
+        };
+        match refusal(context, &failures) {
+            Some(Refusal::Foreign) => return Err(TakenOver),
+            Some(Refusal::Lapsed) if attempt == 1 => match lock::take_again(context, owner).await {
+                Ok(()) => {}
+                Err(Lost::TakenOver) => return Err(TakenOver),
+                Err(Lost::Unreachable) => return Ok(failures),
+            },
+            _ => return Ok(failures),
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Leads traffic home. A host that gives no answer is asked again: it may have its way back behind it.
+async fn back<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    owner: &Owner,
+) -> Result<Failures, TakenOver> {
+    let mut left = stage.clone();
+    let mut unarmed = Vec::new();
+    if context.ledger.borrow().confirms_began {
+        unarmed = arm(context, job, &left).await;
+        if refusal(context, &unarmed) == Some(Refusal::Foreign) {
+            return Err(TakenOver);
+        }
+        left.steps
+            .retain(|step| unarmed.iter().all(|(host, _)| *host != step.host));
+    }
+    for attempt in 1..=TRIES {
+        if left.steps.is_empty() {
+            break;
+        }
+        let failures = leased(context, job, &left, owner).await?;
+        left.steps.retain(|step| {
+            failures
+                .iter()
+                .any(|(host, failure)| *host == step.host && is_silent(failure))
+        });
+        let lost = failures.len() > left.steps.len();
+        if failures.is_empty() || lost || attempt == TRIES {
+            unarmed.extend(failures);
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(unarmed)
+}
+
+/// Whether nobody knows what the host did.
+fn is_silent(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::OutcomeUnknown { .. } | Failure::Unreachable { .. }
+    )
+}
+
+/// Arms every host of a way back. One that cannot be armed is not led home: its token would go on saying that
+/// it was confirmed.
+async fn arm<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> Failures {
+    let armed = stage.steps.iter().map(|HostStep { host, step }| async move {
+        let Step::Revert { nginx, .. } = step else {
+            return None;
+        };
+        let failure = arm_one(context, job, host, nginx.as_ref()).await.err()?;
+        let problem = Problem::LeftUndone {
+            reason: format!("its watch could not be armed for the way back: {failure}"),
+        };
+        context.tell(Event::Warned {
+            finding: Finding::warning(Some(host), problem),
+        });
+        Some((host.clone(), failure))
+    });
+    join_all(armed).await.into_iter().flatten().collect()
+}
+
+async fn arm_one<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    host: &HostName,
+    facts: Option<&NginxFacts>,
+) -> Result<(), Failure> {
+    let mut tries = 1;
+    loop {
+        match switch::arm(context, job, host, facts).await {
+            Err(failure) if is_silent(&failure) && tries < TRIES => sleep(PAUSE).await,
+            end => return end,
+        }
+        tries += 1;
+    }
+}
