@@ -16,7 +16,7 @@ use crate::model::plan::{NginxFacts, Switch};
 use crate::model::token::{TokenState, margin_is_left};
 use crate::remote::answer::ConfirmAnswer;
 
-use super::context::Context;
+use super::context::{Armed, Context};
 use super::fleet::Host;
 use super::steps::{Job, switch};
 use super::{observe, preflight};
@@ -76,7 +76,7 @@ fn too_late<'a, H>(
     let ledger = context.ledger.borrow();
     let late = hosts.filter_map(|host| {
         let armed = ledger.armed.get(host);
-        let left = armed.map_or(Duration::ZERO, |armed| armed.left_at_least());
+        let left = armed.map_or(Duration::ZERO, Armed::left_at_least);
         (!margin_is_left(left, deadline)).then(|| (host.clone(), Failure::TooLate { left }))
     });
     late.collect()
@@ -212,9 +212,9 @@ async fn again<H: Host>(
         None => now.entry.content.clone(),
     };
     let switch = Switch {
-        before,
-        takes_over,
         nginx,
+        takes_over,
+        before,
         ..switch.clone()
     };
     switch::prepare(context, job, host, &switch).await?;
