@@ -123,7 +123,7 @@ impl World {
             broken: Vec::new(),
             cut_off: BTreeMap::new(),
             may_cut: false,
-            has_watches: false,
+            has_watches: true,
             upload_takes: Duration::ZERO,
             under_way: BTreeMap::new(),
             replies: BTreeMap::new(),
