@@ -92,11 +92,11 @@ pub(super) enum Command {
     /// Go back to the release before the live one.
     Rollback(Rollback),
     /// Show what runs where.
-    Status,
+    Status(Leaving),
     /// Read inventory and playbook, offline.
     Check,
     /// Look at every host and list everything that would stand in the way.
-    Doctor,
+    Doctor(Leaving),
     /// Take the lock of every host and keep it, so that nobody deploys.
     Lock(Lock),
     /// Give the locks back.
@@ -121,6 +121,18 @@ pub(super) struct Changing {
     /// Write every event as a JSON line there.
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,
+    /// Hosts to leave out.
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
+}
+
+/// Hosts to leave out.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Leaving {
+    /// Leave this host out, for it is gone (repeatable). A WAS host leaves every routing; of an nginx host
+    /// you say with this that it carries no traffic.
+    #[arg(long, value_name = "HOST")]
+    pub(super) without: Vec<HostName>,
 }
 
 /// See [`Command::Deploy`].

@@ -92,6 +92,12 @@ pub enum Problem {
         /// The slot.
         slot: SlotName,
     },
+    /// The newest run went on without this host.
+    #[error("is behind: run {} of {}@{} went on without it", record.run, record.owner.who, record.owner.place)]
+    Behind {
+        /// The record of that run.
+        record: Box<RunRecord>,
+    },
     /// A host of the last run is not in the inventory.
     #[error("`{missing}` took part in the last run and is not in the inventory's groups of this playbook")]
     RecordedHostMissing {

@@ -27,6 +27,20 @@ impl NginxObserved {
 }
 
 impl Observed {
+    /// Hosts that the newest run went on without, with that run: what they hold may be older than what the
+    /// others have.
+    pub fn behind(&self) -> BTreeMap<&HostName, &RunRecord> {
+        let Some(last) = self.last_run() else {
+            return BTreeMap::new();
+        };
+        let missed = |(host, seen): (&HostName, &HostObserved)| {
+            let took_part = seen.record.as_ref().is_some_and(|record| record.run == last.run);
+            last.without.contains(host) && !took_part
+        };
+        let behind = self.hosts.iter().filter(|entry| missed(*entry));
+        behind.map(|(host, _)| (host, last)).collect()
+    }
+
     /// The record of the newest run that any host knows of.
     pub fn last_run(&self) -> Option<&RunRecord> {
         let records = self.hosts.values().filter_map(|seen| seen.record.as_ref());

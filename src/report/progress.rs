@@ -13,6 +13,7 @@ use crate::model::event::{Event, Stamped};
 use crate::model::names::HostName;
 use crate::model::phase::Phase;
 use crate::model::run_view::{HostView, Part, RunView, Upload};
+use crate::model::token::TokenState;
 use crate::report::output::{Palette, Quiet};
 use crate::report::text::{event, health, note};
 use crate::report::{Reporter, summary, table, units};
@@ -83,6 +84,8 @@ impl Progress {
             | Event::HealthTried { .. }
             | Event::HostDone { .. }
             | Event::RunEnded { .. } => None,
+            // Of the tokens, only what a watch did is out of the ordinary.
+            Event::TokenMoved { state, .. } if *state != TokenState::Fired => None,
             event => event::describe(event),
         };
         let Some(line) = line else { return };
@@ -95,7 +98,13 @@ impl Progress {
             Event::HostFailed { .. } => {
                 format!("{} {about} {}: {}", self.palette.bad("✗"), line.who, line.text)
             }
-            Event::Warned { .. } | Event::Interrupted { .. } | Event::LockWaiting { .. } => {
+            Event::Warned { .. }
+            | Event::Interrupted { .. }
+            | Event::LockWaiting { .. }
+            | Event::LeftOut { .. }
+            | Event::InterruptedFound { .. }
+            | Event::LockRetaken { .. }
+            | Event::TokenMoved { .. } => {
                 format!(
                     "{} {about} {}: {}",
                     self.palette.warning("!"),
@@ -181,7 +190,10 @@ impl Reporter for Progress {
     fn event(&mut self, stamped: &Stamped) {
         self.now = stamped.at;
         let repeated = match &stamped.event {
-            Event::LockWaiting { host, lock } => self.view.lock_waits.get(host) == Some(lock),
+            // What its lease has left changes all the time.
+            Event::LockWaiting { host, lock } => {
+                self.view.lock_waits.get(host).map(|seen| &seen.run) == Some(&lock.run)
+            }
             _ => false,
         };
         self.view.apply(stamped);

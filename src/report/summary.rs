@@ -5,9 +5,10 @@ use crate::model::failure::Failure;
 use crate::model::finding::Severity;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::run_view::{End, HostView, Part, PhaseView, RunView};
+use crate::model::token::TokenState;
 use crate::report::harmless::harmless_tail;
 use crate::report::output::Palette;
-use crate::report::text::{advice, failure, health, note, outcome};
+use crate::report::text::{advice, event, failure, health, interrupted, note, outcome};
 use crate::report::units::{self, duration};
 use crate::report::{findings, table};
 
@@ -73,6 +74,13 @@ fn head(view: &RunView, end: &End, palette: Palette) -> Vec<String> {
             "switch".to_owned(),
             format!("{} from the first rename to the last proof, {on}", duration(took)),
         ]);
+    }
+    if let Some(found) = &view.found {
+        let text = interrupted::describe(&found.record, &found.tokens, found.slots, found.way);
+        rows.push(["found".to_owned(), text]);
+    }
+    if let Some((was, nginx)) = &view.left_out {
+        rows.push(["without".to_owned(), event::left_out(was, nginx)]);
     }
     for interrupt in &view.interrupts {
         let during = interrupt
@@ -179,6 +187,18 @@ fn hosts(view: &RunView, palette: Palette) -> Vec<String> {
 /// What became of a host, in words: its notes, where it failed, and what kept it waiting in vain.
 fn state(host: &HostView, view: &RunView) -> Option<String> {
     let mut words: Vec<String> = host.notes.iter().map(|(_, note)| note::describe(note)).collect();
+    let mixed = view.end.as_ref().is_some_and(|end| end.outcome == Outcome::Mixed);
+    words.extend(
+        host.token
+            .and_then(|token| match token {
+                TokenState::Fired => Some("its watch was first and went home"),
+                TokenState::Armed if mixed => Some("still ARMED: its watch goes home by itself"),
+                TokenState::Confirmed if mixed => Some("confirmed"),
+                TokenState::Reverted if mixed => Some("taken back"),
+                _ => None,
+            })
+            .map(str::to_owned),
+    );
     if !host.failures.is_empty() && view.refusals.is_empty() {
         let phases: Vec<&str> = host.failures.iter().map(|(phase, _)| phase.as_str()).collect();
         words.push(format!("FAILED in {}", phases.join(", ")));

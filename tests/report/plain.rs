@@ -203,3 +203,38 @@ fn an_unchanged_health_answer_is_said_once() {
     }
     assert_eq!(lines_of(&story).matches("connection refused").count(), 1);
 }
+
+#[test]
+fn an_interrupted_run_that_is_found_is_told_with_the_way_and_the_reason() {
+    assert_snapshot!(lines_of(&Story::resumed()), @"
+    05:12:33.120 fleet   run       resume of sokdak by kim@ci-7, run 0197-run: 2 WAS hosts, 1 nginx host
+    05:12:33.120 fleet   without   nginx-3 is neither switched nor asked: by your word it carries no traffic
+    05:12:33.420 fleet   lock      begins on 3 hosts
+    05:12:33.540 was-1   lock      done in 120 ms
+    05:12:33.540 was-2   lock      done in 120 ms
+    05:12:33.540 nginx-1 lock      done in 120 ms
+    05:12:33.540 fleet   lock      done in 120 ms
+    05:12:33.540 fleet   found     run 0197-died of kim@ci-7 (deploy) was interrupted in its phase confirm; it goes forward to green, because the switch was confirmed on nginx-2
+    05:12:33.540 fleet   plan      from blue (20260101-100000-sokdak-1) to green (20260102-100000-sokdak-2)
+    05:12:33.540 fleet   commit    begins on 1 host
+    05:12:33.540 nginx-1 token     armed: goes home by itself in 30 s unless confirmed
+    05:12:33.852 nginx-1 commit    done in 312 ms: proven by fresh workers and the generation endpoint
+    05:12:33.852 fleet   commit    done in 312 ms
+    05:12:33.852 nginx-1 token     confirmed: this switch stays
+    05:12:33.862 fleet   end       deployed after 742 ms
+    ");
+}
+
+#[test]
+fn a_watch_that_was_first_and_a_lease_that_was_over_are_told() {
+    let text = lines_of(&Story::too_slow());
+    let lines: Vec<_> = text.lines().skip_while(|line| !line.contains("token")).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    05:12:46.230 nginx-1 token     armed: goes home by itself in 30 s unless confirmed
+    05:13:17.230 nginx-1 token     its watch was first and goes home by itself
+    05:13:17.230 fleet   commit    NOT PASSED after 31 s
+    05:13:17.230 fleet   lock      our lease was over and nobody had come: took the locks again, epoch 9
+    05:13:17.230 fleet   converge  nginx hosts disagree: bringing nginx-1 to blue
+    05:13:17.240 fleet   end       rolled_back after 44 s
+    ");
+}

@@ -1,10 +1,13 @@
 //! What `nonstop status` prints.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use nonstop::model::lock::{Epoch, Owner};
-use nonstop::model::names::RunId;
+use nonstop::model::names::{RunId, SlotName};
 use nonstop::model::phase::Phase;
-use nonstop::model::record::RunRecord;
+use nonstop::model::record::{RunRecord, RunStatus};
+use nonstop::model::token::{Token, TokenId, TokenState};
 use nonstop::report::json;
 use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
@@ -83,9 +86,9 @@ fn nginx_hosts_that_disagree_are_mixed_in_words_and_in_json() {
 
     findings
       fleet  REFUSED  nginx hosts disagree on the live slot: nginx-1 routes to blue, nginx-2 routes to green
-                      hint: put the site file of a host that is right on the others and reload them; both slots can serve
+                      hint: `nonstop resume` brings them together; both slots can serve until then
 
-    Both slots must stay up until every nginx host routes to one of them; then deploy or roll back.
+    Both slots must stay up until every nginx host routes to one of them: `nonstop resume --to blue` or `nonstop resume --to green` brings them together.
     ");
 }
 
@@ -143,16 +146,200 @@ fn locks_open_runs_and_strangers_are_named() {
              green 8081        pid 77    a process that nonstop did not start, 0 connections
 
     locks
-      was-1, was-2: the lock of kim@laptop (deploy since 2026-01-02T05:12:33Z)
+      was-1, was-2: the lock of kim@laptop (deploy since 2026-01-02T05:12:33Z); no end: somebody locked it by hand
 
-    runs that never ended
-      0197-died (deploy by kim@laptop) ended in the middle of its phase commit
+    run that never ended
+      run 0197-died of kim@laptop (deploy) was interrupted in its phase commit
+      nonstop resume  goes back to what was before, because no nginx host was switched
 
     releases
       20260102-100000-sokdak-2
       20260101-100000-sokdak-1  live
       20251231-100000-sokdak-0
 
-    `nonstop rollback` starts 20251231-100000-sokdak-0 again and switches to it.
+    `nonstop resume` finishes that run; a deploy or a rollback starts from it as well.
+    ");
+}
+
+fn kim() -> Owner {
+    Owner {
+        who: "kim".to_owned(),
+        place: "ci-7".to_owned(),
+        command: "deploy".to_owned(),
+        build_url: None,
+        since: "2026-01-02T05:12:33Z".to_owned(),
+    }
+}
+
+/// A run from blue to green that was in its commit, and both slots are up.
+fn in_the_commit() -> (Fleet, RunRecord) {
+    let mut fleet = Fleet::on_blue();
+    fleet
+        .runs("was-1", "green", NEW, 50)
+        .runs("was-2", "green", NEW, 51);
+    let names = |names: [&str; 2]| names.into_iter().map(host).collect();
+    let record = RunRecord {
+        phase: Phase::Commit,
+        was: names(["was-1", "was-2"]),
+        nginx: names(["nginx-1", "nginx-2"]),
+        from_slot: Some(SlotName::new("blue").unwrap()),
+        to_slot: Some(SlotName::new("green").unwrap()),
+        ..RunRecord::opened(RunId::new("0197-died").unwrap(), Epoch(3), kim())
+    };
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.record = Some(record.clone());
+    }
+    (fleet, record)
+}
+
+fn token(fleet: &mut Fleet, name: &str, state: TokenState, left: Option<u64>) {
+    let nginx = fleet.host(name).nginx.as_mut().unwrap();
+    nginx.tokens.push(Token {
+        id: TokenId {
+            run: RunId::new("0197-died").unwrap(),
+            epoch: Epoch(3),
+            number: 7,
+        },
+        state,
+        left: left.map(Duration::from_secs),
+        restored: state == TokenState::Fired,
+    });
+}
+
+fn lock(fleet: &mut Fleet, left: Option<Duration>) {
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.lock.run = Some(RunId::new("0197-died").unwrap());
+        seen.lock.owner = Some(kim());
+        seen.lock.lease_left = left;
+    }
+}
+
+#[test]
+fn a_run_at_work_is_told_with_its_watches_and_its_leases() {
+    let (mut fleet, _) = in_the_commit();
+    fleet.routes("nginx-1", 8081).routes("nginx-2", 8081);
+    token(&mut fleet, "nginx-1", TokenState::Confirmed, None);
+    token(&mut fleet, "nginx-2", TokenState::Armed, Some(21));
+    lock(&mut fleet, Some(Duration::from_millis(27_400)));
+    fleet.host("was-2").lock.lease_left = Some(Duration::from_millis(28_100));
+    assert_snapshot!(render(&fleet), @"
+    sokdak: green is live with 20260102-100000-sokdak-2
+
+    nginx-1  nginx                       routes to green; confirmed: this switch stays
+    nginx-2  nginx                       routes to green; armed: goes home by itself in 21 s unless confirmed
+    was-1    blue 8080         pid 4242  20260101-100000-sokdak-1, 2 connections
+             green 8081  live  pid 50    20260102-100000-sokdak-2, 2 connections
+    was-2    blue 8080         pid 9876  20260101-100000-sokdak-1, 2 connections
+             green 8081  live  pid 51    20260102-100000-sokdak-2, 2 connections
+
+    locks
+      nginx-1, nginx-2, was-1, was-2: the lock of kim@ci-7 (deploy since 2026-01-02T05:12:33Z); frees itself in 28 s without a sign of life
+
+    run at work
+      run 0197-died of kim@ci-7 (deploy) is in its phase commit
+
+    releases
+      20260102-100000-sokdak-2  live
+      20260101-100000-sokdak-1
+      20251231-100000-sokdak-0
+
+    A run is at work: what there is to go back to is known when it is over.
+    ");
+}
+
+#[test]
+fn an_interrupted_run_is_told_with_the_way_that_resume_goes() {
+    let (mut fleet, _) = in_the_commit();
+    fleet.routes("nginx-2", 8081);
+    token(&mut fleet, "nginx-1", TokenState::Fired, None);
+    token(&mut fleet, "nginx-2", TokenState::Armed, None);
+    lock(&mut fleet, Some(Duration::ZERO));
+    assert_snapshot!(render(&fleet), @"
+    sokdak: MIXED: nginx hosts disagree on the live slot
+
+    nginx-1  nginx                   routes to blue; its watch went home by itself
+    nginx-2  nginx                   routes to green; armed, and its watch is gone: nothing happens by itself
+    was-1    blue 8080     pid 4242  20260101-100000-sokdak-1, 2 connections
+             green 8081    pid 50    20260102-100000-sokdak-2, 2 connections
+    was-2    blue 8080     pid 9876  20260101-100000-sokdak-1, 2 connections
+             green 8081    pid 51    20260102-100000-sokdak-2, 2 connections
+
+    locks
+      nginx-1, nginx-2, was-1, was-2: the lock of kim@ci-7 (deploy since 2026-01-02T05:12:33Z); its lease is over: the next run takes it
+
+    run that never ended
+      run 0197-died of kim@ci-7 (deploy) was interrupted in its phase commit
+      nonstop resume  goes back to blue, because no switch was confirmed
+
+    releases
+      20260102-100000-sokdak-2
+      20260101-100000-sokdak-1
+      20251231-100000-sokdak-0
+
+    findings
+      fleet  REFUSED  nginx hosts disagree on the live slot: nginx-1 routes to blue, nginx-2 routes to green
+                      hint: `nonstop resume` brings them together; both slots can serve until then
+
+    Both slots must stay up until every nginx host routes to one of them: `nonstop resume` brings them together.
+    ");
+    token(&mut fleet, "nginx-1", TokenState::Confirmed, None);
+    let nginx = fleet.host("nginx-1").nginx.as_mut().unwrap();
+    nginx.tokens.remove(0);
+    let text = render(&fleet);
+    let way = text
+        .lines()
+        .find(|line| line.contains("nonstop resume  "))
+        .unwrap();
+    assert_snapshot!(way, @"  nonstop resume  goes forward to green, because the switch was confirmed on nginx-1");
+}
+
+#[test]
+fn nginx_hosts_that_disagree_without_a_run_have_a_way_out_too() {
+    let (mut fleet, _) = in_the_commit();
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.record = None;
+    }
+    fleet.routes("nginx-2", 8081);
+    let text = render(&fleet);
+    assert_snapshot!(text.lines().last().unwrap(), @"Both slots must stay up until every nginx host routes to one of them: `nonstop resume --to blue` or `nonstop resume --to green` brings them together.");
+}
+
+#[test]
+fn hosts_that_are_left_out_or_behind_are_named() {
+    let (mut fleet, record) = in_the_commit();
+    let record = RunRecord {
+        status: RunStatus::Done,
+        without: [host("was-2")].into(),
+        ..record
+    };
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.record = Some(record.clone());
+    }
+    fleet.host("was-2").record = None;
+    fleet.host("was-1").record_unreadable = Some("EOF while parsing".to_owned());
+    fleet.config.topology.leave_out(&host("nginx-2"));
+    fleet.observed.hosts.remove(&host("nginx-2"));
+    assert_snapshot!(render(&fleet), @"
+    sokdak: blue is live with 20260101-100000-sokdak-1
+
+    nginx-1  nginx                       routes to blue
+    was-1    blue 8080   live  pid 4242  20260101-100000-sokdak-1, 2 connections
+             green 8081        pid 50    20260102-100000-sokdak-2, 2 connections
+    was-2    blue 8080   live  pid 9876  20260101-100000-sokdak-1, 2 connections
+             green 8081        pid 51    20260102-100000-sokdak-2, 2 connections
+    nginx-2                              left out, by your word
+
+    releases
+      20260102-100000-sokdak-2
+      20260101-100000-sokdak-1  live
+      20251231-100000-sokdak-0
+
+    findings
+      was-1  REFUSED  the record of the last run, /var/lib/nonstop/sokdak/record, cannot be read: EOF while parsing
+                      hint: what that run meant is unknown. If a newer nonstop wrote it, use that one; if it is torn, see with `nonstop status` that no other host names an open run, and move the file away
+      was-2  warning  is behind: run 0197-died of kim@ci-7 went on without it
+                      hint: nothing that it remembers can act by itself; the next deploy brings it along
+
+    `nonstop rollback` is an instant switch back to green with 20260102-100000-sokdak-2.
     ");
 }

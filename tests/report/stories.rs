@@ -1,12 +1,18 @@
 //! The runs that the tests look at, one function a story.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use nonstop::model::decision::{Newest, Slots, Way};
 use nonstop::model::event::{Event, Note, ProofUsed};
 use nonstop::model::failure::{Failure, HealthAnswer};
 use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, LockState, Owner};
-use nonstop::model::names::RunId;
+use nonstop::model::names::{RunId, SlotName};
 use nonstop::model::outcome::{Exit, Outcome, Signal};
 use nonstop::model::phase::Phase;
+use nonstop::model::record::RunRecord;
+use nonstop::model::token::TokenState;
 
 use crate::fixture::{NEW, NGINX, OLD, Story, WAS, endpoint, host, process};
 
@@ -206,12 +212,17 @@ impl Story {
             lease_left: None,
         };
         let host = host("was-1");
-        for _ in 0..3 {
+        let left = |seconds| LockState {
+            lease_left: Some(Duration::from_secs(seconds)),
+            ..lock.clone()
+        };
+        for seconds in [30, 29, 30] {
             story.after(1_000).then(Event::LockWaiting {
                 host: host.clone(),
-                lock: lock.clone(),
+                lock: left(seconds),
             });
         }
+        let lock = left(27);
         let finding = Finding::refusal(Some(&host), Problem::Locked { lock });
         story
             .then(Event::Refused {
@@ -219,6 +230,65 @@ impl Story {
             })
             .ends(Outcome::AsItWas, Exit::Locked, None);
         story
+    }
+
+    /// Somebody finishes a run that died between the first and the last confirm, without an nginx host that
+    /// is gone.
+    pub(crate) fn resumed() -> Self {
+        let mut story = Self::of("resume");
+        let proof = ProofUsed::Generation;
+        story
+            .then(Event::LeftOut {
+                was: BTreeSet::new(),
+                nginx: [host("nginx-3")].into(),
+            })
+            .after(300)
+            .passes(Phase::Lock, &["was-1", "was-2", "nginx-1"], 120)
+            .then(Event::InterruptedFound {
+                record: Box::new(died_in(Phase::Confirm)),
+                tokens: [
+                    (host("nginx-1"), Newest::Is(TokenState::Fired)),
+                    (host("nginx-2"), Newest::Is(TokenState::Confirmed)),
+                ]
+                .into(),
+                slots: Slots {
+                    new_is_healthy: true,
+                    old_is_alive: true,
+                },
+                way: Way::Forward,
+            })
+            .planned()
+            .begin(Phase::Commit, &NGINX)
+            .moved("nginx-1", TokenState::Armed, Some(30))
+            .after(312)
+            .done("nginx-1", Phase::Commit, Some(Note::Proven { proof }))
+            .end(Phase::Commit, true)
+            .moved("nginx-1", TokenState::Confirmed, None)
+            .ends(Outcome::Deployed, Exit::Done, Some(("green", NEW)));
+        story
+    }
+
+    /// A run whose leases ran out, and of which one watch was faster than the confirm.
+    pub(crate) fn too_slow() -> Self {
+        let mut story = Self::until_prepared();
+        story
+            .begin(Phase::Commit, &NGINX)
+            .moved("nginx-1", TokenState::Armed, Some(30))
+            .after(31_000)
+            .moved("nginx-1", TokenState::Fired, None)
+            .end(Phase::Commit, false)
+            .then(Event::LockRetaken { epoch: Epoch(9) })
+            .then(Event::Converging {
+                to: SlotName::new("blue").unwrap(),
+                hosts: [host("nginx-1")].into(),
+            })
+            .ends(Outcome::RolledBack, Exit::RolledBack, Some(("blue", OLD)));
+        story
+    }
+
+    fn moved(&mut self, name: &str, state: TokenState, left: Option<u64>) -> &mut Self {
+        let (host, left) = (host(name), left.map(Duration::from_secs));
+        self.then(Event::TokenMoved { host, state, left })
     }
 
     pub(crate) fn unreachable() -> Self {
@@ -241,5 +311,21 @@ impl Story {
             })
             .ends(Outcome::AsItWas, Exit::Refused, None);
         story
+    }
+}
+
+fn died_in(phase: Phase) -> RunRecord {
+    let owner = Owner {
+        who: "kim".to_owned(),
+        place: "ci-7".to_owned(),
+        command: "deploy".to_owned(),
+        build_url: None,
+        since: "2026-01-02T05:00:00Z".to_owned(),
+    };
+    RunRecord {
+        phase,
+        from_slot: Some(SlotName::new("blue").unwrap()),
+        to_slot: Some(SlotName::new("green").unwrap()),
+        ..RunRecord::opened(RunId::new("0197-died").unwrap(), Epoch(3), owner)
     }
 }

@@ -168,7 +168,7 @@ fn a_mixed_fleet_is_said_loudly_with_the_ways_out() {
     state of the fleet
       nginx hosts disagree on the live slot, or it is not known whether they agree.
       Nothing that is still needed was stopped: both slots were left up.
-      Bring every nginx host to one slot; the next deploy or rollback goes on from there.
+      The run stays open: `nonstop resume`, or the next deploy or rollback, starts from it.
 
     what failed
       nginx-1  commit     the switch is not proven: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)
@@ -185,9 +185,11 @@ fn a_mixed_fleet_is_said_loudly_with_the_ways_out() {
       revert 240 ms NOT PASSED
 
     what to do next
+      nonstop resume                  finishes this run, forward or back, once what failed can be reached again
       nonstop status                  shows host by host what is live
       nonstop doctor                  shows what keeps the hosts apart
       nonstop doctor --limit nginx-1  checks nginx: its test, its listener, what it runs
+      nonstop history                 shows what was done on every host, in order
 
     outcome: mixed
     ");
@@ -231,12 +233,12 @@ fn a_lock_of_somebody_else_is_named_with_its_owner() {
       Nothing was changed.
 
     refused for 1 reason
-      was-1  REFUSED  locked by jenkins@ci-3 (deploy since 2026-01-02T05:10:00Z, https://ci.example/job/sokdak/12/, run 0197-other)
-                      hint: wait for it with `--lock-wait 5m`; `nonstop unlock --force` only if its owner is dead
+      was-1  REFUSED  locked by jenkins@ci-3 (deploy since 2026-01-02T05:10:00Z, https://ci.example/job/sokdak/12/, run 0197-other); frees itself in 27 s without a sign of life
+                      hint: wait for it with `--lock-wait 5m`; if its owner is dead, it frees itself when its lease is over
 
     what to do next
       nonstop deploy --lock-wait 5m  waits until the other is done
-      nonstop unlock --force         only if you are sure that its owner is dead; it says what it breaks
+      nonstop status                 shows what its owner does, and when the lock frees itself if the owner is dead
 
     outcome: as_it_was
     ");
@@ -278,4 +280,28 @@ fn colours_add_nothing_to_the_words() {
     let colored = summary::render(&story.view(), Palette::Colored);
     assert!(colored.contains("\u{1b}["));
     assert_eq!(console::strip_ansi_codes(&colored), summary_of(&story));
+}
+
+#[test]
+fn a_resumed_run_says_what_it_found_and_who_was_left_out() {
+    assert_snapshot!(summary_of(&Story::resumed()), @"
+    sokdak: resume done (742 ms)
+      from     blue (20260101-100000-sokdak-1)
+      to       green (20260102-100000-sokdak-2)
+      switch   312 ms from the first rename to the last proof, 1 nginx host
+      found    run 0197-died of kim@ci-7 (deploy) was interrupted in its phase confirm; it goes forward to green, because the switch was confirmed on nginx-2
+      without  nginx-3 is neither switched nor asked: by your word it carries no traffic
+      run      0197-run
+
+    state of the fleet
+      Every nginx that was not left out sends its requests to green (20260102-100000-sokdak-2).
+
+    hosts
+      nginx-1  proven by fresh workers and the generation endpoint
+
+    phases
+      lock 120 ms  commit 312 ms
+
+    outcome: deployed
+    ");
 }

@@ -15,4 +15,3 @@ mod releases;
 mod site;
 mod switching;
 mod vocabulary;
-mod watch;

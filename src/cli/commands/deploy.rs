@@ -8,7 +8,7 @@ use crate::engine::run::Wanted;
 
 pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
     refuse_limit(common, "deploy")?;
-    let project = Project::load(common)?;
+    let project = Project::load_without(common, &deploy.changing.leaving)?;
     let jar = artifact::find(deploy.jar.as_deref(), &project.config.playbook.artifact)?;
     super::run::run(common, &deploy.changing, "deploy", &project, Wanted::Jar(jar)).await
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cli::Ended;
-use crate::cli::args::Common;
+use crate::cli::args::{Common, Leaving};
 use crate::cli::console;
 use crate::cli::failure::CliError;
 use crate::cli::project::Project;
@@ -14,8 +14,9 @@ use crate::report::{findings, json};
 
 use super::reading;
 
-pub(super) async fn run(common: &Common) -> Ended {
-    let project = Project::load_limited(common)?;
+pub(super) async fn run(common: &Common, leaving: &Leaving) -> Ended {
+    let project = Project::load_for_reading(common, leaving)?;
+    reading::say_left_out(&project);
     let reading = reading::read(common, &project).await;
     let context = reading.context(&project);
     let mut found = examine::examine(&context, &reading.observed, Timestamp::now()).await;

@@ -35,7 +35,7 @@ pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
     };
     match lock::take(&context, &reading.observed, &owner, terms).await {
         Ok(_) => {
-            console::say("every host is locked; `nonstop unlock --force` frees them");
+            console::say("every host is locked, without an end: `nonstop unlock --force` frees them");
             Ok(Exit::Done)
         }
         Err(error) => {

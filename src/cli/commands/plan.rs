@@ -20,9 +20,10 @@ use super::reading;
 pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
     // A plan for a part of the fleet would show something that no deploy does.
     refuse_limit(common, "plan")?;
-    let project = Project::load(common)?;
+    let project = Project::load_without(common, &deploy.changing.leaving)?;
     let config = &project.config;
     let jar = artifact::find(deploy.jar.as_deref(), &config.playbook.artifact)?;
+    reading::say_left_out(&project);
     let reading = reading::read(common, &project).await;
     if !reading.missing.is_empty() {
         return refuse(common, &reading.missing);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::args::Common;
+use crate::cli::console;
 use crate::cli::identity;
 use crate::cli::project::Project;
 use crate::engine::connect;
@@ -15,6 +16,7 @@ use crate::engine::opening::findings_of;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
+use crate::report::text::event::left_out;
 use crate::ssh::SshHost;
 
 /// What was read.
@@ -66,4 +68,17 @@ pub(super) async fn reach(common: &Common, project: &Project) -> (Crew<SshHost>,
     };
     let missing = unreached.into_iter().map(unreachable).collect();
     (Crew::new(identity::run_id(), hosts), missing)
+}
+
+/// Says which hosts are left out, and what that means.
+pub(super) fn say_left_out(project: &Project) {
+    let without = &project.config.topology.without;
+    let (was, nginx) = (
+        without.was.keys().cloned().collect(),
+        without.nginx.keys().cloned().collect(),
+    );
+    let text = left_out(&was, &nginx);
+    if !text.is_empty() {
+        console::say(&format!("without: {text}"));
+    }
 }

@@ -7,7 +7,7 @@ use crate::engine::run::Wanted;
 
 pub(super) async fn run(common: &Common, rollback: &Rollback) -> Ended {
     refuse_limit(common, "rollback")?;
-    let project = Project::load(common)?;
+    let project = Project::load_without(common, &rollback.changing.leaving)?;
     let wanted = Wanted::Earlier(rollback.to.clone());
     super::run::run(common, &rollback.changing, "rollback", &project, wanted).await
 }

@@ -9,6 +9,7 @@ use crate::cli::failure::CliError;
 use crate::cli::project::Project;
 use crate::cli::{identity, signals};
 use crate::engine::run::{self, Request, Wanted};
+use crate::report::text::leaving::{self, Deadlines};
 
 /// Runs it to its end.
 pub(super) async fn run(
@@ -37,11 +38,11 @@ pub(super) async fn run(
                 .await
         },
         || {
-            console::say(&format!(
-                "\nleft at once, in the middle of run {}: nothing was cleaned up, and the locks are still held.\n\
-                 Both slots were left as they are. Look with `nonstop status`; `nonstop unlock --force` frees the locks.",
-                request.run
-            ));
+            let deadlines = Deadlines {
+                lease: project.config.playbook.lock.lease,
+                watch: project.config.playbook.watch.deadline,
+            };
+            console::say(&leaving::at_once(&request.run, deadlines));
         },
     );
     let verdict = verdict

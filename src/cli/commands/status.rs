@@ -1,7 +1,7 @@
 //! `nonstop status`: what runs where, and who is at work.
 
 use crate::cli::Ended;
-use crate::cli::args::Common;
+use crate::cli::args::{Common, Leaving};
 use crate::cli::console;
 use crate::cli::failure::CliError;
 use crate::cli::project::Project;
@@ -10,8 +10,8 @@ use crate::report::{findings, json, status as text};
 
 use super::reading;
 
-pub(super) async fn run(common: &Common) -> Ended {
-    let project = Project::load_limited(common)?;
+pub(super) async fn run(common: &Common, leaving: &Leaving) -> Ended {
+    let project = Project::load_for_reading(common, leaving)?;
     let topology = &project.config.topology;
     let reading = reading::read(common, &project).await;
     let status = text::Status::read(topology, &reading.observed);

@@ -48,8 +48,9 @@ pub(super) async fn run(common: &Common, unlock: &Unlock) -> Ended {
     }
     if !unlock.force {
         console::say(
-            "these locks are not ours to give back; `nonstop unlock --force` breaks them: a run that still works \
-             is then cut off in the middle, can change nothing more, and leaves the fleet as it is at that moment",
+            "these locks are not ours to give back. One with a lease frees itself soon if its owner is dead. \
+             `nonstop unlock --force` breaks them now: a run that still works is then cut off in the middle, can \
+             change nothing more, and leaves the fleet as it is at that moment, for `nonstop resume` to finish",
         );
         return Ok(Exit::Locked);
     }
@@ -60,7 +61,7 @@ pub(super) async fn run(common: &Common, unlock: &Unlock) -> Ended {
         .filter_map(|seen| seen.record.as_ref());
     if let Some(record) = open.into_iter().find(|record| record.status == RunStatus::Open) {
         console::say(&format!(
-            "this breaks into run {}, which was in its phase {}; look with `nonstop status` before the next deploy",
+            "this breaks into run {}, which was in its phase {}; `nonstop resume` finishes it",
             record.run, record.phase
         ));
     }

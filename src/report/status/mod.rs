@@ -1,8 +1,10 @@
 //! What `nonstop status` shows: which slot is live, what runs where, who holds the locks, and what
 //! there is to go back to. Read from the fleet alone; `text` is how people see it.
 
+mod runs;
 mod text;
 
+pub use runs::{OpenRun, RunState};
 pub(super) use text::hosts;
 pub use text::render;
 
@@ -10,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Problem};
 use crate::model::live::Live;
 use crate::model::lock::LockState;
 use crate::model::names::{AppName, HostName, Port, ReleaseId, SlotName};
-use crate::model::observed::{HostObserved, Observed, SlotObserved};
-use crate::model::record::{RunRecord, RunStatus};
+use crate::model::observed::{HostObserved, NginxObserved, Observed, SlotObserved};
+use crate::model::token::{Token, TokenState};
 use crate::model::topology::{Topology, WasHost};
 
 /// What is true on the fleet, for people and as JSON.
@@ -31,11 +33,13 @@ pub struct Status {
     pub was: BTreeMap<HostName, WasStatus>,
     /// Hosts that could not be asked.
     pub unasked: BTreeSet<HostName>,
+    /// Hosts that are left out, because whoever asks said so.
+    pub left_out: BTreeSet<HostName>,
     /// Locks that are held.
     pub locks: BTreeMap<HostName, LockState>,
-    /// Runs that began and never ended, each once.
-    pub open_runs: Vec<RunRecord>,
-    /// What is wrong with what nginx routes to.
+    /// The run that is not over, if there is one.
+    pub open_run: Option<OpenRun>,
+    /// What is wrong with what nginx routes to, and with what hosts remember.
     pub findings: Vec<Finding>,
 }
 
@@ -70,6 +74,8 @@ pub struct NginxStatus {
     pub generation: Option<String>,
     /// The file of an earlier tool that the next deploy takes over.
     pub takes_over: Option<String>,
+    /// The token of its last switch, where that is not settled or belongs to the open run.
+    pub token: Option<Token>,
 }
 
 /// What a WAS host runs.
@@ -136,6 +142,8 @@ impl Status {
                 LiveSlot::Mixed
             }
         };
+        findings.extend(remembered(observed));
+        let open_run = OpenRun::read(topology, observed);
         let seen = |host: &HostName| observed.hosts.get(host);
         let nginx = topology.nginx.keys().filter_map(|host| {
             let nginx = seen(host)?.nginx.as_ref()?;
@@ -145,6 +153,7 @@ impl Status {
                 slot: view.and_then(|view| view.slot.clone()),
                 generation: nginx.generation.clone(),
                 takes_over: view.and_then(|view| Some(view.takes_over.as_ref()?.to_string())),
+                token: unsettled(nginx, open_run.as_ref()),
             };
             Some((host.clone(), status))
         });
@@ -165,7 +174,8 @@ impl Status {
             locks: held
                 .map(|(host, seen)| (host.clone(), seen.lock.clone()))
                 .collect(),
-            open_runs: open_runs(observed),
+            left_out: topology.left_out().into_iter().cloned().collect(),
+            open_run,
             findings,
         }
     }
@@ -191,6 +201,40 @@ impl Status {
         let mut releases = releases.into_iter();
         releases.next().flatten().filter(|_| releases.next().is_none())
     }
+}
+
+/// What hosts remember that is not as it should be.
+fn remembered(observed: &Observed) -> Vec<Finding> {
+    let behind = observed.behind().into_iter().map(|(host, record)| {
+        let record = Box::new(record.clone());
+        Finding::warning(Some(host), Problem::Behind { record })
+    });
+    let unreadable = observed.hosts.iter().filter_map(|(host, seen)| {
+        let (path, reason) = (
+            format!("{}/record", seen.state.path),
+            seen.record_unreadable.clone()?,
+        );
+        Some(Finding::refusal(
+            Some(host),
+            Problem::RecordUnreadable { path, reason },
+        ))
+    });
+    behind.chain(unreadable).collect()
+}
+
+/// The newest token of a host, where it still says something about what is going on.
+fn unsettled(nginx: &NginxObserved, open_run: Option<&OpenRun>) -> Option<Token> {
+    let newest = nginx
+        .tokens
+        .iter()
+        .max_by_key(|token| (token.id.epoch, token.id.number))?;
+    let of_open_run = open_run.is_some_and(|open| open.record.run == newest.id.run);
+    let is_at_it = match newest.state {
+        TokenState::Armed => true,
+        TokenState::Fired => !newest.restored,
+        TokenState::Confirmed | TokenState::Reverted | TokenState::Superseded => false,
+    };
+    (of_open_run || is_at_it).then(|| newest.clone())
 }
 
 fn was_status(was: &WasHost, seen: &HostObserved) -> Option<WasStatus> {
@@ -234,20 +278,4 @@ fn slot_status(port: Port, seen: &SlotObserved) -> SlotStatus {
         release: seen.release().filter(|_| ours).cloned(),
         connections: seen.connections,
     }
-}
-
-fn open_runs(observed: &Observed) -> Vec<RunRecord> {
-    let mut open: BTreeMap<String, RunRecord> = BTreeMap::new();
-    for seen in observed.hosts.values() {
-        let record = seen
-            .record
-            .as_ref()
-            .filter(|record| record.status == RunStatus::Open);
-        // A run that still holds its locks is at work, not left behind.
-        let at_work = |record: &&RunRecord| seen.lock.run.as_ref() == Some(&record.run);
-        if let Some(record) = record.filter(|record| !at_work(record)) {
-            open.insert(record.run.to_string(), record.clone());
-        }
-    }
-    open.into_values().collect()
 }

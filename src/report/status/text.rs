@@ -1,14 +1,14 @@
 //! The status as people read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::lock::LockState;
 use crate::model::names::{ReleaseId, SlotName};
-use crate::model::record::RunRecord;
 use crate::report::output::Palette;
-use crate::report::text::event;
+use crate::report::text::{event, interrupted, token};
 use crate::report::{findings, harmless, table, units};
 
-use super::{KeptRelease, LiveSlot, SlotState, SlotStatus, Status, WasStatus};
+use super::{KeptRelease, LiveSlot, OpenRun, RunState, SlotState, SlotStatus, Status, WasStatus};
 
 /// The status as people read it.
 pub fn render(status: &Status, palette: Palette) -> String {
@@ -22,10 +22,9 @@ pub fn render(status: &Status, palette: Palette) -> String {
         }
     };
     section("locks", locks(status));
-    section(
-        "runs that never ended",
-        status.open_runs.iter().map(open_run).collect(),
-    );
+    if let Some(run) = &status.open_run {
+        section(run_title(run), run_lines(run));
+    }
     section("releases", releases(status));
     let found = findings::render(&status.findings, palette);
     section("findings", found.lines().map(str::to_owned).collect());
@@ -66,6 +65,9 @@ pub(in crate::report) fn hosts(status: &Status, palette: Palette) -> Vec<String>
         if let Some(file) = &nginx.takes_over {
             routes = format!("{routes}, by {}", harmless::harmless(file));
         }
+        if let Some(seen) = &nginx.token {
+            routes = format!("{routes}; {}", token::found(seen));
+        }
         if !nginx.runs {
             routes = palette.bad("nginx does not run");
         }
@@ -95,6 +97,12 @@ pub(in crate::report) fn hosts(status: &Status, palette: Palette) -> Vec<String>
         ]
     });
     rows.extend(unasked);
+    let left_out = status.left_out.iter().map(|host| {
+        let blank = String::new;
+        let text = "left out, by your word".to_owned();
+        [host.to_string(), blank(), blank(), blank(), text]
+    });
+    rows.extend(left_out);
     table::aligned(&rows)
 }
 
@@ -121,28 +129,56 @@ fn what(seen: &SlotStatus) -> String {
 }
 
 fn locks(status: &Status) -> Vec<String> {
-    let mut holders: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut holders: BTreeMap<String, (Vec<&str>, &LockState)> = BTreeMap::new();
     for (host, lock) in &status.locks {
-        holders
+        let (hosts, longest) = holders
             .entry(event::holder(lock))
-            .or_default()
-            .push(host.as_str());
+            .or_insert_with(|| (Vec::new(), lock));
+        hosts.push(host.as_str());
+        // All of them are free when the last one is.
+        if longest
+            .lease_left
+            .is_some_and(|left| lock.lease_left.is_none_or(|other| other > left))
+        {
+            *longest = lock;
+        }
     }
-    let line = |(holder, hosts): (String, Vec<&str>)| format!("{}: {holder}", hosts.join(", "));
+    let line = |(holder, (hosts, longest)): (String, (Vec<&str>, &LockState))| {
+        format!("{}: {holder}; {}", hosts.join(", "), token::lease(longest))
+    };
     holders.into_iter().map(line).collect()
 }
 
-fn open_run(record: &RunRecord) -> String {
-    let owner = &record.owner;
-    let text = format!(
-        "{} ({} by {}@{})",
-        record.run, owner.command, owner.who, owner.place
-    );
-    format!(
-        "{} ended in the middle of its phase {}",
-        harmless::harmless(&text),
-        record.phase
-    )
+fn run_title(run: &OpenRun) -> &'static str {
+    match run.state {
+        RunState::AtWork => "run at work",
+        RunState::BeingFinished | RunState::Interrupted { .. } => "run that never ended",
+    }
+}
+
+fn run_lines(run: &OpenRun) -> Vec<String> {
+    let record = &run.record;
+    match run.state {
+        RunState::AtWork => {
+            let owner = &record.owner;
+            let text = format!(
+                "run {} of {}@{} ({}) is in its phase {}",
+                record.run, owner.who, owner.place, owner.command, record.phase
+            );
+            vec![harmless::harmless(&text)]
+        }
+        RunState::BeingFinished => vec![format!(
+            "{}; whoever holds the locks finishes it",
+            interrupted::what(record)
+        )],
+        RunState::Interrupted { way, slots } => vec![
+            interrupted::what(record),
+            format!(
+                "nonstop resume  {}",
+                interrupted::way_on(record, &run.tokens, slots, way)
+            ),
+        ],
+    }
 }
 
 fn releases(status: &Status) -> Vec<String> {
@@ -174,8 +210,22 @@ fn releases(status: &Status) -> Vec<String> {
 }
 
 fn way_back(status: &Status) -> String {
+    let state = status.open_run.as_ref().map(|run| run.state);
     if status.is_mixed() {
-        return "Both slots must stay up until every nginx host routes to one of them; then deploy or roll back.".to_owned();
+        return format!(
+            "Both slots must stay up until every nginx host routes to one of them{}",
+            out_of_mixed(status, state)
+        );
+    }
+    match state {
+        None => {}
+        Some(RunState::AtWork | RunState::BeingFinished) => {
+            return "A run is at work: what there is to go back to is known when it is over.".to_owned();
+        }
+        Some(RunState::Interrupted { .. }) => {
+            return "`nonstop resume` finishes that run; a deploy or a rollback starts from it as well."
+                .to_owned();
+        }
     }
     if !status.unasked.is_empty() || matches!(status.live, LiveSlot::Incomplete { .. }) {
         return "What there is to go back to is known when every host can be asked.".to_owned();
@@ -195,6 +245,25 @@ fn way_back(status: &Status) -> String {
             Some(release) => format!("`nonstop rollback` starts {release} again and switches to it."),
             None => "There is no earlier release to go back to.".to_owned(),
         },
+    }
+}
+
+fn out_of_mixed(status: &Status, state: Option<RunState>) -> String {
+    match state {
+        Some(RunState::AtWork | RunState::BeingFinished) => "; that run is at work on it.".to_owned(),
+        Some(RunState::Interrupted { .. }) => ": `nonstop resume` brings them together.".to_owned(),
+        None => {
+            let slots: BTreeSet<_> = status
+                .nginx
+                .values()
+                .filter_map(|nginx| nginx.slot.as_ref())
+                .collect();
+            let commands: Vec<_> = slots
+                .into_iter()
+                .map(|slot| format!("`nonstop resume --to {slot}`"))
+                .collect();
+            format!(": {} brings them together.", commands.join(" or "))
+        }
     }
 }
 

@@ -56,8 +56,12 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     advice
 }
 
-fn mixed() -> [Advice; 2] {
+fn mixed() -> [Advice; 3] {
     [
+        Advice::new(
+            "nonstop resume",
+            "finishes this run, forward or back, once what failed can be reached again",
+        ),
         Advice::new("nonstop status", "shows host by host what is live"),
         Advice::new("nonstop doctor", "shows what keeps the hosts apart"),
     ]
@@ -81,11 +85,15 @@ fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
         )),
         Exit::Locked if end.outcome == Outcome::TakenOver => Some(Advice::new(
             "nonstop status",
-            "shows who took over, and what is live now",
+            "shows who took over, and what is live now; `nonstop history` shows what they did",
         )),
         Exit::Signalled(_) => Some(Advice::new(
             "nonstop status",
             "shows what is live, and that no lock is left",
+        )),
+        Exit::Mixed => Some(Advice::new(
+            "nonstop history",
+            "shows what was done on every host, in order",
         )),
         _ => None,
     }

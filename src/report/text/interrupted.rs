@@ -19,10 +19,11 @@ pub fn what(record: &RunRecord) -> String {
 
 /// The same with the way that it goes, and why.
 pub fn describe(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Slots, way: Way) -> String {
-    format!("{}; {}", what(record), way_on(record, tokens, slots, way))
+    format!("{}; it {}", what(record), way_on(record, tokens, slots, way))
 }
 
-fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Slots, way: Way) -> String {
+/// The way that it goes, and why, as what it does.
+pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Slots, way: Way) -> String {
     let slot = |slot: &Option<SlotName>, otherwise: &str| {
         slot.as_ref()
             .map_or_else(|| otherwise.to_owned(), |slot| format!("to {slot}"))
@@ -35,20 +36,78 @@ fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Slots,
     };
     let confirmed = with(Newest::Is(TokenState::Confirmed));
     match way {
-        Way::Forward => format!("going forward {new}, because the switch was confirmed on {confirmed}"),
+        Way::Forward => format!("goes forward {new}, because the switch was confirmed on {confirmed}"),
         Way::Back if !confirmed.is_empty() && !slots.new_is_healthy => {
-            format!("going back {old}, because the new slot is not healthy on every endpoint")
+            format!("goes back {old}, because the new slot is not healthy on every endpoint")
         }
         Way::Back if tokens.values().all(|newest| *newest == Newest::None) => {
-            format!("going back {old}, because no nginx host was switched")
+            format!("goes back {old}, because no nginx host was switched")
         }
-        Way::Back => format!("going back {old}, because no switch was confirmed"),
+        Way::Back => format!("goes back {old}, because no switch was confirmed"),
         Way::Hold(Why::Unreadable) => format!(
-            "both slots are left up, because nobody can tell whether the switch was confirmed on {}",
+            "leaves both slots up, because nobody can tell whether the switch was confirmed on {}",
             with(Newest::Unreadable)
         ),
         Way::Hold(Why::BothSlotsDead) => {
-            "nothing is touched, because neither slot could carry the traffic".to_owned()
+            "touches nothing, because neither slot could carry the traffic".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::lock::{Epoch, Owner};
+    use crate::model::names::RunId;
+
+    const BOTH: Slots = Slots {
+        new_is_healthy: true,
+        old_is_alive: true,
+    };
+
+    fn said(tokens: &[(&str, Newest)], slots: Slots) -> String {
+        let record = RunRecord {
+            from_slot: Some(SlotName::new("blue").unwrap()),
+            to_slot: Some(SlotName::new("green").unwrap()),
+            ..RunRecord::opened(RunId::new("r1").unwrap(), Epoch(3), Owner::default())
+        };
+        let tokens = tokens
+            .iter()
+            .map(|(host, newest)| (HostName::new(*host).unwrap(), *newest));
+        let tokens: BTreeMap<_, _> = tokens.collect();
+        let way = crate::model::decision::decide(tokens.values().copied(), slots);
+        way_on(&record, &tokens, slots, way)
+    }
+
+    #[test]
+    fn every_way_comes_with_its_reason() {
+        let [armed, confirmed] = [TokenState::Armed, TokenState::Confirmed].map(Newest::Is);
+        let sick = Slots {
+            new_is_healthy: false,
+            ..BOTH
+        };
+        let dead = Slots {
+            old_is_alive: false,
+            ..sick
+        };
+        let all = [
+            said(&[("a", confirmed), ("b", armed), ("c", confirmed)], BOTH),
+            said(&[("a", armed), ("b", Newest::None)], BOTH),
+            said(&[("a", Newest::None)], BOTH),
+            said(&[("a", confirmed)], sick),
+            said(&[("a", armed), ("b", Newest::Unreadable)], BOTH),
+            said(&[("a", confirmed)], dead),
+        ];
+        assert_eq!(
+            all,
+            [
+                "goes forward to green, because the switch was confirmed on a, c",
+                "goes back to blue, because no switch was confirmed",
+                "goes back to blue, because no nginx host was switched",
+                "goes back to blue, because the new slot is not healthy on every endpoint",
+                "leaves both slots up, because nobody can tell whether the switch was confirmed on b",
+                "touches nothing, because neither slot could carry the traffic",
+            ]
+        );
     }
 }

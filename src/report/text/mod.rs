@@ -6,6 +6,7 @@ pub mod event;
 pub mod failure;
 pub mod health;
 pub mod interrupted;
+pub mod leaving;
 pub mod note;
 pub mod outcome;
 pub mod problem;

@@ -32,7 +32,11 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
     let lines: &[&str] = match (end.outcome, end.exit) {
         (Outcome::Deployed, _) => {
             let live = live.unwrap_or_else(|| "the new release".to_owned());
-            return vec![format!("Every nginx sends its requests to {live}.")];
+            let every = match &view.left_out {
+                Some((_, nginx)) if !nginx.is_empty() => "Every nginx that was not left out",
+                _ => "Every nginx",
+            };
+            return vec![format!("{every} sends its requests to {live}.")];
         }
         (Outcome::RolledBack, _) => {
             let where_to = live.map_or_else(String::new, |live| format!(", on {live}"));
@@ -54,11 +58,12 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
         (Outcome::Mixed, _) => &[
             "nginx hosts disagree on the live slot, or it is not known whether they agree.",
             "Nothing that is still needed was stopped: both slots were left up.",
-            "Bring every nginx host to one slot; the next deploy or rollback goes on from there.",
+            "The run stays open: `nonstop resume`, or the next deploy or rollback, starts from it.",
         ],
-        (Outcome::TakenOver, _) => {
-            &["Another run took the hosts over; this one changed nothing from then on."]
-        }
+        (Outcome::TakenOver, _) => &[
+            "Another run took the hosts over; this one changed nothing from then on.",
+            "What is true now is that run's to say: ask `nonstop status`.",
+        ],
     };
     lines.iter().map(|line| (*line).to_owned()).collect()
 }

@@ -3,6 +3,7 @@
 use crate::model::finding::{Finding, Problem};
 use crate::report::harmless::harmless;
 use crate::report::text::advice::Advice;
+use crate::report::text::token;
 use crate::report::units::{bytes, count};
 
 /// The problem in words, on one line.
@@ -33,6 +34,15 @@ pub fn describe(problem: &Problem) -> String {
             count(*connections as usize, "connection")
         ),
         Problem::Unreachable { reason, .. } => unreachable(reason),
+        Problem::Locked { lock } => {
+            let lease = token::lease(lock);
+            let lease = if lease.is_empty() {
+                lease
+            } else {
+                format!("; {lease}")
+            };
+            format!("{}{lease}", harmless(&problem.to_string()))
+        }
         problem => harmless(&problem.to_string()),
     }
 }
@@ -57,13 +67,21 @@ pub fn hint(problem: &Problem) -> Option<String> {
 /// A command line that helps, where one does.
 pub fn advice(finding: &Finding) -> Option<Advice> {
     match &finding.problem {
-        Problem::Locked { .. } => Some(Advice::new(
+        Problem::Locked { lock } if lock.run.is_some() && lock.lease_left.is_none() => Some(Advice::new(
             "nonstop unlock --force",
-            "only if you are sure that its owner is dead; it says what it breaks",
+            "frees it: it was locked by hand and has no end; ask its owner first",
         )),
-        Problem::InterruptedRun { .. } | Problem::NginxDisagree { .. } => Some(Advice::new(
+        Problem::Locked { .. } => Some(Advice::new(
             "nonstop status",
-            "shows host by host what is live and what was left",
+            "shows what its owner does, and when the lock frees itself if the owner is dead",
+        )),
+        Problem::InterruptedRun { .. } => Some(Advice::new(
+            "nonstop resume",
+            "finishes it, forward or back, from any machine",
+        )),
+        Problem::NginxDisagree { .. } => Some(Advice::new(
+            "nonstop resume",
+            "finishes the run that left them so; `nonstop resume --to SLOT` where there is none",
         )),
         Problem::Fine { .. } => None,
         _ => Some(Advice::new(
@@ -127,7 +145,7 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
             "the file must route to every host of one slot; `nonstop status` shows what it does"
         }
         Problem::NginxDisagree { .. } => {
-            "put the site file of a host that is right on the others and reload them; both slots can serve"
+            "`nonstop resume` brings them together; both slots can serve until then"
         }
         Problem::RunsOtherGeneration { .. } => {
             "look at nginx's error log; once the file is right, reload nginx by hand"
@@ -165,11 +183,20 @@ fn instance_hint(problem: &Problem) -> Option<String> {
 
 fn run_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
-        Problem::Locked { .. } => {
-            "wait for it with `--lock-wait 5m`; `nonstop unlock --force` only if its owner is dead"
+        Problem::Locked { lock } if lock.run.is_some() && lock.lease_left.is_none() => {
+            "it was locked by hand and has no end: its owner, or `nonstop unlock --force`, frees it"
         }
-        Problem::InterruptedRun { .. } => "`nonstop status` shows what it left",
-        Problem::RecordedHostMissing { .. } => "put it back into the inventory",
+        Problem::Locked { .. } => {
+            "wait for it with `--lock-wait 5m`; if its owner is dead, it frees itself when its lease is over"
+        }
+        Problem::InterruptedRun { .. } => "`nonstop resume` finishes it, forward or back",
+        Problem::Behind { .. } => {
+            "nothing that it remembers can act by itself; the next deploy brings it along"
+        }
+        Problem::RecordedHostMissing { .. } => {
+            "put it back into the inventory, and leave it out with `--without HOST` if it is gone for good"
+        }
+        Problem::LockLeft { .. } => "it frees itself when its lease is over",
         Problem::RecordUnreadable { .. } => {
             "what that run meant is unknown. If a newer nonstop wrote it, use that one; if it is torn, see \
              with `nonstop status` that no other host names an open run, and move the file away"
@@ -181,7 +208,6 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::ReleaseUnknown { .. } => {
             "only a slot that nonstop started, with the same release on every host, can be led to"
         }
-        Problem::LockLeft { .. } => "`nonstop unlock --force` frees it",
         _ => return None,
     };
     Some(text.to_owned())

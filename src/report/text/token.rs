@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::lock::LockState;
-use crate::model::token::TokenState;
+use crate::model::token::{Token, TokenState};
 use crate::report::units::duration;
 
 /// What became of a switch's token on one host.
@@ -20,6 +20,15 @@ pub fn moved(state: TokenState, left: Option<Duration>) -> String {
         (TokenState::Reverted, _) => "taken back".to_owned(),
         (TokenState::Fired, _) => "its watch was first and goes home by itself".to_owned(),
         (TokenState::Superseded, _) => "replaced by a later one".to_owned(),
+    }
+}
+
+/// A token as it was found.
+pub fn found(token: &Token) -> String {
+    match (token.state, token.restored) {
+        (TokenState::Fired, true) => "its watch went home by itself".to_owned(),
+        (TokenState::Fired, false) => "its watch is going home by itself".to_owned(),
+        (state, _) => moved(state, token.left),
     }
 }
 
