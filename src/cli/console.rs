@@ -4,21 +4,58 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::model::event::{Event, Stamped};
-use crate::report::json::JsonLines;
+use crate::model::secret::Secrets;
+use crate::report::harmless::tamed;
+use crate::report::json::{self, JsonLines};
 use crate::report::output::{Palette, Quiet};
 use crate::report::plain::Plain;
 use crate::report::progress::Progress;
+use crate::report::veil::Veiled;
 use crate::report::{Reporter, Tee};
 
 use super::args::Common;
 use super::failure::CliError;
+
+/// What no stream shows, from the moment when inventory and playbook are read.
+static SECRETS: OnceLock<Secrets> = OnceLock::new();
+
+/// From now on these are hidden on every stream.
+pub(super) fn hide(secrets: Secrets) {
+    // A command reads its files once; the first word counts.
+    let _ = SECRETS.set(secrets);
+}
+
+fn secrets() -> Secrets {
+    SECRETS.get().cloned().unwrap_or_default()
+}
+
+/// A text as it may be shown: without secrets, and with nothing that steers a terminal but colours.
+fn shown(text: &str) -> String {
+    tamed(&secrets().hide(text)).into_owned()
+}
+
+/// The log of -v, which writes one whole line at a time.
+struct LogLines<W>(W);
+
+impl<W: Write> Write for LogLines<W> {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .write_all(shown(&String::from_utf8_lossy(buffer)).as_bytes())?;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// How often reporters get the time while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -35,8 +72,10 @@ pub(super) fn start_tracing(common: &Common) -> Result<(), CliError> {
         .with_env_filter(EnvFilter::new(level))
         .with_ansi(false);
     match &common.log_file {
-        Some(path) => builder.with_writer(Mutex::new(create(path)?)).init(),
-        None => builder.with_writer(|| Quiet::new(std::io::stderr())).init(),
+        Some(path) => builder.with_writer(Mutex::new(LogLines(create(path)?))).init(),
+        None => builder
+            .with_writer(|| LogLines(Quiet::new(std::io::stderr())))
+            .init(),
     }
     Ok(())
 }
@@ -66,8 +105,21 @@ fn resolve(common: &Common, terminal: bool) -> Palette {
     )
 }
 
-/// Prints data. A reader that went away is no failure.
+/// Prints data as JSON over several lines.
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let internal = |error: serde_json::Error| CliError::Internal(error.to_string());
+    let mut value = serde_json::to_value(value).map_err(internal)?;
+    secrets().hide_in(&mut value);
+    put(&json::pretty(&value).map_err(internal)?);
+    Ok(())
+}
+
+/// Prints data for people. A reader that went away is no failure.
 pub(super) fn print(text: &str) {
+    put(&shown(text));
+}
+
+fn put(text: &str) {
     let mut out = Quiet::new(std::io::stdout());
     let _ = out.write_all(text.as_bytes());
     if !text.ends_with('\n') {
@@ -79,7 +131,7 @@ pub(super) fn print(text: &str) {
 /// Prints something for people.
 pub(super) fn say(text: &str) {
     let mut out = Quiet::new(std::io::stderr());
-    let _ = out.write_all(text.as_bytes());
+    let _ = out.write_all(shown(text).as_bytes());
     if !text.ends_with('\n') {
         let _ = out.write_all(b"\n");
     }
@@ -105,18 +157,20 @@ impl Ear {
     pub(super) fn new(common: &Common, events: Option<&Path>) -> Result<Self, CliError> {
         let palette = palette(common);
         let mut tee = Tee::default();
+        let lines = |out: Box<dyn Write>| JsonLines::new(out).hiding(secrets());
         if std::io::stderr().is_terminal() && common.verbose == 0 {
-            tee.reporters.push(Box::new(Progress::stderr(palette)));
+            tee.reporters
+                .push(Box::new(Progress::stderr(palette).hiding(secrets())));
         } else {
             let zone = TimeZone::system();
-            tee.reporters
-                .push(Box::new(Plain::new(std::io::stderr(), palette, zone)));
+            let out = Veiled::new(std::io::stderr(), secrets());
+            tee.reporters.push(Box::new(Plain::new(out, palette, zone)));
         }
         if common.json {
-            tee.reporters.push(Box::new(JsonLines::new(std::io::stdout())));
+            tee.reporters.push(Box::new(lines(Box::new(std::io::stdout()))));
         }
         if let Some(path) = events {
-            tee.reporters.push(Box::new(JsonLines::new(create(path)?)));
+            tee.reporters.push(Box::new(lines(Box::new(create(path)?))));
         }
         Ok(Self {
             reporters: RefCell::new(tee),

@@ -26,7 +26,7 @@ pub(super) fn owner(command: &str, now: Timestamp) -> Owner {
             .and_then(|machine| machine.nodename().to_str().map(plain))
             .unwrap_or_else(|| "unknown".to_owned()),
         command: command.to_owned(),
-        build_url: variable(&["BUILD_URL", "CI_JOB_URL"]),
+        build_url: variable(&["BUILD_URL", "CI_JOB_URL"]).map(|url| without_login(&url)),
         since: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     }
 }
@@ -38,4 +38,36 @@ pub(super) fn run_id() -> RunId {
 
 fn plain(value: &str) -> String {
     value.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// A URL without user and password: it is kept on every host, for everybody to read.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builds_page_is_kept_without_a_login() {
+        for (url, kept) in [
+            (
+                "https://kim:hunter2@ci.example/job/1/",
+                "https://ci.example/job/1/",
+            ),
+            ("https://token@ci.example", "https://ci.example"),
+            ("https://ci.example/@kim", "https://ci.example/@kim"),
+            ("ci", "ci"),
+        ] {
+            assert_eq!(without_login(url), kept);
+        }
+    }
 }

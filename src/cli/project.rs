@@ -8,9 +8,10 @@ use globset::{Glob, GlobMatcher};
 use crate::config::{self, Config};
 use crate::model::names::HostName;
 use crate::model::topology::Topology;
-use crate::ssh::{Connector, ConnectorOptions, HostKeyPolicy, SshConfig, SshFleet};
+use crate::ssh::{Connector, ConnectorOptions, HostKeyPolicy, PASSPHRASE_VARIABLE, SshConfig, SshFleet};
 
 use super::args::{Common, HostKey, Leaving};
+use super::console;
 use super::failure::CliError;
 
 /// Inventory and playbook, read and resolved.
@@ -21,10 +22,11 @@ pub(super) struct Project {
 impl Project {
     /// Reads both files; everything that is wrong with them is in the error.
     pub(super) fn load(common: &Common) -> Result<Self, CliError> {
-        let config = config::load(&common.inventory, &common.playbook);
-        config
-            .map(|config| Self { config })
-            .map_err(|report| CliError::Config(report.to_string()))
+        let config = config::load(&common.inventory, &common.playbook)
+            .map_err(|report| CliError::Config(report.to_string()))?;
+        let passphrase = std::env::var(PASSPHRASE_VARIABLE).ok();
+        console::hide(config.secrets.with(passphrase.as_deref()));
+        Ok(Self { config })
     }
 
     /// The same, without the hosts of `--without`.

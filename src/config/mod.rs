@@ -12,6 +12,7 @@ mod report;
 mod resolve;
 mod rules;
 mod scalar;
+mod secrets;
 mod source;
 mod suggest;
 mod timestamp;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use crate::model::inventory::Inventory;
 use crate::model::playbook::Playbook;
+use crate::model::secret::Secrets;
 use crate::model::topology::Topology;
 
 pub use self::check::check_json;
@@ -41,6 +43,8 @@ pub struct Config {
     pub playbook: Playbook,
     /// The hosts of the application.
     pub topology: Topology,
+    /// What is never shown.
+    pub secrets: Secrets,
 }
 
 /// Reads and resolves an inventory and a playbook.
@@ -63,17 +67,19 @@ pub fn load_sources(inventory: &Arc<Source>, playbook: &Arc<Source>) -> Result<C
     let inventory = load_inventory(inventory);
     let (playbook, mut report) = playbook::read_as_far_as_possible(playbook);
     let config = match (inventory, playbook) {
-        (Ok(inventory), Some(playbook)) => match resolve(&playbook, &inventory) {
-            Ok(topology) => Some(Config {
+        (Ok(inventory), Some(playbook)) => {
+            let hidden = secrets::gather(&inventory.inventory, &playbook.playbook);
+            secrets::check(&inventory.inventory, &playbook, &mut report);
+            let topology = resolve(&playbook, &inventory);
+            let topology = topology.map_err(|wrong| report.append(wrong)).ok();
+            report.hide(&hidden);
+            topology.map(|topology| Config {
                 inventory: inventory.inventory,
                 playbook: playbook.playbook,
                 topology,
-            }),
-            Err(wrong) => {
-                report.append(wrong);
-                None
-            }
-        },
+                secrets: hidden,
+            })
+        }
         (inventory, _) => {
             report.append(inventory.err().unwrap_or_default());
             None

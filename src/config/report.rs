@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use crate::model::secret::{HIDDEN, Secrets};
+
+use super::secrets::redacted;
 use super::source::Spot;
 
 /// The longest part of a line that is shown, in characters.
@@ -30,15 +33,19 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem at a place.
+    /// A problem at a place. Where a secret stands there, it is not shown.
     pub fn at(spot: &Spot, message: impl Into<String>) -> Self {
+        let (source_line, secret) = redacted(spot.source.line(spot.line));
+        let message: String = message.into();
         Self {
             file: spot.source.name().to_owned(),
             line: spot.line,
             column: spot.column,
             length: spot.length,
-            source_line: spot.source.line(spot.line).to_owned(),
-            message: message.into(),
+            source_line,
+            message: secret
+                .filter(|secret| !secret.is_empty())
+                .map_or(message.clone(), |secret| message.replace(&secret, HIDDEN)),
             hint: None,
         }
     }
@@ -107,6 +114,16 @@ impl Report {
     /// Adds the problems of another report.
     pub fn append(&mut self, other: Report) {
         self.problems.extend(other.problems);
+    }
+
+    /// Takes secrets out of whatever is quoted.
+    pub(super) fn hide(&mut self, secrets: &Secrets) {
+        for problem in &mut self.problems {
+            for text in [&mut problem.source_line, &mut problem.message] {
+                *text = secrets.hide(text).into_owned();
+            }
+            problem.hint = problem.hint.as_ref().map(|hint| secrets.hide(hint).into_owned());
+        }
     }
 
     /// `value` where nothing is wrong, otherwise the report, sorted and each problem once.

@@ -118,6 +118,12 @@ pub(super) fn environment_name(text: &str) -> Rule {
     if text.starts_with("NONSTOP_") {
         return Err("is set by nonstop itself");
     }
+    if matches!(
+        text,
+        "UID" | "EUID" | "PPID" | "BASHOPTS" | "SHELLOPTS" | "BASH_VERSINFO"
+    ) {
+        return Err("is set by the host's shell itself");
+    }
     Ok(())
 }
 

@@ -24,6 +24,7 @@ pub mod release;
 pub mod routing;
 pub mod run_view;
 pub mod seconds;
+pub mod secret;
 pub mod template;
 pub mod token;
 pub mod topology;

@@ -1,7 +1,7 @@
 //! The playbook as read and validated: how one application is started, checked, switched and
 //! stopped. Texts that hold `{{ … }}` stay templates here; `template` renders them per host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct Playbook {
     pub stop: Stop,
     /// How long both slots stay up after the switch.
     pub bake: Bake,
+    /// Names of variables whose values are never shown, beside those whose names say so themselves.
+    pub secrets: BTreeSet<String>,
     /// The folder of the playbook's file: template files are found from here.
     pub folder: PathBuf,
 }

@@ -76,6 +76,27 @@ fn folded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
     out
 }
 
+/// A whole text for a terminal: line breaks and our own colours stay, whatever else could steer it is shown.
+/// What came from a host is harmless before it is made part of a text; this catches what was forgotten.
+pub fn tamed(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| is_dangerous(c) && c != '\n';
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut tame = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = after_color(rest).unwrap_or(&rest[first.len_utf8()..]);
+        if first == '\n' || after_color(rest).is_some() {
+            tame.push_str(&rest[..rest.len() - after.len()]);
+        } else {
+            push(&mut tame, first);
+        }
+        rest = after;
+    }
+    Cow::Owned(tame)
+}
+
 /// Whether a character can change how a terminal or a reader sees the text around it.
 pub fn is_dangerous(character: char) -> bool {
     character.is_control()
@@ -138,6 +159,16 @@ mod tests {
     #[test]
     fn a_carriage_return_cannot_overwrite_a_line() {
         assert_eq!(harmless("real\rfake\r\nnext"), "real^Mfake / next");
+    }
+
+    #[test]
+    fn a_whole_text_keeps_its_lines_and_colours_and_nothing_else_that_steers() {
+        let text = "\u{1b}[31merror:\u{1b}[0m a\nb\u{1b}[2J\u{202e}c\rd\u{1b}[1;31mm";
+        assert_eq!(
+            tamed(text),
+            "\u{1b}[31merror:\u{1b}[0m a\nb^[[2J\\u{202e}c^Md\u{1b}[1;31mm"
+        );
+        assert!(matches!(tamed("plain\n"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::event::{Event, Stamped};
+use crate::model::secret::Secrets;
 use crate::report::Reporter;
 use crate::report::harmless::is_dangerous;
 use crate::report::output::Quiet;
@@ -16,6 +17,7 @@ use crate::report::output::Quiet;
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: Quiet<W>,
+    secrets: Secrets,
     error: Option<io::Error>,
 }
 
@@ -24,8 +26,14 @@ impl<W: Write> JsonLines<W> {
     pub fn new(out: W) -> Self {
         Self {
             out: Quiet::new(out),
+            secrets: Secrets::default(),
             error: None,
         }
+    }
+
+    /// The same, with secrets hidden.
+    pub fn hiding(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The first error of writing, such as a full disk. A reader that went away is none.
@@ -38,6 +46,7 @@ impl<W: Write> JsonLines<W> {
         if let (Event::RunEnded { exit, .. }, Value::Object(fields)) = (&stamped.event, &mut value) {
             fields.insert("exit_code".to_owned(), json!(exit.code()));
         }
+        self.secrets.hide_in(&mut value);
         let line = line(&value)? + "\n";
         self.out.write_all(line.as_bytes())?;
         self.out.flush()

@@ -27,6 +27,7 @@ pub mod summary;
 mod table;
 pub mod text;
 pub mod units;
+pub mod veil;
 
 use jiff::Timestamp;
 

@@ -13,6 +13,7 @@ use crate::model::event::{Event, Stamped};
 use crate::model::names::HostName;
 use crate::model::phase::Phase;
 use crate::model::run_view::{HostView, Part, RunView, Upload};
+use crate::model::secret::Secrets;
 use crate::model::token::TokenState;
 use crate::report::output::{Palette, Quiet};
 use crate::report::text::{event, health, note};
@@ -34,6 +35,7 @@ pub struct Progress {
     palette: Palette,
     width: Box<dyn Fn() -> usize>,
     out: Quiet<Box<dyn Write>>,
+    secrets: Secrets,
     now: Timestamp,
 }
 
@@ -66,14 +68,26 @@ impl Progress {
             palette,
             width: Box::new(width),
             out: Quiet::new(out),
+            secrets: Secrets::default(),
             now: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// The same, with secrets hidden.
+    pub fn hiding(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
     }
 
     /// A line that stays, above the live ones.
     fn scroll(&self, text: &str) {
         // A terminal that went away is no reason to fail a run.
-        let _ = self.lines.println(text);
+        let _ = self.lines.println(self.secrets.hide(text));
+    }
+
+    /// What fits into a live line.
+    fn fitting(&self, text: &str, width: usize) -> String {
+        // One column is left free: a full line makes some terminals wrap.
+        truncate_str(&self.secrets.hide(text), width.saturating_sub(1), "…").into_owned()
     }
 
     fn scroll_event(&self, event: &Event) {
@@ -128,12 +142,12 @@ impl Progress {
             .min(width / 3);
         for name in names.iter().take(LIVE_LINES) {
             let text = self.live_line(name, host_width);
+            let text = self.fitting(&text, width);
             let bar = self
                 .bars
                 .entry(name.clone())
                 .or_insert_with(|| live_bar(&self.lines));
-            // One column is left free: a full line makes some terminals wrap.
-            bar.set_message(truncate_str(&text, width.saturating_sub(1), "…").into_owned());
+            bar.set_message(text);
         }
         if names.len() > LIVE_LINES {
             let busy = self
@@ -145,8 +159,9 @@ impl Progress {
                 "and {} more, {busy} at work",
                 units::count(names.len() - LIVE_LINES, "host")
             );
+            let text = self.fitting(&text, width);
             let overflow = self.overflow.get_or_insert_with(|| live_bar(&self.lines));
-            overflow.set_message(truncate_str(&text, width.saturating_sub(1), "…").into_owned());
+            overflow.set_message(text);
         }
     }
 
@@ -181,7 +196,7 @@ impl Progress {
         let _ = self.lines.clear();
         let summary = summary::render(&self.view, self.palette);
         // Not through the live lines: those leave the cursor at the end of a line.
-        let _ = writeln!(self.out, "\n{summary}");
+        let _ = writeln!(self.out, "\n{}", self.secrets.hide(&summary));
         let _ = self.out.flush();
     }
 }

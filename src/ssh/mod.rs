@@ -40,7 +40,7 @@ pub use exec::{ExecError, ExecOutput, ExecRequest, Exit, NotSent};
 pub use fleet::{SshFleet, SshHost};
 pub use http::{HttpError, HttpRequest, HttpResponse};
 pub use login::{KeyError, LoginError, Passphrase, Prompt, Tried};
-pub use options::{ConnectorOptions, HostKeyPolicy, SshConfig};
+pub use options::{ConnectorOptions, HostKeyPolicy, PASSPHRASE_VARIABLE, SshConfig};
 pub use output::Captured;
 pub use session::Session;
 pub use settings::SettingsError;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::login::{Passphrase, Prompt};
 
+/// The environment variable that holds the passphrase of encrypted keys.
+pub const PASSPHRASE_VARIABLE: &str = "NONSTOP_KEY_PASSPHRASE";
+
 /// What to do with a host that known_hosts does not know. A key that changed or is revoked is
 /// refused under both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,7 +80,7 @@ impl ConnectorOptions {
     pub fn from_environment() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
-            passphrase: variable("NONSTOP_KEY_PASSPHRASE")
+            passphrase: variable(PASSPHRASE_VARIABLE)
                 .and_then(|value| value.into_string().ok())
                 .map(Passphrase),
             agent: variable("SSH_AUTH_SOCK").map(PathBuf::from),

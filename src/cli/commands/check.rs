@@ -6,15 +6,13 @@ use crate::cli::console;
 use crate::cli::project::Project;
 use crate::config;
 use crate::model::outcome::Exit;
-use crate::report::json;
 use crate::report::units::count;
 
 pub(super) fn run(common: &Common) -> Ended {
     let project = Project::load_limited(common)?;
     let (inventory, topology) = (&project.config.inventory, &project.config.topology);
     if common.json {
-        let text = json::pretty(&config::check_json(inventory, topology));
-        console::print(&text.map_err(|error| crate::cli::failure::CliError::Internal(error.to_string()))?);
+        console::print_json(&config::check_json(inventory, topology))?;
     } else {
         console::say(&format!(
             "{} and {} are fine: {} on {}, behind {}",

@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use crate::cli::Ended;
 use crate::cli::args::{Common, Leaving};
 use crate::cli::console;
-use crate::cli::failure::CliError;
 use crate::cli::project::Project;
 use crate::engine::examine;
 use crate::model::finding::Severity;
 use crate::model::outcome::Exit;
-use crate::report::{findings, json};
+use crate::report::findings;
 
 use super::reading;
 
@@ -24,7 +23,7 @@ pub(super) async fn run(common: &Common, leaving: &Leaving) -> Ended {
     found.sort_by(|one, other| (&one.host, other.severity).cmp(&(&other.host, one.severity)));
     if common.json {
         let answer = serde_json::json!({ "findings": found });
-        console::print(&json::pretty(&answer).map_err(|error| CliError::Internal(error.to_string()))?);
+        console::print_json(&answer)?;
     } else {
         console::print(&findings::render(&found, console::stdout_palette(common)));
     }

@@ -17,8 +17,8 @@ use crate::model::names::HostName;
 use crate::model::outcome::Exit;
 use crate::remote::answer::Answer;
 use crate::remote::command::{Audit, Command};
+use crate::report::findings;
 use crate::report::history::{History, render};
-use crate::report::{findings, json};
 use crate::ssh::SshHost;
 
 use super::reading;
@@ -40,7 +40,7 @@ pub(super) async fn run(common: &Common, wanted: &Wanted) -> Ended {
     };
     if common.json {
         let answer = serde_json::json!({ "history": history, "missing": missing });
-        console::print(&json::pretty(&answer).map_err(|error| CliError::Internal(error.to_string()))?);
+        console::print_json(&answer)?;
     } else if found {
         let zone = TimeZone::system();
         console::print(&render(&history, console::stdout_palette(common), &zone));

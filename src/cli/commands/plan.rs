@@ -7,13 +7,12 @@ use jiff::Timestamp;
 use crate::cli::Ended;
 use crate::cli::args::{Common, Deploy};
 use crate::cli::console;
-use crate::cli::failure::CliError;
 use crate::cli::project::{Project, refuse_limit};
 use crate::cli::{artifact, identity};
 use crate::engine::run::{Wanted, make_plan};
 use crate::model::finding::Finding;
 use crate::model::outcome::Exit;
-use crate::report::{findings, json, plan as text};
+use crate::report::{findings, plan as text};
 
 use super::reading;
 
@@ -40,7 +39,7 @@ pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
     match plan {
         Err(findings) => refuse(common, &findings),
         Ok(plan) if common.json => {
-            console::print(&json::pretty(&plan).map_err(|error| CliError::Internal(error.to_string()))?);
+            console::print_json(&plan)?;
             Ok(Exit::Done)
         }
         Ok(plan) => {
@@ -56,7 +55,7 @@ pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
 pub(super) fn refuse(common: &Common, found: &[Finding]) -> Ended {
     if common.json {
         let answer = serde_json::json!({ "refused": found });
-        console::print(&json::pretty(&answer).map_err(|error| CliError::Internal(error.to_string()))?);
+        console::print_json(&answer)?;
     }
     console::say(&findings::render(found, console::palette(common)));
     Ok(Exit::Refused)

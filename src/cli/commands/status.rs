@@ -3,10 +3,9 @@
 use crate::cli::Ended;
 use crate::cli::args::{Common, Leaving};
 use crate::cli::console;
-use crate::cli::failure::CliError;
 use crate::cli::project::Project;
 use crate::model::outcome::Exit;
-use crate::report::{findings, json, status as text};
+use crate::report::{findings, status as text};
 
 use super::reading;
 
@@ -17,7 +16,7 @@ pub(super) async fn run(common: &Common, leaving: &Leaving) -> Ended {
     let status = text::Status::read(topology, &reading.observed);
     if common.json {
         let answer = serde_json::json!({ "status": status, "missing": reading.missing });
-        console::print(&json::pretty(&answer).map_err(|error| CliError::Internal(error.to_string()))?);
+        console::print_json(&answer)?;
     } else {
         console::print(&text::render(&status, console::stdout_palette(common)));
     }

@@ -123,6 +123,9 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let drain = timing::drain(top.item("drain").as_ref());
     let stop = timing::stop(top.item("stop").as_ref());
     let bake = timing::bake(top.item("bake").as_ref());
+    let secrets = top.read_or("secrets", Vec::new(), |item| {
+        values::list(item, |item| values::ruled(item, rules::variable_name))
+    });
     top.later(
         "hooks",
         "take it away, or run these commands around `nonstop deploy`",
@@ -153,6 +156,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         drain,
         stop,
         bake,
+        secrets: secrets.into_iter().collect(),
         folder: PathBuf::from(source.folder()),
     })
 }

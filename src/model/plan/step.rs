@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::Finding;
@@ -82,7 +82,8 @@ pub enum Step {
         port: Port,
         /// The program and its arguments, rendered.
         runner: StartRunner,
-        /// Environment variables.
+        /// Environment variables; a plan that is shown has their names only.
+        #[serde(serialize_with = "names")]
         env: BTreeMap<String, String>,
     },
     /// Endpoints are asked from this host until they are healthy.
@@ -276,4 +277,8 @@ impl Plan {
             })
             .collect()
     }
+}
+
+fn names<S: Serializer>(env: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(env.keys())
 }

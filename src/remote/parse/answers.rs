@@ -43,7 +43,7 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::AwaitConnections(_) => Answer::AwaitConnections(fields.value("connections")?),
         Command::Prune(_) => Answer::Prune(fenced(fields, |fields| fields.values("pruned"))?),
         Command::LogTail(_) => Answer::LogTail(log_tail(fields)?),
-        Command::Audit(_) => Answer::Audit(fields.text("audit")?),
+        Command::Audit(_) => Answer::Audit(fields.long_text("audit")?),
         Command::Fetch(_) => Answer::Fetch(fetch(fields)?),
         Command::Peers(_) => Answer::Peers(peers(fields)?),
         Command::SudoCheck(_) => Answer::SudoCheck(sudo_check(fields)?),

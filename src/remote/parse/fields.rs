@@ -64,6 +64,11 @@ impl Fields {
         self.maybe_bytes(key).map(|bytes| shown(&bytes))
     }
 
+    /// Takes the value of `key`, which must be there, as text that can be shown, however long it is.
+    pub(super) fn long_text(&mut self, key: &'static str) -> Result<String, ParseError> {
+        self.bytes(key).map(|bytes| harmless(&bytes, bytes.len()))
+    }
+
     /// Takes every value of `key`, in order, as text that can be shown.
     pub(super) fn texts(&mut self, key: &str) -> Vec<String> {
         self.all(key).iter().map(|bytes| shown(bytes)).collect()

@@ -67,10 +67,20 @@ run_detached() {
         LC_ALL=$LOGIN_LC_ALL
     fi
     export NONSTOP_JAR="$HOME_FOLDER/app.jar" NONSTOP_PORT="$PORT" NONSTOP_SLOT="$SLOT" NONSTOP_RELEASE="$RELEASE"
-    if command -v setsid >/dev/null 2>&1; then
-        exec setsid env "$@"
-    fi
-    exec nohup env "$@"
+    r_detach=$(command -v setsid || command -v nohup)
+    # Not by env(1): everybody who lists processes could read its arguments, and a value may be a secret.
+    while :; do
+        case ${1-} in
+        [A-Za-z_]*=*) ;;
+        *) break ;;
+        esac
+        case ${1%%=*} in
+        *[!A-Za-z0-9_]*) break ;;
+        esac
+        export "${1%%=*}=${1#*=}"
+        shift
+    done
+    exec "$r_detach" "$@"
 }
 
 # launch ENVIRONMENT... PROGRAM ARGUMENT...: starts the words with `{jar}` replaced; sets STARTED and
