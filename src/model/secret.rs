@@ -208,7 +208,9 @@ mod tests {
 
     fn secrets(values: &[&str]) -> Secrets {
         let mut gathering = Gathering::default();
-        values.iter().for_each(|value| gathering.secret(value));
+        for value in values {
+            gathering.secret(value);
+        }
         gathering.finish()
     }
 
