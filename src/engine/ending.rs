@@ -7,10 +7,12 @@ use futures::future::join_all;
 
 use crate::model::event::Event;
 use crate::model::failure::Failure;
+use crate::model::live::Live;
 use crate::model::names::HostName;
+use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::Switch;
+use crate::model::playbook::SwitchStyle;
 use crate::model::record::RunRecord;
 use crate::model::token::TokenState;
 
@@ -21,6 +23,8 @@ use super::run::Verdict;
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::{observe, record};
+
+const OTHER_GENERATION: &str = "it runs another generation now";
 
 /// How the end went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,8 +136,8 @@ async fn ready_to_stop<H: Host>(
     job: &Job<'_>,
     record: &RunRecord,
 ) -> Result<(), Vec<(HostName, Failure)>> {
-    let looked = job.plan.switches().into_iter().map(|(host, switch)| async move {
-        let runs = runs_new_routing(context, job, host, switch).await;
+    let looked = context.topology.nginx.keys().map(|host| async move {
+        let runs = runs_new_routing(context, job, host).await;
         runs.err().map(|failure| (host.clone(), failure))
     });
     let failures: Vec<_> = join_all(looked).await.into_iter().flatten().collect();
@@ -147,21 +151,49 @@ async fn runs_new_routing<H: Host>(
     context: &Context<'_, H>,
     job: &Job<'_>,
     host: &HostName,
-    switch: &Switch,
 ) -> Result<(), Failure> {
     let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
-    let nginx = seen.nginx.ok_or(Failure::Drifted)?;
+    let nginx = seen.nginx.as_ref().ok_or(Failure::Drifted)?;
     let state = nginx.newest_token(job.home).map(|token| token.state);
     if state != Some(TokenState::Confirmed) {
         let reason = format!("its token is {}", state.map_or("gone", TokenState::as_str));
         return Err(Failure::Unproven { reason });
     }
+    let switches = job.plan.switches();
+    let Some(switch) = switches.get(host) else {
+        return routes_to_new_slot(context, job, host, seen);
+    };
     if nginx.entry.content.as_ref() != Some(&switch.after) {
         return Err(Failure::Drifted);
     }
     if switch.generation.is_some() && nginx.generation != switch.generation {
         return Err(Failure::Unproven {
-            reason: "it runs another generation now".to_owned(),
+            reason: OTHER_GENERATION.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The same for a host that was switched by the run before it was interrupted, and is only looked at.
+fn routes_to_new_slot<H>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    host: &HostName,
+    seen: HostObserved,
+) -> Result<(), Failure> {
+    let generation = seen.nginx.as_ref().and_then(|nginx| nginx.generation.clone());
+    let is_site = matches!(context.playbook.nginx.style, SwitchStyle::Site(_));
+    let observed = Observed {
+        hosts: [(host.clone(), seen)].into(),
+    };
+    let live = Live::read(context.topology, &observed);
+    let slot = live.hosts.get(host).and_then(|view| view.slot.as_ref());
+    if slot != Some(&job.plan.to) {
+        return Err(Failure::Drifted);
+    }
+    if is_site && generation.as_deref() != Some(job.home.as_str()) {
+        return Err(Failure::Unproven {
+            reason: OTHER_GENERATION.to_owned(),
         });
     }
     Ok(())

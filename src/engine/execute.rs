@@ -61,7 +61,7 @@ pub async fn execute<H: Host>(
 ) -> Ended {
     let jar = match &request.wanted {
         Wanted::Jar(jar) => Some(jar.path.as_path()),
-        Wanted::Earlier(_) => None,
+        Wanted::Earlier(_) | Wanted::Converge { .. } | Wanted::Resume => None,
     };
     let job = Job {
         plan,
@@ -167,7 +167,7 @@ async fn step_forward<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &
 }
 
 /// Instances of the target slot that run already: a rollback to a slot that was kept.
-fn remember_running<H>(context: &Context<'_, H>, before: &Observed, plan: &Plan) {
+pub(super) fn remember_running<H>(context: &Context<'_, H>, before: &Observed, plan: &Plan) {
     if plan.stage(Phase::Start).is_some() {
         return;
     }

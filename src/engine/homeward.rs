@@ -147,7 +147,7 @@ fn listened(before: &Observed, endpoint: &Endpoint) -> bool {
 
 /// How many endpoints answer at all. Home was good enough for traffic before the run, whatever its
 /// health said; what counts is that it is still there.
-async fn alive<H: Host>(context: &Context<'_, H>, endpoints: Vec<Endpoint>) -> usize {
+pub(super) async fn alive<H: Host>(context: &Context<'_, H>, endpoints: Vec<Endpoint>) -> usize {
     let asked = endpoints
         .iter()
         .map(|endpoint| preflight::own_view(context, endpoint));

@@ -18,6 +18,7 @@ pub mod observe;
 pub mod opening;
 pub mod preflight;
 mod record;
+mod resume;
 pub mod run;
 pub mod stage;
 pub mod steps;

@@ -1,7 +1,7 @@
 //! How a run begins: looks at every host, plans, and takes every lock while it tries what has to be
 //! tried. Until all of it went well nothing is changed but locks, and those are given back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -10,17 +10,31 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
+use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::Plan;
+use crate::model::plan::{self, Plan};
 
 use super::context::Context;
+use super::execute::Ended;
 use super::fleet::{CallError, Host};
 use super::lock::{self, LockError, Taken, Terms};
-use super::run::{Request, make_plan};
+use super::resume::{self, Went};
+use super::run::{Request, Wanted, make_plan};
 use super::{observe, preflight};
 
-/// A run that may begin: every lock is held.
-pub(super) struct Opening {
+const NOT_INTERRUPTED: &str = "no run was interrupted: there is nothing to resume";
+const AGREED: &str = "every nginx host routes there already: there is nothing to do";
+
+/// How a run begins.
+pub(super) enum Opening {
+    /// It may begin: every lock is held.
+    Ready(Ready),
+    /// It is over: there is nothing to do, or another run had to be gone on with, and that was all.
+    Over(Ended),
+}
+
+/// What a run begins with.
+pub(super) struct Ready {
     /// What is true, seen under the lock or so shortly before it that no other run came between.
     pub(super) observed: Observed,
     /// What will be done.
@@ -36,23 +50,47 @@ pub(super) async fn open<H: Host>(
     if context.interrupt.signal().is_some() {
         return Err(Vec::new());
     }
-    let planned = plan_for(request, &observed);
     let held = observed.hosts.values().any(|seen| seen.lock.is_held());
-    if let (Err(findings), false) = (&planned, held) {
+    let interrupted = plan::interrupted(&observed).is_some();
+    if request.wanted == Wanted::Resume && !interrupted && !held {
+        return Ok(nothing_to_do(context, NOT_INTERRUPTED));
+    }
+    let planned = plan_for(request, &observed);
+    if let (Err(findings), false) = (&planned, held || interrupted) {
         return Err(findings.clone());
     }
-    let trying = try_out(context, planned.as_ref().ok());
+    let trying = try_out(context, planned.as_ref().ok().filter(|_| !interrupted));
     let (taken, tried) = futures::join!(take_lock(context, request, &observed), trying);
     let opened = match (taken?, planned) {
         // The epochs were still those that we had read: nobody changed anything in between.
-        (Taken::AtOnce, Ok(plan)) => settle(Opening { observed, plan }, tried),
-        (Taken::AtOnce, Err(findings)) => Err(findings),
-        (Taken::AfterAnother, _) => look_again(context, request).await,
+        (Taken::AtOnce, Ok(plan)) if !interrupted => {
+            settle(context, request, Ready { observed, plan }, tried)
+        }
+        (Taken::AtOnce, Err(findings)) if !interrupted => Err(findings),
+        _ => look_again(context, request).await,
     };
-    if opened.is_err() {
+    let goes_on = match &opened {
+        Ok(Opening::Ready(_)) => true,
+        Ok(Opening::Over(ended)) => ended.verdict.outcome == Outcome::TakenOver,
+        Err(_) => false,
+    };
+    if !goes_on {
         close(context).await;
     }
     opened
+}
+
+/// Ends a run that has nothing to do, and says so.
+fn nothing_to_do<H>(context: &Context<'_, H>, what: &str) -> Opening {
+    let finding = Finding {
+        host: None,
+        severity: Severity::Info,
+        problem: Problem::Fine {
+            what: what.to_owned(),
+        },
+    };
+    context.tell(Event::Warned { finding });
+    Opening::Over(Ended::unchanged(Exit::Done))
 }
 
 /// Gives every lock back; where that is not certain, says so.
@@ -64,29 +102,50 @@ pub(super) async fn close<H: Host>(context: &Context<'_, H>) {
     }
 }
 
+/// Looks with every lock held. A run that never ended is gone on with first.
 async fn look_again<H: Host>(
     context: &Context<'_, H>,
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
-    let observed = observe_all(context, request).await?;
+    let mut observed = observe_all(context, request).await?;
+    if let Some(record) = plan::interrupted(&observed).cloned() {
+        match resume::go_on(context, request, &record, observed).await? {
+            Went::Over(ended) => return Ok(Opening::Over(ended)),
+            Went::Converged => observed = observe_all(context, request).await?,
+        }
+        if context.interrupt.signal().is_some() {
+            return Err(Vec::new());
+        }
+    }
+    if request.wanted == Wanted::Resume {
+        return Ok(nothing_to_do(context, NOT_INTERRUPTED));
+    }
     let plan = plan_for(request, &observed)?;
     let tried = try_out(context, Some(&plan)).await;
-    settle(Opening { observed, plan }, tried)
+    settle(context, request, Ready { observed, plan }, tried)
 }
 
 /// Refusals end the run; warnings go with the plan.
-fn settle(mut opening: Opening, tried: Vec<Finding>) -> Result<Opening, Vec<Finding>> {
-    opening.plan.warnings.extend(tried);
-    let refused = opening
-        .plan
-        .warnings
-        .iter()
-        .any(|finding| finding.severity == Severity::Refusal);
-    if refused {
-        Err(opening.plan.warnings)
-    } else {
-        Ok(opening)
+fn settle<H>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    mut ready: Ready,
+    tried: Vec<Finding>,
+) -> Result<Opening, Vec<Finding>> {
+    ready.plan.warnings.extend(tried);
+    let refusal = |finding: &Finding| finding.severity == Severity::Refusal;
+    if ready.plan.warnings.iter().any(refusal) {
+        return Err(ready.plan.warnings);
     }
+    if let Wanted::Converge { to } = &request.wanted {
+        let hosts: BTreeSet<_> = ready.plan.switches().into_keys().cloned().collect();
+        if hosts.is_empty() {
+            return Ok(nothing_to_do(context, AGREED));
+        }
+        let to = to.clone();
+        context.tell(Event::Converging { to, hosts });
+    }
+    Ok(Opening::Ready(ready))
 }
 
 fn plan_for(request: &Request<'_>, observed: &Observed) -> Result<Plan, Vec<Finding>> {

@@ -28,7 +28,7 @@ pub(super) fn begin<H: Host>(
         run: &request.run,
     };
     let kind = match request.wanted {
-        Wanted::Jar(_) => RunKind::Deploy,
+        Wanted::Jar(_) | Wanted::Converge { .. } | Wanted::Resume => RunKind::Deploy,
         Wanted::Earlier(_) => RunKind::Rollback,
     };
     let opened = RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
-use crate::model::names::{ReleaseId, RunId};
+use crate::model::names::{ReleaseId, RunId, SlotName};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::plan::{self, Goal, Plan, Scene};
@@ -23,7 +23,8 @@ use super::context::{Context, Interrupt, Ledger};
 use super::crew::Crew;
 use super::execute::{self, Ended};
 use super::fleet::{Fleet, Host};
-use super::{heartbeat, opening};
+use super::heartbeat;
+use super::opening::{self, Opening};
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -51,6 +52,13 @@ pub enum Wanted {
     Jar(LocalJar),
     /// A release that the hosts have: the one given, or the one before the live one.
     Earlier(Option<ReleaseId>),
+    /// Nothing of its own: a run that never ended is seen through.
+    Resume,
+    /// One slot for nginx hosts that disagree.
+    Converge {
+        /// The slot.
+        to: SlotName,
+    },
 }
 
 /// A jar on the controller.
@@ -136,11 +144,12 @@ fn refused(events: &dyn Fn(Event), interrupt: &Interrupt, findings: Vec<Finding>
 }
 
 async fn connected<H: Host>(context: &Context<'_, H>, request: &Request<'_>) -> Ended {
-    let opening = match opening::open(context, request).await {
-        Ok(opening) => opening,
+    let ready = match opening::open(context, request).await {
+        Ok(Opening::Ready(ready)) => ready,
+        Ok(Opening::Over(ended)) => return ended,
         Err(findings) => return refused(context.events, &context.interrupt, findings),
     };
-    let plan = &opening.plan;
+    let plan = &ready.plan;
     context.tell(Event::Planned {
         from: plan.from.clone(),
         to: plan.to.clone(),
@@ -151,14 +160,15 @@ async fn connected<H: Host>(context: &Context<'_, H>, request: &Request<'_>) -> 
     for finding in plan.warnings.iter().cloned() {
         context.tell(Event::Warned { finding });
     }
-    let ended = execute::execute(context, request, &opening.observed, plan).await;
+    let ended = execute::execute(context, request, &ready.observed, plan).await;
     if ended.verdict.outcome != Outcome::TakenOver {
         opening::close(context).await;
     }
     ended
 }
 
-/// The plan that a run would follow from what was observed; pure.
+/// The plan that a run would follow from what was observed; pure. A run that only goes on with another has
+/// none of its own.
 pub fn make_plan(
     topology: &Topology,
     playbook: &Playbook,
@@ -167,15 +177,17 @@ pub fn make_plan(
     wanted: &Wanted,
     began: Timestamp,
 ) -> Result<Plan, Vec<Finding>> {
-    let goal = match wanted {
-        Wanted::Jar(jar) => Goal::Deploy(release_of(observed, jar, began)?),
-        Wanted::Earlier(release) => Goal::Rollback(release.clone()),
-    };
     let scene = Scene {
         topology,
         playbook,
         observed,
         run,
+    };
+    let goal = match wanted {
+        Wanted::Jar(jar) => Goal::Deploy(release_of(observed, jar, began)?),
+        Wanted::Earlier(release) => Goal::Rollback(release.clone()),
+        Wanted::Converge { to } => return plan::converge_to(&scene, to),
+        Wanted::Resume => return Err(Vec::new()),
     };
     plan::forward(&scene, &goal)
 }

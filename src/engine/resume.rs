@@ -1,0 +1,358 @@
+//! Goes on with a run that never ended, when all of its locks are ours: the tokens decide which way. `resume`
+//! sees it through; `deploy` and `rollback` bring the nginx hosts to one mind, stop nothing, and plan anew.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::model::decision::{self, Newest, Slots, Way};
+use crate::model::event::Event;
+use crate::model::failure::HealthAnswer;
+use crate::model::finding::{Finding, Problem};
+use crate::model::names::HostName;
+use crate::model::observed::Observed;
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::phase::Phase;
+use crate::model::plan::{self, Plan, Scene, Stage};
+use crate::model::record::{RunRecord, RunStatus};
+use crate::model::release::Release;
+use crate::model::token::TokenState;
+
+use super::confirm::{self, ConfirmEnd};
+use super::context::{Context, Ledger};
+use super::execute::{self, Ended, fenced_off, stuck, warn};
+use super::fleet::Host;
+use super::run::{Request, Verdict, Wanted};
+use super::stage::{self, Patience, StageEnd};
+use super::steps::Job;
+use super::{ending, homeward, observe, preflight, record, walk};
+
+/// How often a way is chosen anew because the new slot died on the way forward.
+const ROUNDS: u32 = 3;
+
+/// How far an interrupted run was brought.
+pub(super) enum Went {
+    /// Every nginx host is of one mind, and nothing was stopped.
+    Converged,
+    /// The run is over, or cannot be brought any further.
+    Over(Ended),
+}
+
+/// How one way ended.
+enum Round {
+    /// The new slot is no longer what it was: the tokens decide once more.
+    Again,
+    Went(Went),
+}
+
+impl Round {
+    fn stuck(outcome: Outcome) -> Self {
+        Self::Went(Went::Over(stuck(outcome)))
+    }
+}
+
+/// Goes on with the run, or says which of its hosts are missing.
+pub(super) async fn go_on<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    record: &RunRecord,
+    mut observed: Observed,
+) -> Result<Went, Vec<Finding>> {
+    let missing = missing(context, record);
+    if !missing.is_empty() {
+        return Err(missing);
+    }
+    let mut record = RunRecord {
+        epoch: context.crew.epoch(),
+        owner: request.owner.clone(),
+        ..record.clone()
+    };
+    for _ in 0..ROUNDS {
+        let scene = Scene {
+            topology: context.topology,
+            playbook: context.playbook,
+            observed: &observed,
+            run: &record.run.clone(),
+        };
+        let round = match choose(context, &scene, &record).await {
+            Way::Forward => forward(context, request, &scene, &mut record).await,
+            Way::Back => back(context, request, &scene, &mut record).await,
+            Way::Hold(_) => Round::stuck(Outcome::Mixed),
+        };
+        match round {
+            Round::Again => observed = look(context).await,
+            Round::Went(went) => {
+                // What comes now is another run's.
+                context.ledger.replace(Ledger::default());
+                return Ok(went);
+            }
+        }
+    }
+    Ok(Went::Over(stuck(Outcome::Mixed)))
+}
+
+async fn look<H: Host>(context: &Context<'_, H>) -> Observed {
+    let (observed, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
+    for (host, error) in unasked {
+        let reason = error.to_string();
+        let finding = Finding::warning(Some(&host), Problem::CannotObserve { reason });
+        context.tell(Event::Warned { finding });
+    }
+    observed
+}
+
+/// Hosts that took part in the run, and that nobody knows or leaves out any more.
+fn missing<H>(context: &Context<'_, H>, record: &RunRecord) -> Vec<Finding> {
+    let known = context.topology.hosts();
+    let left_out = context.topology.left_out();
+    let recorded = record.was.union(&record.nginx);
+    let missing = recorded.filter(|host| !known.contains(host) && !left_out.contains(host));
+    let finding = |host: &HostName| {
+        let missing = host.clone();
+        Finding::refusal(None, Problem::RecordedHostMissing { missing })
+    };
+    missing.map(finding).collect()
+}
+
+/// Decides by the tokens and by what the slots answer, and tells.
+async fn choose<H: Host>(context: &Context<'_, H>, scene: &Scene<'_>, record: &RunRecord) -> Way {
+    let evidence = plan::evidence(scene, record);
+    let left_out = &context.topology.without.nginx;
+    let asked = record.nginx.iter().filter(|host| !left_out.contains_key(*host));
+    let tokens: BTreeMap<_, _> = asked.cloned().zip(evidence.iter().copied()).collect();
+    let slots = slots(context, record, &evidence).await;
+    let way = decision::decide(evidence, slots);
+    context.tell(Event::InterruptedFound {
+        record: Box::new(record.clone()),
+        tokens,
+        slots,
+        way,
+    });
+    way
+}
+
+async fn slots<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> Slots {
+    let new = endpoints(context, record.to_slot.as_ref());
+    let asked = new.iter().map(|endpoint| preflight::own_view(context, endpoint));
+    let answers = join_all(asked).await;
+    let is_healthy = |answer: &Option<HealthAnswer>| answer.as_ref().is_some_and(HealthAnswer::is_healthy);
+    Slots {
+        new_is_healthy: !new.is_empty() && answers.iter().all(is_healthy),
+        old_is_alive: old_is_alive(context, record, evidence).await,
+    }
+}
+
+/// Whether there is anybody to go back to. Where nothing was switched nobody is asked, and an empty fleet goes
+/// back to being empty.
+async fn old_is_alive<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> bool {
+    if record.from_slot.is_none() || evidence.iter().all(|newest| *newest == Newest::None) {
+        return true;
+    }
+    let old = endpoints(context, record.from_slot.as_ref());
+    let whole = old.len();
+    let old = homeward::alive(context, old).await;
+    if record.point_of_no_return {
+        // Its end has begun: only if nothing came of it is it a slot to go back to.
+        return whole > 0 && old == whole;
+    }
+    let was_confirmed = evidence.contains(&Newest::Is(TokenState::Confirmed));
+    if !was_confirmed {
+        return old >= 1;
+    }
+    let new = homeward::alive(context, endpoints(context, record.to_slot.as_ref())).await;
+    old >= 1 && old >= new
+}
+
+fn endpoints<H>(
+    context: &Context<'_, H>,
+    slot: Option<&crate::model::names::SlotName>,
+) -> Vec<crate::model::endpoint::Endpoint> {
+    slot.map(|slot| context.topology.endpoints(slot))
+        .unwrap_or_default()
+}
+
+async fn forward<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    scene: &Scene<'_>,
+    record: &mut RunRecord,
+) -> Round {
+    let plan = match plan::forward_again(scene, record) {
+        Ok(plan) => plan,
+        Err(findings) => {
+            for finding in findings {
+                context.tell(Event::Warned { finding });
+            }
+            return Round::stuck(Outcome::Mixed);
+        }
+    };
+    // Somebody was told that the switch stays.
+    context.ledger.borrow_mut().confirms_began = true;
+    let home = record.run.clone();
+    let job = Job {
+        plan: &plan,
+        home: &home,
+        jar: None,
+    };
+    execute::remember_running(context, scene.observed, &plan);
+    if request.wanted == Wanted::Resume {
+        context.tell(Event::Planned {
+            from: plan.from.clone(),
+            to: plan.to.clone(),
+            from_release: plan.from_release.clone(),
+            release: plan.release.id.clone(),
+            phases: plan.phases(),
+        });
+    }
+    if let Some(outcome) = note(context, record, Phase::Commit).await {
+        return Round::stuck(outcome);
+    }
+    if let Some(round) = switch(context, &job).await {
+        return round;
+    }
+    Round::Went(match request.wanted {
+        Wanted::Resume => Went::Over(complete(context, &job, record.clone()).await),
+        _ => Went::Converged,
+    })
+}
+
+/// Puts on record who goes on with the run, and where it is. Says what it means where that fails.
+async fn note<H: Host>(context: &Context<'_, H>, record: &mut RunRecord, phase: Phase) -> Option<Outcome> {
+    // Past the point of no return the record goes on saying so.
+    record.phase = phase;
+    let failures = record::write(context, record).await.err()?;
+    let outcome = outcome_of(&failures);
+    warn(context, failures);
+    Some(outcome)
+}
+
+fn outcome_of(failures: &[(HostName, crate::model::failure::Failure)]) -> Outcome {
+    match fenced_off(failures) {
+        Some(()) => Outcome::TakenOver,
+        None => Outcome::Mixed,
+    }
+}
+
+/// Commits and confirms what is not confirmed; `None` where all of it went well.
+async fn switch<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round> {
+    if job.plan.switches().is_empty() {
+        return None;
+    }
+    let until_commit = |stage: &&Stage| stage.phase <= Phase::Commit;
+    for stage in job.plan.stages.iter().filter(until_commit) {
+        let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
+        let StageEnd::Failed(failures) = end else { continue };
+        if stage.phase == Phase::Verify && fenced_off(&failures).is_none() {
+            return Some(Round::Again);
+        }
+        return Some(Round::stuck(outcome_of(&failures)));
+    }
+    match confirm::everywhere(context, job).await {
+        ConfirmEnd::Everywhere => None,
+        ConfirmEnd::Sick(_) => Some(Round::Again),
+        ConfirmEnd::TooLate(failures) | ConfirmEnd::Unsettled(failures) => {
+            Some(Round::stuck(outcome_of(&failures)))
+        }
+    }
+}
+
+/// What is left of a run whose release has the traffic: the old slot drains and ends.
+async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: RunRecord) -> Ended {
+    if let Some(stage) = job.plan.stage(Phase::Drain) {
+        record.phase = Phase::Drain;
+        let end = match context.interrupt.signal() {
+            Some(signal) => StageEnd::Interrupted(signal),
+            None => stage::run(context, job, stage, Patience::of(Phase::Drain)).await,
+        };
+        match end {
+            StageEnd::Done => {}
+            StageEnd::Failed(failures) => {
+                execute::keep_old_slot(context, job.plan);
+                warn(context, failures);
+            }
+            StageEnd::Interrupted(signal) => return half_way(context, job, signal),
+        }
+    }
+    match context.interrupt.signal() {
+        Some(signal) => half_way(context, job, signal),
+        None => ending::forward(context, job, record, None).await,
+    }
+}
+
+/// A signal came before the old slot's end: the run stays open, and its release has the traffic.
+fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, signal: crate::model::outcome::Signal) -> Ended {
+    let unwinds = false;
+    context.tell(Event::Interrupted { signal, unwinds });
+    let (outcome, exit) = (Outcome::Deployed, Exit::Signalled(signal));
+    Ended {
+        verdict: Verdict { outcome, exit },
+        live: Some(job.plan.release.id.clone()),
+        live_slot: Some(job.plan.to.clone()),
+        switch_took: None,
+    }
+}
+
+async fn back<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    scene: &Scene<'_>,
+    record: &mut RunRecord,
+) -> Round {
+    let evidence = plan::evidence(scene, record);
+    let told = [Newest::Is(TokenState::Confirmed), Newest::Unreadable];
+    let confirmed = evidence.iter().any(|newest| told.contains(newest));
+    context.ledger.borrow_mut().confirms_began = confirmed;
+    if let Some(outcome) = note(context, record, Phase::Revert).await {
+        return Round::stuck(outcome);
+    }
+    let sees_through = request.wanted == Wanted::Resume;
+    let mut stages = plan::back_again(scene, record);
+    stages.retain(|stage| sees_through || stage.phase == Phase::Revert);
+    let Some(plan) = way_back(record, stages) else {
+        return Round::stuck(Outcome::Mixed);
+    };
+    let home = record.run.clone();
+    let job = Job {
+        plan: &plan,
+        home: &home,
+        jar: None,
+    };
+    let outcome = walk::home(context, &job, &plan.stages, &record.owner).await;
+    if matches!(outcome, Outcome::Mixed | Outcome::TakenOver) {
+        return Round::stuck(outcome);
+    }
+    if !sees_through {
+        return Round::Went(Went::Converged);
+    }
+    record.status = RunStatus::Done;
+    record.epoch = context.crew.epoch();
+    if let Err(failures) = record::write(context, record).await {
+        warn(context, failures);
+    }
+    let exit = context.interrupt.signal().map_or(Exit::Done, Exit::Signalled);
+    Round::Went(Went::Over(Ended {
+        verdict: Verdict { outcome, exit },
+        live: record.from_release.clone(),
+        live_slot: record.from_slot.clone(),
+        switch_took: None,
+    }))
+}
+
+/// The stages of a way back as a plan; `None` for a record that does not say what it brought.
+fn way_back(record: &RunRecord, stages: Vec<Stage>) -> Option<Plan> {
+    let release = Release {
+        id: record.release.clone()?,
+        sha256: String::new(),
+        size_bytes: 0,
+        jar_name: String::new(),
+    };
+    Some(Plan {
+        from: record.from_slot.clone(),
+        to: record.to_slot.clone()?,
+        from_release: record.from_release.clone(),
+        release,
+        routings: vec![record.from_routing.clone(), record.to_routing.clone()],
+        stages,
+        warnings: Vec::new(),
+    })
+}
