@@ -272,6 +272,8 @@ pub async fn give_back<'a, H: Host>(
             Ok(Ok(())) => None,
             // It is somebody else's, or nobody's: in any case it is not ours to give back.
             Ok(Err(Failure::Fenced { lock })) if lock.run.as_ref() != Some(context.crew.run_id()) => None,
+            // Its lease is over: it keeps nobody waiting.
+            Ok(Err(Failure::Fenced { lock })) if lock.is_over() => None,
             Ok(Err(failure)) => Some((host.clone(), failure.to_string())),
             Err(error) => Some((host.clone(), error.to_string())),
         }

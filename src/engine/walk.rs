@@ -97,22 +97,35 @@ async fn leased<H: Host>(
     stage: &Stage,
     owner: &Owner,
 ) -> Result<Failures, TakenOver> {
-    for attempt in [1, 2] {
-        let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
-        let StageEnd::Failed(failures) = end else {
-            return Ok(Vec::new());
-        };
-        match refusal(context, &failures) {
-            Some(Refusal::Foreign) => return Err(TakenOver),
-            Some(Refusal::Lapsed) if attempt == 1 => match lock::take_again(context, owner).await {
-                Ok(()) => {}
-                Err(Lost::TakenOver) => return Err(TakenOver),
-                Err(Lost::Unreachable) => return Ok(failures),
-            },
-            _ => return Ok(failures),
-        }
+    let run = async || match stage::run(context, job, stage, Patience::UntilAllAnswered).await {
+        StageEnd::Failed(failures) => failures,
+        StageEnd::Done | StageEnd::Interrupted(_) => Vec::new(),
+    };
+    again_if_lapsed(context, owner, run).await
+}
+
+/// Does something that may be repeated, and once more where a lease was over and the locks could be taken again.
+async fn again_if_lapsed<H: Host>(
+    context: &Context<'_, H>,
+    owner: &Owner,
+    act: impl AsyncFn() -> Failures,
+) -> Result<Failures, TakenOver> {
+    let failures = act().await;
+    match refusal(context, &failures) {
+        None => return Ok(failures),
+        Some(Refusal::Foreign) => return Err(TakenOver),
+        Some(Refusal::Lapsed) => {}
     }
-    Ok(Vec::new())
+    match lock::take_again(context, owner).await {
+        Ok(()) => {}
+        Err(Lost::TakenOver) => return Err(TakenOver),
+        Err(Lost::Unreachable) => return Ok(failures),
+    }
+    let failures = act().await;
+    match refusal(context, &failures) {
+        Some(Refusal::Foreign) => Err(TakenOver),
+        _ => Ok(failures),
+    }
 }
 
 /// Leads traffic home. A host that gives no answer is asked again: it may have its way back behind it.
@@ -125,10 +138,8 @@ async fn back<H: Host>(
     let mut left = stage.clone();
     let mut unarmed = Vec::new();
     if context.ledger.borrow().confirms_began {
-        unarmed = arm(context, job, &left).await;
-        if refusal(context, &unarmed) == Some(Refusal::Foreign) {
-            return Err(TakenOver);
-        }
+        unarmed = again_if_lapsed(context, owner, async || arm(context, job, &left).await).await?;
+        say_unarmed(context, &unarmed);
         left.steps
             .retain(|step| unarmed.iter().all(|(host, _)| *host != step.host));
     }
@@ -168,15 +179,20 @@ async fn arm<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) ->
             return None;
         };
         let failure = arm_one(context, job, host, nginx.as_ref()).await.err()?;
+        Some((host.clone(), failure))
+    });
+    join_all(armed).await.into_iter().flatten().collect()
+}
+
+fn say_unarmed<H>(context: &Context<'_, H>, unarmed: &Failures) {
+    for (host, failure) in unarmed {
         let problem = Problem::LeftUndone {
             reason: format!("its watch could not be armed for the way back: {failure}"),
         };
         context.tell(Event::Warned {
             finding: Finding::warning(Some(host), problem),
         });
-        Some((host.clone(), failure))
-    });
-    join_all(armed).await.into_iter().flatten().collect()
+    }
 }
 
 async fn arm_one<H: Host>(

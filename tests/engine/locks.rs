@@ -6,7 +6,7 @@ use nonstop::engine::run::Wanted;
 use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
 use nonstop::model::lock::{Epoch, LockState, Owner};
-use nonstop::model::names::RunId;
+use nonstop::model::names::{HostName, RunId};
 use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 
@@ -149,4 +149,112 @@ async fn a_lock_that_could_not_be_given_back_is_said() {
     let ended = scene.deploy().await;
     ended.ends(&scene, Outcome::Deployed, 0);
     assert!(ended.says(|it| matches!(it, Problem::LockLeft { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_takes_longer_than_its_lease_keeps_its_locks() {
+    let scene = Scene::with("bake: { for: 10m, then: stop }\nlock: { lease: 5s }\n");
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    assert!(scene.world.borrow().times("renew").len() > 4 * 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heart_that_beats_in_vain_on_one_host_beats_on_for_the_others() {
+    let scene =
+        Scene::with("bake: { for: 2m, then: stop }\n").faults("was-1", "renew", (0, 9999), Fault::LostBefore);
+    // The other three are still ours when the first one refuses.
+    scene.deploy().await.ends(&scene, Outcome::TakenOver, 5);
+    let world = scene.world.borrow();
+    assert_eq!(world.times("stop"), [0; 0]);
+    for name in ["was-2", "nginx-1", "nginx-2"] {
+        assert!(
+            world.hosts[&HostName::new(name).unwrap()].lock_now().is_held(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn locks_of_a_dead_controller_are_taken_over_when_their_lease_is_over() {
+    let scene = Scene::on_blue();
+    scene.dies(Phase::Lock, Duration::from_millis(12)).await;
+    let locked = |scene: &Scene| {
+        let world = scene.world.borrow();
+        world
+            .hosts
+            .values()
+            .filter(|host| host.lock_now().is_held())
+            .count()
+    };
+    scene.rests(1).await;
+    assert!(locked(&scene) > 0);
+    scene.deploy().await.ends(&scene, Outcome::AsItWas, 5);
+    scene.rests(31).await;
+    assert_eq!(locked(&scene), 0);
+    let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-2.jar", "b"))).await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    for host in scene.world.borrow().hosts.values() {
+        assert_eq!(host.lock.epoch, Epoch(2), "one epoch everywhere");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_lock_is_taken_over_while_one_of_them_is_held() {
+    let scene = Scene::with("bake: { for: 10m, then: stop }\n");
+    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
+    scene.rests(29).await;
+    {
+        let mut world = scene.world.borrow_mut();
+        let mut lock = held();
+        lock.epoch = Epoch(1);
+        world.host("was-2").lock = lock;
+    }
+    scene.rests(5).await;
+    scene
+        .run("run-2", Wanted::Resume)
+        .await
+        .ends(&scene, Outcome::AsItWas, 5);
+    assert_eq!(
+        scene.world.borrow().times("lock").len(),
+        4,
+        "those of the dead run"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_home_whose_leases_are_over_takes_the_locks_again_first() {
+    // Nothing gets through for longer than the lease, and nobody comes.
+    let scene = Scene::with("bake: { for: 10m, then: stop }\n").when(Phase::Bake, |world| {
+        let until = tokio::time::Instant::now() + Duration::from_secs(90);
+        for host in world.hosts.keys().cloned().collect::<Vec<_>>() {
+            world.cut_off.insert(host, until);
+        }
+    });
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::RolledBack, 7);
+    assert!(
+        ended
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::LockRetaken { epoch: Epoch(2) }))
+    );
+    scene.rests(60).await;
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_home_after_somebody_else_came_touches_nothing() {
+    let scene = Scene::with("bake: { for: 10m, then: stop }\n").when(Phase::Bake, |world| {
+        let until = tokio::time::Instant::now() + Duration::from_secs(90);
+        for host in world.hosts.keys().cloned().collect::<Vec<_>>() {
+            world.cut_off.insert(host, until);
+        }
+        let at = tokio::time::Instant::now() + Duration::from_secs(60);
+        let host = HostName::new("was-1").unwrap();
+        world.happens(at, &host, "kim comes", |world| world.host("was-1").lock = held());
+    });
+    scene.deploy().await.ends(&scene, Outcome::TakenOver, 5);
+    let world = scene.world.borrow();
+    assert_eq!(world.times("revert"), [0; 0]);
+    assert_eq!(world.times("unlock"), [0; 0]);
 }

@@ -8,11 +8,13 @@
 )]
 
 mod barriers;
+mod confirms;
 mod draining;
 mod ending;
 mod homeward;
 mod interrupts;
 mod locks;
+mod resume;
 mod scene;
 #[path = "../world/mod.rs"]
 mod world;

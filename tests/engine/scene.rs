@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nonstop::config::{self, Config, Source};
@@ -16,7 +17,8 @@ use nonstop::model::lock::Owner;
 use nonstop::model::names::{HostName, ReleaseId, RunId, SlotName};
 use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
-use tokio::sync::watch;
+use nonstop::model::record::RunStatus;
+use tokio::sync::{Notify, watch};
 
 use crate::world::{Fault, Rule, Shared, SimFleet, SimHost, SimNginx, World};
 
@@ -187,6 +189,21 @@ impl Scene {
         self.run("run-2", Wanted::Earlier(None)).await
     }
 
+    fn request(&self, name: &str, wanted: Wanted) -> Request<'_> {
+        Request {
+            topology: &self.config.topology,
+            playbook: &self.config.playbook,
+            wanted,
+            run: RunId::new(name).unwrap(),
+            owner: Owner {
+                who: name.to_owned(),
+                ..Owner::default()
+            },
+            began: "2026-01-02T10:00:00Z".parse().unwrap(),
+            lock_wait: self.lock_wait,
+        }
+    }
+
     pub(crate) async fn run(&self, name: &str, wanted: Wanted) -> Ended {
         let (sender, receiver) = watch::channel(None);
         let events = RefCell::new(Vec::new());
@@ -201,24 +218,89 @@ impl Scene {
             }
             events.borrow_mut().push(event);
         };
-        let request = Request {
-            topology: &self.config.topology,
-            playbook: &self.config.playbook,
-            wanted,
-            run: RunId::new(name).unwrap(),
-            owner: Owner {
-                who: name.to_owned(),
-                ..Owner::default()
-            },
-            began: "2026-01-02T10:00:00Z".parse().unwrap(),
-            lock_wait: self.lock_wait,
-        };
+        let request = self.request(name, wanted);
         let fleet = SimFleet(self.world.clone());
         let verdict = run(&fleet, &request, Interrupt::new(receiver), &hear).await;
         Ended {
             verdict,
             events: events.into_inner(),
         }
+    }
+
+    /// A deploy of version 2 whose controller dies some time after a phase began.
+    pub(crate) async fn dies(&self, phase: Phase, after: Duration) {
+        let began = Rc::new(Notify::new());
+        let bell = began.clone();
+        let world = self.world.clone();
+        let hooks = self.hooks.iter().map(|(at, hook)| (*at, hook));
+        let hooks: Vec<_> = hooks.collect();
+        let hear = |event: Event| {
+            if let Event::PhaseStarted { phase: now, .. } = &event {
+                for (_, hook) in hooks.iter().filter(|(at, _)| at == now) {
+                    hook(&mut world.borrow_mut());
+                }
+                if *now == phase {
+                    bell.notify_one();
+                }
+            }
+        };
+        let request = self.request("run-1", Wanted::Jar(jar("sokdak-2.jar", "b")));
+        let fleet = SimFleet(self.world.clone());
+        let run = run(&fleet, &request, Interrupt::never(), &hear);
+        let dies = async {
+            began.notified().await;
+            tokio::time::sleep(after).await;
+        };
+        tokio::select! {
+            biased;
+            () = dies => {}
+            _ = run => panic!("it ended before it died"),
+        }
+    }
+
+    /// Goes on with what never ended, from another controller.
+    pub(crate) async fn resume(&self) -> Ended {
+        self.run("run-9", Wanted::Resume).await
+    }
+
+    /// A person leaves a host out from now on.
+    pub(crate) fn without(mut self, host: &str) -> Self {
+        assert!(self.config.topology.leave_out(&HostName::new(host).unwrap()));
+        self
+    }
+
+    /// Lets time go by.
+    pub(crate) async fn rests(&self, seconds: u64) {
+        for _ in 0..seconds * 10 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.world.borrow_mut().settle();
+        }
+    }
+
+    /// What the newest token of every nginx host says.
+    pub(crate) fn tokens(&self) -> Vec<&'static str> {
+        let world = self.world.borrow();
+        let nginx = world.hosts.values().filter_map(|host| host.nginx.as_ref());
+        let newest = nginx.map(|nginx| nginx.tokens.last_key_value());
+        newest
+            .map(|newest| newest.map_or("none", |(_, token)| token.state.as_str()))
+            .collect()
+    }
+
+    /// What every host has on record.
+    pub(crate) fn records(&self) -> Vec<RunStatus> {
+        let world = self.world.borrow();
+        let records = world.hosts.values().filter_map(|host| host.record.as_ref());
+        records.map(|record| record.status).collect()
+    }
+
+    /// The new release has the traffic, and nothing is left of the old one or of the run.
+    pub(crate) fn is_deployed(&self) {
+        assert_eq!(self.live_port(), 8081);
+        assert_eq!(self.listeners(8080), [""; 0]);
+        assert_eq!(self.listeners(8081), ["was-1", "was-2"]);
+        assert_eq!(self.records(), [RunStatus::Done; 4]);
+        self.is_unlocked();
     }
 
     /// The port to which every nginx routes; 0 where they differ or route to none.

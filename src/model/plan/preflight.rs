@@ -75,12 +75,17 @@ fn machine(host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
 
 fn recorded_hosts(topology: &Topology, host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
     let Some(record) = &seen.record else { return };
-    let gone = record.was.iter().filter(|name| !topology.was.contains_key(*name));
+    let (was, nginx) = (&topology.was, &topology.nginx);
+    let without = &topology.without;
+    let gone = record
+        .was
+        .iter()
+        .filter(|name| !was.contains_key(*name) && !without.was.contains_key(*name));
     let gone = gone.chain(
         record
             .nginx
             .iter()
-            .filter(|name| !topology.nginx.contains_key(*name)),
+            .filter(|name| !nginx.contains_key(*name) && !without.nginx.contains_key(*name)),
     );
     for missing in gone {
         let problem = Problem::RecordedHostMissing {

@@ -1,0 +1,332 @@
+//! A controller dies at any instant, and another one goes on: with `resume`, with a goal of its own, or not at
+//! all.
+
+use std::time::Duration;
+
+use nonstop::engine::run::Wanted;
+use nonstop::model::decision::{Way, Why};
+use nonstop::model::event::Event;
+use nonstop::model::finding::Problem;
+use nonstop::model::lock::Epoch;
+use nonstop::model::names::{HostName, SlotName};
+use nonstop::model::outcome::{Outcome, Signal};
+use nonstop::model::phase::Phase;
+use nonstop::model::record::RunStatus;
+
+use crate::scene::{Ended, Scene, jar};
+use crate::world::{Fault, Health};
+
+const BAKE: &str = "bake: { for: 60s, then: stop }\n";
+
+fn way(ended: &Ended) -> Option<Way> {
+    let found = ended.events.iter().find_map(|event| match event {
+        Event::InterruptedFound { way, .. } => Some(*way),
+        _ => None,
+    });
+    found
+}
+
+/// A deploy whose controller dies between the first and the last confirm.
+async fn half_confirmed() -> Scene {
+    let scene = Scene::with(BAKE).faults("nginx-2", "confirm", (0, 999), Fault::Vanishes);
+    scene.dies(Phase::Confirm, Duration::from_millis(200)).await;
+    assert_eq!(scene.tokens(), ["confirmed", "armed"]);
+    scene.world.borrow_mut().rules.clear();
+    scene
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_to_resume_nothing_is_done_and_no_lock_is_taken() {
+    let scene = Scene::on_blue();
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::AsItWas, 0);
+    assert!(ended.says(|it| matches!(it, Problem::Fine { .. })));
+    assert_eq!(scene.world.borrow().times("lock"), [0; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_alive_is_not_resumed() {
+    let scene = Scene::with(BAKE);
+    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::AsItWas, 5);
+    assert!(ended.says(|it| matches!(it, Problem::Locked { .. })));
+    assert_eq!(way(&ended), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_before_its_switch_goes_back() {
+    for phase in [Phase::Upload, Phase::Start, Phase::Verify, Phase::Prepare] {
+        let scene = Scene::with(BAKE);
+        scene.dies(phase, Duration::from_millis(3)).await;
+        scene.rests(31).await;
+        let ended = scene.resume().await;
+        ended.ends(&scene, Outcome::AsItWas, 0);
+        assert_eq!(way(&ended), Some(Way::Back), "{phase}");
+        scene.rests(60).await;
+        scene.is_as_it_was();
+        assert_eq!(scene.records(), [RunStatus::Done; 4]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_while_it_switched_goes_home_by_itself() {
+    let scene = Scene::with(BAKE).fault("nginx-2", "commit", Fault::Slow(Duration::from_secs(2)));
+    scene.dies(Phase::Commit, Duration::from_secs(1)).await;
+    scene.rests(60).await;
+    assert_eq!(scene.live_port(), 8080, "nobody acted but the watches");
+    scene.resume().await.ends(&scene, Outcome::RolledBack, 0);
+    scene.rests(60).await;
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_before_its_first_confirm_goes_back_although_its_watches_still_wait() {
+    let scene = Scene::with(&format!("{BAKE}watch: {{ deadline: 10m }}\n")).faults(
+        "nginx-1",
+        "confirm",
+        (0, 9),
+        Fault::Vanishes,
+    );
+    let scene = scene.faults("nginx-2", "confirm", (0, 9), Fault::Vanishes);
+    scene.dies(Phase::Confirm, Duration::from_secs(1)).await;
+    scene.rests(31).await;
+    assert_eq!(scene.live_port(), 8081);
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::RolledBack, 0);
+    assert_eq!(scene.world.borrow().times("arm"), [0; 0]);
+    scene.rests(700).await;
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_confirmed_switch_leads_all_of_them_forward() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    assert_eq!(scene.live_port(), 0, "the fleet is split");
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(way(&ended), Some(Way::Forward));
+    scene.rests(60).await;
+    scene.is_deployed();
+    let world = scene.world.borrow();
+    let record = world.hosts[&HostName::new("was-1").unwrap()]
+        .record
+        .as_ref()
+        .unwrap();
+    assert_eq!(record.run.as_str(), "run-1", "it is still the same run");
+    assert_eq!(record.epoch, Epoch(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_switch_to_a_slot_that_died_goes_back_and_arms_first() {
+    let scene = half_confirmed().await;
+    scene.world.borrow_mut().host("was-2").kill(8081);
+    scene.rests(60).await;
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::RolledBack, 0);
+    assert_eq!(way(&ended), Some(Way::Back));
+    let world = scene.world.borrow();
+    assert!(world.times("arm").last() < world.times("revert").first());
+    drop(world);
+    scene.rests(60).await;
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_both_slots_dead_nothing_is_touched() {
+    let scene = half_confirmed().await;
+    for name in ["was-1", "was-2"] {
+        scene.world.borrow_mut().host(name).kill(8081);
+        scene.world.borrow_mut().host(name).kill(8080);
+    }
+    scene.rests(60).await;
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::Mixed, 8);
+    assert_eq!(way(&ended), Some(Way::Hold(Why::BothSlotsDead)));
+    assert_eq!(scene.world.borrow().times("revert"), [0; 0]);
+    assert_eq!(scene.records(), [RunStatus::Open; 4]);
+    scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_in_its_bake_is_finished() {
+    for phase in [Phase::Bake, Phase::Drain, Phase::Stop, Phase::Finish] {
+        let scene = Scene::with("bake: { for: 10s, then: stop }\n");
+        scene.dies(phase, Duration::from_millis(3)).await;
+        scene.rests(31).await;
+        scene.resume().await.ends(&scene, Outcome::Deployed, 0);
+        scene.rests(60).await;
+        scene.is_deployed();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_that_dies_is_resumed() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    let scene = scene.fault("nginx-2", "commit", Fault::Never);
+    {
+        let resume = scene.resume();
+        let dies = tokio::time::sleep(Duration::from_secs(5));
+        tokio::select! { _ = resume => panic!("it ended"), () = dies => {} }
+    }
+    scene.rests(60).await;
+    scene
+        .run("run-10", Wanted::Resume)
+        .await
+        .ends(&scene, Outcome::Deployed, 0);
+    scene.rests(60).await;
+    scene.is_deployed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_meets_an_interrupted_run_brings_nginx_to_one_mind_and_plans_its_own_goal() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(way(&ended), Some(Way::Forward));
+    scene.rests(60).await;
+    assert_eq!(scene.live_port(), 8080, "it was planned from green");
+    assert_eq!(scene.listeners(8081), [""; 0]);
+    assert_eq!(scene.records(), [RunStatus::Done; 4]);
+    scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_after_one_that_died_early_starts_where_that_began() {
+    for phase in [
+        Phase::Upload,
+        Phase::Start,
+        Phase::Verify,
+        Phase::Prepare,
+        Phase::Commit,
+    ] {
+        let scene = Scene::on_blue();
+        scene.dies(phase, Duration::from_millis(3)).await;
+        scene.rests(60).await;
+        let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+        ended.ends(&scene, Outcome::Deployed, 0);
+        assert_eq!(way(&ended), Some(Way::Back), "{phase}");
+        scene.rests(60).await;
+        scene.is_deployed();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_after_a_deploy_that_died_behind_its_switch_goes_back() {
+    let scene = Scene::with(BAKE);
+    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
+    scene.rests(60).await;
+    let ended = scene.rollback().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(way(&ended), Some(Way::Forward));
+    assert_eq!(scene.live_port(), 8080);
+    scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_cannot_converge_is_mixed_and_plans_nothing() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    let scene = scene.faults("nginx-2", "commit", (0, 99), Fault::LostBefore);
+    let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    ended.ends(&scene, Outcome::Mixed, 8);
+    assert_eq!(
+        scene.world.borrow().times("put").len(),
+        2,
+        "those of the first run"
+    );
+    scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_before_the_old_slots_end_leaves_a_resumed_run_open_and_live() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    let scene = scene.signal(Phase::Commit, Signal::Interrupt);
+    scene.resume().await.ends(&scene, Outcome::Deployed, 130);
+    assert_eq!(scene.live_port(), 8081);
+    assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
+    assert_eq!(scene.records(), [RunStatus::Open; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_gone_for_good_is_left_out_by_a_person() {
+    let scene = half_confirmed().await;
+    let gone = HostName::new("nginx-2").unwrap();
+    scene.world.borrow_mut().crash(&gone);
+    scene.rests(60).await;
+    scene.resume().await.ends(&scene, Outcome::AsItWas, 4);
+    let scene = scene.without("nginx-2");
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    scene.rests(60).await;
+    assert_eq!(scene.listeners(8080), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_host_that_nobody_knows_any_more_is_refused() {
+    let mut scene = half_confirmed().await;
+    scene.rests(60).await;
+    scene
+        .config
+        .topology
+        .nginx
+        .remove(&HostName::new("nginx-2").unwrap());
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::AsItWas, 4);
+    assert!(ended.says(|it| matches!(it, Problem::RecordedHostMissing { .. })));
+    for name in ["was-1", "was-2", "nginx-1"] {
+        assert_eq!(scene.world.borrow_mut().host(name).lock.run, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nginx_hosts_that_disagree_without_a_record_are_brought_to_one_slot() {
+    let scene = Scene::with("bake: { for: 0s, then: keep }\n");
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    let old = {
+        let mut world = scene.world.borrow_mut();
+        let nginx = world.nginx("nginx-2");
+        nginx.content().unwrap().replace(":8081", ":8080")
+    };
+    scene
+        .world
+        .borrow_mut()
+        .nginx("nginx-2")
+        .site(crate::scene::SITE, &old);
+    assert_eq!(scene.live_port(), 0);
+    let to = SlotName::new("green").unwrap();
+    let ended = scene.run("run-3", Wanted::Converge { to: to.clone() }).await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    assert!(
+        ended
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Converging { hosts, .. } if hosts.len() == 1))
+    );
+    assert_eq!(scene.live_port(), 8081);
+    scene.rests(60).await;
+    assert_eq!(scene.live_port(), 8081);
+    assert_eq!(scene.listeners(8080), ["was-1", "was-2"], "nothing is stopped");
+    let again = scene.run("run-4", Wanted::Converge { to }).await;
+    again.ends(&scene, Outcome::AsItWas, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_slot_that_falls_ill_on_the_way_forward_turns_it_around() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    let scene = scene.when(Phase::Verify, |world| {
+        for process in &mut world.host("was-2").processes {
+            if process.port.number() == 8081 {
+                process.health = Health::Down;
+            }
+        }
+    });
+    scene.resume().await.ends(&scene, Outcome::RolledBack, 0);
+    scene.rests(60).await;
+    scene.is_as_it_was();
+}
