@@ -26,10 +26,8 @@ fn fails(ended: &Ended, wanted: impl Fn(&Failure) -> bool) -> bool {
 async fn a_switch_stays_only_when_all_are_proven_and_then_for_good() {
     let scene = Scene::with(BAKE);
     scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
-    let world = scene.world.borrow();
-    assert!(world.times("commit").last() < world.times("confirm").first());
-    assert!(world.times("confirm").last() < world.times("stop").first());
-    drop(world);
+    assert!(scene.times("commit").last() < scene.times("confirm").first());
+    assert!(scene.times("confirm").last() < scene.times("stop").first());
     assert_eq!(scene.tokens(), ["confirmed", "confirmed"]);
     scene.rests(120).await;
     assert_eq!(scene.live_port(), 8081, "no watch was left to go home");
@@ -39,7 +37,7 @@ async fn a_switch_stays_only_when_all_are_proven_and_then_for_good() {
 async fn nobody_is_told_that_it_stays_while_one_is_not_proven() {
     let scene = Scene::on_blue().change(|world| world.nginx("nginx-1").refuses_reload = true);
     scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
-    assert_eq!(scene.world.borrow().times("confirm"), [0; 0]);
+    assert_eq!(scene.times("confirm"), [0; 0]);
     assert_eq!(scene.tokens(), ["reverted", "reverted"]);
 }
 
@@ -51,7 +49,7 @@ async fn a_proof_that_took_too_long_sends_everybody_home() {
     let ended = scene.deploy().await;
     ended.ends(&scene, Outcome::RolledBack, 7);
     assert!(fails(&ended, |it| matches!(it, Failure::TooLate { .. })));
-    assert_eq!(scene.world.borrow().times("confirm"), [0; 0]);
+    assert_eq!(scene.times("confirm"), [0; 0]);
     scene.rests(60).await;
     scene.is_as_it_was();
 }
@@ -61,7 +59,7 @@ async fn a_confirm_whose_answer_is_lost_is_sent_again() {
     for fault in [Fault::LostBefore, Fault::LostAfter, Fault::NotSent] {
         let scene = Scene::on_blue().faults("nginx-2", "confirm", (0, 3), fault);
         scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
-        assert_eq!(scene.world.borrow().times("revert"), [0; 0]);
+        assert_eq!(scene.times("revert"), [0; 0]);
         scene.rests(60).await;
         scene.is_deployed();
     }
@@ -69,7 +67,7 @@ async fn a_confirm_whose_answer_is_lost_is_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_whose_watch_was_faster_is_switched_again() {
-    let fired = |scene: &Scene| scene.world.borrow().times("commit").len();
+    let fired = |scene: &Scene| scene.times("commit").len();
     let scene =
         Scene::with("watch: { deadline: 6s }\n").faults("nginx-2", "confirm", (0, 20), Fault::LostBefore);
     scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
@@ -85,9 +83,7 @@ async fn a_host_whose_watch_was_faster_is_not_led_to_a_slot_that_died() {
         .faults("nginx-2", "confirm", (0, 20), Fault::LostBefore)
         .when(Phase::Confirm, |world| world.host("was-1").kill(8081));
     scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
-    let world = scene.world.borrow();
-    assert_eq!(world.times("commit").len(), 2);
-    drop(world);
+    assert_eq!(scene.times("commit").len(), 2);
     scene.rests(60).await;
     scene.is_as_it_was();
 }
@@ -96,10 +92,8 @@ async fn a_host_whose_watch_was_faster_is_not_led_to_a_slot_that_died() {
 async fn a_host_that_never_answers_leaves_both_slots_up_and_the_run_open() {
     let scene = Scene::on_blue().faults("nginx-2", "confirm", (0, 999), Fault::LostBefore);
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
-    let world = scene.world.borrow();
-    assert_eq!(world.times("stop"), [0; 0]);
-    assert_eq!(world.times("revert"), [0; 0]);
-    drop(world);
+    assert_eq!(scene.times("stop"), [0; 0]);
+    assert_eq!(scene.times("revert"), [0; 0]);
     assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
     assert_eq!(scene.listeners(8081), ["was-1", "was-2"]);
     assert_eq!(scene.records(), [RunStatus::Open; 4]);
@@ -111,7 +105,7 @@ async fn an_answer_that_a_watch_was_first_is_not_taken_for_a_confirm() {
     let lost = Fault::Answers(Answer::Confirm(Fenced::Passed(ConfirmAnswer::Lost(None))));
     let scene = Scene::on_blue().fault("nginx-1", "confirm", lost);
     scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
-    assert_eq!(scene.world.borrow().times("commit").len(), 3);
+    assert_eq!(scene.times("commit").len(), 3);
     scene.rests(60).await;
     scene.is_deployed();
 }
@@ -126,10 +120,8 @@ async fn a_way_back_after_a_confirm_arms_every_host_before_the_first_goes_home()
         green.for_each(|process| process.health = Health::Down);
     });
     scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
-    let world = scene.world.borrow();
-    assert_eq!(world.hosts_with("arm").len(), 2);
-    assert!(world.times("arm").last() < world.times("revert").first());
-    drop(world);
+    assert_eq!(scene.world.borrow().hosts_with("arm").len(), 2);
+    assert!(scene.times("arm").last() < scene.times("revert").first());
     assert_eq!(scene.tokens(), ["reverted", "reverted"]);
     scene.rests(60).await;
     scene.is_as_it_was();
@@ -139,7 +131,7 @@ async fn a_way_back_after_a_confirm_arms_every_host_before_the_first_goes_home()
 async fn a_way_back_before_any_confirm_arms_nobody() {
     let scene = Scene::on_blue().fault("nginx-2", "commit", Fault::LostAfter);
     scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
-    assert_eq!(scene.world.borrow().times("arm"), [0; 0]);
+    assert_eq!(scene.times("arm"), [0; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,10 +154,8 @@ async fn a_host_that_cannot_be_armed_is_mixed_and_not_led_home() {
         Fault::NotSent,
     );
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
-    let world = scene.world.borrow();
-    assert_eq!(world.hosts_with("revert"), ["nginx-2"]);
-    assert_eq!(world.times("stop"), [0; 0]);
-    drop(world);
+    assert_eq!(scene.world.borrow().hosts_with("revert"), ["nginx-2"]);
+    assert_eq!(scene.times("stop"), [0; 0]);
     assert_eq!(scene.records(), [RunStatus::Open; 4]);
     scene.resume().await.ends(&scene, Outcome::Deployed, 0);
     scene.rests(60).await;
@@ -180,7 +170,7 @@ async fn a_signal_while_it_is_confirmed_goes_back_from_all_of_it() {
         Fault::LostBefore,
     );
     scene.deploy().await.ends(&scene, Outcome::RolledBack, 143);
-    assert!(scene.world.borrow().times("confirm").last() < scene.world.borrow().times("arm").first());
+    assert!(scene.times("confirm").last() < scene.times("arm").first());
     scene.rests(60).await;
     scene.is_as_it_was();
 }
@@ -191,6 +181,6 @@ async fn a_token_that_is_not_read_back_as_confirmed_stops_nothing() {
     let liar = Fault::Answers(Answer::Confirm(Fenced::Passed(ConfirmAnswer::Confirmed)));
     let scene = Scene::on_blue().fault("nginx-1", "confirm", liar);
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
-    assert_eq!(scene.world.borrow().times("stop"), [0; 0]);
+    assert_eq!(scene.times("stop"), [0; 0]);
     assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
 }

@@ -19,11 +19,10 @@ use crate::world::{Fault, Health};
 const BAKE: &str = "bake: { for: 60s, then: stop }\n";
 
 fn way(ended: &Ended) -> Option<Way> {
-    let found = ended.events.iter().find_map(|event| match event {
+    ended.events.iter().find_map(|event| match event {
         Event::InterruptedFound { way, .. } => Some(*way),
         _ => None,
-    });
-    found
+    })
 }
 
 /// A deploy whose controller dies between the first and the last confirm.
@@ -41,7 +40,7 @@ async fn with_nothing_to_resume_nothing_is_done_and_no_lock_is_taken() {
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::AsItWas, 0);
     assert!(ended.says(|it| matches!(it, Problem::Fine { .. })));
-    assert_eq!(scene.world.borrow().times("lock"), [0; 0]);
+    assert_eq!(scene.times("lock"), [0; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +93,7 @@ async fn a_run_that_died_before_its_first_confirm_goes_back_although_its_watches
     assert_eq!(scene.live_port(), 8081);
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(scene.world.borrow().times("arm"), [0; 0]);
+    assert_eq!(scene.times("arm"), [0; 0]);
     scene.rests(700).await;
     scene.is_as_it_was();
 }
@@ -126,9 +125,7 @@ async fn a_confirmed_switch_to_a_slot_that_died_goes_back_and_arms_first() {
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::RolledBack, 0);
     assert_eq!(way(&ended), Some(Way::Back));
-    let world = scene.world.borrow();
-    assert!(world.times("arm").last() < world.times("revert").first());
-    drop(world);
+    assert!(scene.times("arm").last() < scene.times("revert").first());
     scene.rests(60).await;
     scene.is_as_it_was();
 }
@@ -144,7 +141,7 @@ async fn with_both_slots_dead_nothing_is_touched() {
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::Mixed, 8);
     assert_eq!(way(&ended), Some(Way::Hold(Why::BothSlotsDead)));
-    assert_eq!(scene.world.borrow().times("revert"), [0; 0]);
+    assert_eq!(scene.times("revert"), [0; 0]);
     assert_eq!(scene.records(), [RunStatus::Open; 4]);
     scene.is_unlocked();
 }
@@ -233,11 +230,7 @@ async fn a_deploy_that_cannot_converge_is_mixed_and_plans_nothing() {
     let scene = scene.faults("nginx-2", "commit", (0, 99), Fault::LostBefore);
     let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
     ended.ends(&scene, Outcome::Mixed, 8);
-    assert_eq!(
-        scene.world.borrow().times("put").len(),
-        2,
-        "those of the first run"
-    );
+    assert_eq!(scene.times("put").len(), 2, "those of the first run");
     scene.is_unlocked();
 }
 

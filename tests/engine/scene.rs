@@ -277,6 +277,11 @@ impl Scene {
         }
     }
 
+    /// The places in the trace at which a command took place.
+    pub(crate) fn times(&self, command: &str) -> Vec<usize> {
+        self.world.borrow().times(command)
+    }
+
     /// What the newest token of every nginx host says.
     pub(crate) fn tokens(&self) -> Vec<&'static str> {
         let world = self.world.borrow();
