@@ -1,10 +1,13 @@
 //! The parameters of every command as shell assignments.
 
-use super::command::{Command, NginxPlace, ObserveNginx, Place, PlacedContent, Placement, Prepare};
-use super::command::{RenderedRunner, Start, Stop};
+use std::time::Duration;
+
+use super::command::{Arm, Command, Commit, NginxPlace, ObserveNginx, Place, PlacedContent, Placement};
+use super::command::{Prepare, RenderedRunner, Start, Stop};
 use super::quote::{base64, hex_digest, milliseconds, one_line, optional_path, path, quoted, words};
+use super::render;
 use crate::model::lock::Fence;
-use crate::model::names::RemotePath;
+use crate::model::names::{RemotePath, RunId};
 use crate::model::playbook::ReloadWay;
 use crate::model::process::ProcessIdentity;
 
@@ -14,16 +17,61 @@ struct Assignments(Vec<(&'static str, String)>);
 
 /// The assignments that a command's script starts with: names, and values as shell words.
 pub(super) fn assignments(place: &Place, command: &Command) -> Vec<(&'static str, String)> {
-    let mut list = Assignments::default();
-    list.set("APP", &place.app)
-        .word("STATE_DIR", optional_path(place.state_dir.as_ref()))
-        .word("RELEASE_DIR", optional_path(place.release_dir.as_ref()))
-        .set("MAY_SUDO", yes_or_no(place.may_sudo));
+    let mut list = Assignments::of_place(place);
     list.of_lock(command);
     list.of_release(command);
     list.of_instance(command);
     list.of_nginx(place, command);
     list.of_reading(command);
+    list.0
+}
+
+/// What the watch of a token knows.
+pub(super) struct Watch<'a> {
+    /// The fence of the script that arms it.
+    pub(super) fence: &'a Fence,
+    /// The run whose home it puts back.
+    pub(super) home: &'a RunId,
+    /// The nginx.
+    pub(super) nginx: &'a NginxPlace,
+    /// When it does, from its arming.
+    pub(super) after: Duration,
+    /// How long fresh workers may take to appear when it does.
+    pub(super) deadline: Duration,
+}
+
+impl<'a> From<&'a Commit> for Watch<'a> {
+    fn from(commit: &'a Commit) -> Self {
+        Self {
+            fence: &commit.fence,
+            home: &commit.home,
+            nginx: &commit.nginx,
+            after: commit.watch,
+            deadline: commit.deadline,
+        }
+    }
+}
+
+impl<'a> From<&'a Arm> for Watch<'a> {
+    fn from(arm: &'a Arm) -> Self {
+        Self {
+            fence: &arm.fence,
+            home: &arm.home,
+            nginx: &arm.nginx,
+            after: arm.watch,
+            deadline: arm.deadline,
+        }
+    }
+}
+
+/// The assignments that the watch's program starts with.
+pub(super) fn of_watch(place: &Place, watch: &Watch<'_>) -> Vec<(&'static str, String)> {
+    let mut list = Assignments::of_place(place);
+    list.set("HOME_RUN", watch.home)
+        .set("TOKEN_EPOCH", watch.fence.epoch.0)
+        .set("TOKEN_NUMBER", watch.fence.sequence)
+        .nginx(watch.nginx)
+        .set("DEADLINE_MS", milliseconds(watch.deadline));
     list.0
 }
 
@@ -43,6 +91,22 @@ fn shadow(place: &Place, prepare: &Prepare) -> String {
 }
 
 impl Assignments {
+    fn of_place(place: &Place) -> Self {
+        let mut list = Self::default();
+        list.set("APP", &place.app)
+            .word("STATE_DIR", optional_path(place.state_dir.as_ref()))
+            .word("RELEASE_DIR", optional_path(place.release_dir.as_ref()))
+            .set("MAY_SUDO", yes_or_no(place.may_sudo));
+        list
+    }
+
+    /// The watch to arm, and the program that it is.
+    fn watch(&mut self, place: &Place, watch: &Watch<'_>) -> &mut Self {
+        self.set("HOME_RUN", watch.home)
+            .set("WATCH_MS", milliseconds(watch.after))
+            .word("WATCH", base64(&render::watch(place, watch)))
+    }
+
     fn word(&mut self, name: &'static str, word: String) -> &mut Self {
         self.0.push((name, word));
         self
@@ -189,19 +253,14 @@ impl Assignments {
                     PlacedContent::Link(_) => "",
                 };
                 self.fence(&commit.fence)
-                    .set("HOME_RUN", &commit.home)
-                    .set("WATCH_MS", milliseconds(commit.watch))
+                    .watch(place, &commit.into())
                     .nginx(&commit.nginx)
                     .placement(&commit.placement)
                     .word("CANDIDATE", base64(bytes))
                     .set("DEADLINE_MS", milliseconds(commit.deadline));
             }
             Command::Arm(arm) => {
-                self.fence(&arm.fence)
-                    .set("HOME_RUN", &arm.home)
-                    .set("WATCH_MS", milliseconds(arm.watch))
-                    .nginx(&arm.nginx)
-                    .set("DEADLINE_MS", milliseconds(arm.deadline));
+                self.fence(&arm.fence).watch(place, &arm.into());
             }
             Command::Confirm(confirm) => {
                 self.fence(&confirm.fence)

@@ -1,7 +1,7 @@
 //! Turns a command into the program that a host runs: quoted assignments, preludes, body. Parameters
 //! are never spliced into a script's text. The engine's hosts (`ssh`, `demo`) deliver the result.
 
-use super::assignments::assignments;
+use super::assignments::{Watch, assignments, of_watch};
 use super::command::{Command, Place, RenderedRunner, Start};
 use super::quote::quoted;
 use super::scripts::Body;
@@ -38,26 +38,41 @@ pub fn name(command: &Command) -> &'static str {
 
 /// The program of a command.
 pub fn render(place: &Place, command: &Command) -> Script {
-    let body = Body::of(command);
+    let words = match command {
+        Command::Start(start) => start_words(start).collect(),
+        _ => Vec::new(),
+    };
+    Script {
+        text: program(Body::of(command), &assignments(place, command), &words),
+    }
+}
+
+/// The program of the watch that a commit or an arming leaves asleep on the host.
+pub(super) fn watch(place: &Place, watch: &Watch<'_>) -> String {
+    program(Body::watch(), &of_watch(place, watch), &[])
+}
+
+/// A body behind its assignments, its positional parameters and its preludes.
+fn program(body: Body, assignments: &[(&str, String)], positional: &[String]) -> String {
     let mut text = format!("#!/bin/sh\n# nonstop {}\n", body.name());
-    for (name, word) in assignments(place, command) {
+    for (name, word) in assignments {
         text.push_str(name);
         text.push('=');
-        text.push_str(&word);
+        text.push_str(word);
         text.push('\n');
     }
-    if let Command::Start(start) = command {
+    if !positional.is_empty() {
         text.push_str("set --");
-        for word in start_words(start) {
+        for word in positional {
             text.push(' ');
-            text.push_str(&quoted(&word));
+            text.push_str(&quoted(word));
         }
         text.push('\n');
     }
     for part in body.parts() {
         text.push_str(part);
     }
-    Script { text }
+    text
 }
 
 /// How the program of a command is handed to a host.

@@ -8,9 +8,12 @@ const PROCESS: &str = include_str!("sh/process.sh");
 const SOCKETS: &str = include_str!("sh/sockets.sh");
 const STATE: &str = include_str!("sh/state.sh");
 const FENCE: &str = include_str!("sh/fence.sh");
+const TOKENS: &str = include_str!("sh/tokens.sh");
+const ARMING: &str = include_str!("sh/arming.sh");
 const RELEASES: &str = include_str!("sh/releases.sh");
 const NGINX: &str = include_str!("sh/nginx.sh");
 const SWITCH: &str = include_str!("sh/switch.sh");
+const HOME: &str = include_str!("sh/home.sh");
 
 /// A script with its preludes.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +37,9 @@ impl Body {
     /// The script of a command.
     pub(super) fn of(command: &Command) -> Self {
         match command {
-            Command::Observe(_) => {
-                body!(
-                    "observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES, NGINX
-                )
-            }
+            Command::Observe(_) => body!(
+                "observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, RELEASES, NGINX
+            ),
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, FENCE),
             Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, FENCE),
             Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE, FENCE),
@@ -50,11 +51,17 @@ impl Body {
             Command::Start(_) => body!("start", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES),
             Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE),
             Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, FENCE, RELEASES),
-            Command::Prepare(_) => body!("prepare", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
-            Command::Commit(_) => body!("commit", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
-            Command::Arm(_) => body!("arm", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
-            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE, FENCE),
-            Command::Revert(_) => body!("revert", BASE, MACHINE, PROCESS, STATE, FENCE, NGINX, SWITCH),
+            Command::Prepare(_) => body!(
+                "prepare", BASE, MACHINE, PROCESS, STATE, FENCE, TOKENS, NGINX, SWITCH, HOME
+            ),
+            Command::Commit(_) => body!(
+                "commit", BASE, MACHINE, PROCESS, STATE, FENCE, TOKENS, ARMING, NGINX, SWITCH, HOME
+            ),
+            Command::Arm(_) => body!("arm", BASE, MACHINE, STATE, FENCE, TOKENS, ARMING),
+            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE, FENCE, TOKENS),
+            Command::Revert(_) => body!(
+                "revert", BASE, MACHINE, PROCESS, STATE, FENCE, TOKENS, NGINX, SWITCH, HOME
+            ),
             Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE, FENCE),
             Command::AwaitWorkers(_) => body!("await_workers", BASE, MACHINE, PROCESS, NGINX),
             Command::AwaitConnections(_) => body!("await_connections", BASE, MACHINE, PROCESS, SOCKETS),
@@ -65,6 +72,13 @@ impl Body {
             Command::Peers(_) => body!("peers", BASE),
             Command::SudoCheck(_) => body!("sudo_check", BASE, MACHINE, PROCESS, STATE, NGINX),
         }
+    }
+
+    /// The watch's, which a commit or an arming leaves asleep. It passes no fence: it obeys its token.
+    pub(super) fn watch() -> Self {
+        body!(
+            "watch", BASE, MACHINE, PROCESS, STATE, TOKENS, NGINX, SWITCH, HOME
+        )
     }
 
     /// The script's name, the file's without its ending.

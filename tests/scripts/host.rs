@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,11 +42,12 @@ impl Shell {
         };
         let path =
             which(program).unwrap_or_else(|| panic!("install {program}: a host may have it as its sh"));
+        let path_variable = match self {
+            Self::Busybox => applets().into(),
+            Self::Dash | Self::Bash => path_where_sh_is(&path),
+        };
         let mut process = Process::new(path);
-        process.args(argument);
-        if self == Self::Busybox {
-            process.env("PATH", applets());
-        }
+        process.args(argument).env("PATH", path_variable);
         process
     }
 }
@@ -58,6 +59,16 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
     folders
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
+}
+
+/// The PATH with `sh` led to a shell: what a script leaves asleep runs under its host's own.
+fn path_where_sh_is(shell: &Path) -> std::ffi::OsString {
+    let name = shell.file_name().expect("a name").to_string_lossy();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sh-is-{name}"));
+    fs::create_dir_all(&folder).expect("a folder");
+    let _ = symlink(shell, folder.join("sh"));
+    let path = std::env::var_os("PATH").expect("a PATH");
+    std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).expect("a PATH")
 }
 
 /// A folder with busybox's applets, and what a host with busybox must have beside them.
@@ -210,6 +221,8 @@ impl Host {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A group of its own, so that a test can end all of it at once.
+            .process_group(0)
             .spawn()
             .expect("the shell starts");
         (child, input)
@@ -262,6 +275,20 @@ impl Host {
                 String::from_utf8_lossy(&output.stderr)
             )
         })
+    }
+
+    /// Puts a program before all others on the PATH of every script from now on.
+    pub(crate) fn program(&self, name: &str, text: &str) {
+        let folder = self.path("bin");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(name), text).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.join(name), mode).expect("a mode");
+        let process = self.shell.process();
+        let path = process.get_envs().find(|(name, _)| *name == "PATH");
+        let path = path.and_then(|(_, value)| value).expect("a PATH");
+        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(path)));
+        self.set("PATH", path.expect("a PATH"));
     }
 
     /// The fence of run `run-1` with the next sequence number.

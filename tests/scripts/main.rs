@@ -15,3 +15,4 @@ mod releases;
 mod site;
 mod switching;
 mod vocabulary;
+mod watch;

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use nonstop::model::names::{Port, RemotePath};
 use nonstop::model::observed::NginxObserved;
 use nonstop::model::playbook::ReloadWay;
-use nonstop::remote::answer::{Answer, PrepareAnswer, SwitchAnswer};
+use nonstop::model::token::{Token, TokenId, TokenState};
+use nonstop::remote::answer::{Answer, ArmAnswer, ConfirmAnswer, Fenced, PrepareAnswer, SwitchAnswer};
 use nonstop::remote::command::{
-    Command, Commit, NginxPlace, Observe, ObserveNginx, PlacedContent, Placement, Prepare, Revert,
+    Arm, CleanNginx, Command, Commit, Confirm, NginxPlace, Observe, ObserveNginx, PlacedContent, Placement,
+    Prepare, Revert,
 };
 
 use crate::host::{Host, Shell, free_port, passed, remote, run_id, sha256, which};
@@ -198,6 +200,79 @@ impl Site {
             Answer::Prepare(answer) => passed(answer),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What the tokens say, oldest first.
+    pub(crate) fn tokens(&self) -> Vec<Token> {
+        let mut tokens = self.observe().tokens;
+        tokens.sort_by_key(|token| (token.id.epoch, token.id.number));
+        tokens
+    }
+
+    /// The states of the tokens, oldest first.
+    pub(crate) fn token_states(&self) -> Vec<TokenState> {
+        self.tokens().into_iter().map(|token| token.state).collect()
+    }
+
+    /// The watches that are alive.
+    pub(crate) fn watches(&self) -> Vec<nix::unistd::Pid> {
+        let files = glob::glob(self.host.state().join("tokens/*.pid").to_str().expect("UTF-8"));
+        files
+            .expect("a pattern")
+            .filter_map(|file| fs::read_to_string(file.ok()?).ok()?.trim().parse().ok())
+            .map(nix::unistd::Pid::from_raw)
+            .filter(|pid| {
+                fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(".watch"))
+            })
+            .collect()
+    }
+
+    pub(crate) fn confirm(&self, token: &TokenId) -> ConfirmAnswer {
+        let confirm = Confirm {
+            fence: self.host.fence(),
+            token: token.clone(),
+        };
+        match self.host.run(Command::Confirm(confirm)) {
+            Answer::Confirm(answer) => passed(answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn arm(&self, watch: Duration) -> ArmAnswer {
+        let arm = Arm {
+            fence: self.host.fence(),
+            home: run_id("run-1"),
+            nginx: self.nginx_place(),
+            watch,
+            deadline: Duration::from_secs(10),
+        };
+        match self.host.run(Command::Arm(arm)) {
+            Answer::Arm(answer) => passed(answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Commits with a watch that goes home after so long.
+    pub(crate) fn commit_for(&self, placement: &Placement, watch: Duration) -> SwitchAnswer {
+        let commit = Commit {
+            watch,
+            ..self.commit_command(placement)
+        };
+        match self.host.run(Command::Commit(commit)) {
+            Answer::Commit(answer) => passed(answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn clean(&self) {
+        let clean = CleanNginx {
+            fence: self.host.fence(),
+            entry: remote(self.entry()),
+            target: remote(self.entry()),
+            conf: remote(self.conf()),
+        };
+        let answer = self.host.run(Command::CleanNginx(clean));
+        assert_eq!(answer, Answer::CleanNginx(Fenced::Passed(())));
     }
 
     pub(crate) fn commit_command(&self, placement: &Placement) -> Commit {

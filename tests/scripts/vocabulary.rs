@@ -6,10 +6,11 @@ use std::time::Duration;
 use nonstop::model::lock::{Epoch, Fence};
 use nonstop::model::names::{Port, RemotePath};
 use nonstop::model::process::ProcessIdentity;
+use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
-    AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Digest, DiscardUpload, Fetch,
-    LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put,
-    Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck, Unlock,
+    Arm, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
+    DiscardUpload, Fetch, LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent, Placement,
+    Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck, Unlock,
 };
 
 use crate::host::{app, blue, lock_by, release, run_id};
@@ -191,6 +192,21 @@ fn of_nginx() -> Vec<Command> {
             nginx: nginx.clone(),
             placement,
             deadline: SECOND,
+        }),
+        Command::Arm(Arm {
+            fence: fence(),
+            home: run_id("run-1"),
+            nginx: nginx.clone(),
+            watch: SECOND,
+            deadline: SECOND,
+        }),
+        Command::Confirm(Confirm {
+            fence: fence(),
+            token: TokenId {
+                run: run_id("run-1"),
+                epoch: Epoch(1),
+                number: 1,
+            },
         }),
         Command::Revert(Revert {
             fence: fence(),

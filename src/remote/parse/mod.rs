@@ -71,6 +71,12 @@ pub enum ParseError {
         /// Why.
         reason: String,
     },
+    /// The watch of a switch could not be started; nothing was switched. Look at the host.
+    #[error("no watch: {reason}")]
+    NoWatch {
+        /// What happened.
+        reason: String,
+    },
     /// A file that nginx reads can be read by nobody here. Allow it in sudoers.
     #[error("`{path}` cannot be read")]
     Unreadable {
@@ -165,6 +171,7 @@ fn failure(output: &RawOutput) -> ParseError {
         "sudo_refused" => ParseError::SudoRefused { command: detail },
         "busy" => ParseError::Busy { folder: detail },
         "state_folder" => ParseError::StateFolder { reason: detail },
+        "watch" => ParseError::NoWatch { reason: detail },
         "unreadable" => ParseError::Unreadable { path: detail },
         "release_exists" => ParseError::ReleaseExists { path: detail },
         _ => broken(output),

@@ -5,4 +5,14 @@
 # Parameters: the fence's; HOME_RUN (whose home the watch puts back), WATCH (base64: its program) and
 # WATCH_MS (its deadline from now).
 # Prints: the fence's answer, and `arm=armed` with `watch_left_ms`, or `arm=no_home`.
-fail unsupported "arm"
+fence_or_refuse
+if [ ! -f "$STATE/home/$HOME_RUN/meta" ]; then
+    passed
+    say arm no_home
+    answered
+fi
+arm
+passed
+say arm armed
+watch_left_say
+answered

@@ -1,9 +1,16 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# clean_nginx: removes candidate, shadow and saved homes: the run is over.
+# clean_nginx: removes candidate, shadow, saved homes and tokens with their watches' programs: the run is
+# over. Where a token is armed it is not, and nothing is removed.
 #
 # Parameters: the fence's and nginx's; ENTRY, TARGET. Prints: the fence's answer.
 fence_or_refuse
+for c_file in "$STATE/tokens"/*.armed; do
+    if [ -f "$c_file" ]; then
+        passed
+        answered
+    fi
+done
 use_root "$(stat -c %u -- "${TARGET%/*}" 2>/dev/null || echo 0)"
 for c_file in "${TARGET%/*}/.nonstop-$APP.candidate" "${TARGET%/*}/.nonstop-$APP.home" \
     "${ENTRY%/*}/.nonstop-$APP.home" "${CONF%/*}/.nonstop-$APP.conf"; do
@@ -11,6 +18,6 @@ for c_file in "${TARGET%/*}/.nonstop-$APP.candidate" "${TARGET%/*}/.nonstop-$APP
         root rm -f -- "$c_file"
     fi
 done
-rm -rf -- "${STATE:?}/home"
+rm -rf -- "${STATE:?}/home" "${STATE:?}/tokens"
 passed
 answered

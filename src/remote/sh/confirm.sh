@@ -5,4 +5,18 @@
 # Parameters: the fence's; TOKEN_RUN, TOKEN_EPOCH and TOKEN_NUMBER.
 # Prints: the fence's answer, and `confirm=confirmed`, or `confirm=lost` with `token`, what became of it
 # (empty where there is none).
-fail unsupported "confirm"
+fence_or_refuse
+TOKEN=$TOKEN_RUN.$TOKEN_EPOCH.$TOKEN_NUMBER
+token_state "$TOKEN"
+if [ "$T_STATE" = armed ]; then
+    token_move "$TOKEN" confirmed
+    T_STATE=confirmed
+fi
+passed
+if [ "$T_STATE" = confirmed ]; then
+    say confirm confirmed
+else
+    say confirm lost
+    say token "$T_STATE"
+fi
+answered

@@ -93,6 +93,16 @@ is_master() {
     return 1
 }
 
+# master_find: sets FOUND_PID, FOUND_START and FOUND_UID of the master that the pid file leads to; false
+# if it leads to none.
+master_find() {
+    FOUND_PID='' FOUND_START='' FOUND_UID=''
+    nginx_settings "$CONF"
+    [ ! -r "${SETTING_PID:-$NGINX_PID_FILE}" ] || read -r FOUND_PID <"${SETTING_PID:-$NGINX_PID_FILE}" || :
+    is_number "$FOUND_PID" && is_master "$FOUND_PID" && process_uid "$FOUND_PID" || return 1
+    FOUND_START=$P_START FOUND_UID=$P_UID
+}
+
 # the_master: whether the master of the command is alive.
 the_master() {
     same_process "$MASTER_PID" "$MASTER_START" "$MASTER_BOOT" "$MASTER_UID" && is_master "$MASTER_PID"

@@ -135,14 +135,11 @@ was_say() {
 
 # master_say: answers the running master, where the pid file leads to one.
 master_say() {
-    MASTER_UID='' o_pid=
-    nginx_settings "$CONF"
-    [ ! -r "${SETTING_PID:-$NGINX_PID_FILE}" ] || read -r o_pid <"${SETTING_PID:-$NGINX_PID_FILE}" || :
-    is_number "$o_pid" && is_master "$o_pid" && process_uid "$o_pid" || return 0
-    MASTER_UID=$P_UID
+    master_find || return 0
     say master present
-    identity_say master "$o_pid" "$P_START" "$P_UID"
-    workers_read "$o_pid"
+    # shellcheck disable=SC2153
+    identity_say master "$FOUND_PID" "$FOUND_START" "$FOUND_UID"
+    workers_read "$FOUND_PID"
     workers_say master.
 }
 
@@ -214,8 +211,8 @@ nginx_say() {
     case ${SETTING_LOG:-$NGINX_ERROR_LOG} in
     /*) text error_log "${SETTING_LOG:-$NGINX_ERROR_LOG}" ;;
     esac
-    if [ -n "$MASTER_UID" ]; then
-        use_root "$MASTER_UID"
+    if [ -n "$FOUND_UID" ]; then
+        use_root "$FOUND_UID"
     else
         use_root "$(stat -c %u -- "${ENTRY%/*}" 2>/dev/null || echo 0)"
     fi
@@ -230,6 +227,7 @@ nginx_say() {
     for o_home in "$STATE"/home/*; do
         [ ! -d "$o_home" ] || text saved_home "${o_home##*/}"
     done
+    tokens_say
 }
 
 say boot_id "$BOOT_ID"

@@ -4,9 +4,9 @@
 # main file, in the main file's own folder because includes may be relative. The candidate lies beside
 # its place under a dotfile's name, where no include finds it, until the commit renames it.
 #
-# Parameters: the fence's and nginx's; ENTRY, TARGET, TAKES_OVER (may be empty), EXPECTED_SHA256 (empty
-# where nothing is), PLACED (the digest of the bytes, or `link:TEXT`), LINK (empty for a file),
-# CANDIDATE and SHADOW (base64; the shadow names the candidate).
+# Parameters: the fence's and nginx's; HOME_RUN (whose home is saved), ENTRY, TARGET, TAKES_OVER (may be
+# empty), EXPECTED_SHA256 (empty where nothing is), CANDIDATE and SHADOW (base64; the shadow names the
+# candidate).
 # Prints: the fence's answer, and `prepare=accepted` with `warnings`, `prepare=refused` with `output`,
 # or `prepare=drifted`.
 switch_begin
@@ -18,7 +18,7 @@ HOME_MADE=no
 # drift: whether what nginx reads is something else than what was observed.
 drift() {
     if [ -n "$TAKES_OVER" ]; then
-        if [ -e "$ENTRY" ] || [ -L "$ENTRY" ]; then return 0; fi
+        if is_there "$ENTRY"; then return 0; fi
         digest_of "$TAKES_OVER"
     else
         digest_of "$ENTRY"
@@ -36,10 +36,10 @@ save() {
     fi
 }
 
-# save_home: saves what is there, unless this run has done so before.
+# save_home: saves what is there, unless that was done before for the run.
 save_home() {
-    ! home_read "$FENCE_RUN" || return 0
-    HOME_NEW=$STATE/home/.new-$FENCE_RUN
+    ! home_read "$HOME_RUN" || return 0
+    HOME_NEW=$STATE/home/.new-$HOME_RUN
     rm -rf -- "$HOME_NEW"
     mkdir -p -- "$HOME_NEW"
     kind_of "$ENTRY"
@@ -58,7 +58,6 @@ target=$TARGET
 takes_over=$TAKES_OVER
 entry_kind=$s_entry
 target_kind=$s_target
-placed=$PLACED
 entry_sha256=$s_entry_sha256
 target_sha256=$s_target_sha256
 takes_over_sha256=$DIGEST

@@ -3,7 +3,8 @@
 # state: the state folder, its flock, and what is on record in it. Needs machine.
 #
 # The folder is what STATE_DIR names; else /var/lib/nonstop/APP, where it is or root can make it; else
-# RELEASE_DIR/.nonstop/APP. In it: `lock`, `lease`, `sequence`, `record`, `instance.SLOT`, `home/RUN/`. Every
+# RELEASE_DIR/.nonstop/APP. In it: `lock`, `lease`, `sequence`, `record`, `instance.SLOT`, `home/RUN/`,
+# `tokens/`. Every
 # file is written beside its place, synced and renamed. The folder itself is what is flocked, by
 # descriptor 9: there is nothing to make and nothing to leave behind.
 #
@@ -75,7 +76,7 @@ write_file() {
         fail state_folder "$1 cannot be written"
     }
     mv -f -- "$1.new.$$" "$1"
-    sync -- "$STATE" 2>/dev/null || sync "$STATE" 2>/dev/null || :
+    sync -- "${1%/*}" 2>/dev/null || sync "${1%/*}" 2>/dev/null || :
 }
 
 # instance_read SLOT: sets I_PORT, I_RELEASE, I_PID, I_START, I_BOOT, I_UID and I_LOG from what the

@@ -28,11 +28,8 @@ with_conf() {
 
 nginx_check() {
     nginx_find
-    nginx_settings "$CONF"
-    k_pid='' k_owner=0
-    [ ! -r "${SETTING_PID:-$NGINX_PID_FILE}" ] || read -r k_pid <"${SETTING_PID:-$NGINX_PID_FILE}" || :
-    if is_number "$k_pid" && is_master "$k_pid" && process_uid "$k_pid"; then
-        k_owner=$P_UID
+    if master_find; then
+        k_owner=$FOUND_UID
     else
         k_owner=$(stat -c %u -- "${ENTRY%/*}" 2>/dev/null || echo 0)
     fi

@@ -1,12 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# switch: what prepare, commit and revert have in common: home, renames, reload and proof. Needs
-# state and nginx.
-#
-# Home is what was there before the run: `home/RUN/meta` (entry, target, takes_over, their kinds and
-# digests), and copies of the things themselves, `entry`, `target` and `takes_over`, made by `cp -a`
-# with owner, mode and label: it may take root to read them. `home/RUN/committed` is there from before the first rename of a commit until a
-# revert is proven: while it is there, what nginx runs may differ from home.
+# switch: how nginx is told what is new and how that is proven; and the beginning and the end of prepare,
+# commit and revert. Needs fence, nginx and tokens.
 #
 # Parameters: those of nginx; APP; MASTER_PID, MASTER_START, MASTER_BOOT, MASTER_UID; ERROR_LOG (may be
 # empty); RELOAD (auto, signal or systemctl); DEADLINE_MS.
@@ -20,9 +15,8 @@ switch_begin() {
     fence_or_refuse
     nginx_find
     use_root "$MASTER_UID"
-    exec 8<"${CONF%/*}"
     deadline_in 30000
-    until flock -n 8; do
+    until nginx_lock; do
         time_left || fail busy "${CONF%/*}"
         nap
     done
@@ -30,9 +24,10 @@ switch_begin() {
     trap '' HUP INT PIPE TERM
 }
 
-# beside PATH NAME: sets BESIDE, our own dotfile in the folder of PATH: no include's glob matches it.
-beside() {
-    BESIDE=${1%/*}/.nonstop-$APP.$2
+# nginx_lock: takes nginx's flock, if nobody has it.
+nginx_lock() {
+    exec 8<"${CONF%/*}"
+    flock -n 8
 }
 
 # drifted: answers that something else is there than what was observed; nothing was changed.
@@ -43,70 +38,19 @@ drifted() {
     answered
 }
 
+# no_home: answers that nothing was saved for this run; nothing was changed.
+no_home() {
+    passed
+    say switch no_home
+    answered
+}
+
+# unproven REASON: answers that it is not proven that nginx runs what is in place.
 unproven() {
     passed
     say switch unproven
     text reason "$1"
     answered
-}
-
-# home_read RUN: sets HOME_DIR, HOME_ENTRY, HOME_TARGET, HOME_TAKES_OVER, HOME_ENTRY_KIND,
-# HOME_TARGET_KIND, HOME_PLACED (what the commit puts: the digest of its bytes, or the link) and the
-# saved bytes' HOME_ENTRY_SHA256, HOME_TARGET_SHA256 and HOME_TAKES_OVER_SHA256; false if nothing was
-# saved.
-home_read() {
-    HOME_DIR=$STATE/home/$1
-    HOME_ENTRY='' HOME_TARGET='' HOME_TAKES_OVER='' HOME_ENTRY_KIND='' HOME_TARGET_KIND='' HOME_PLACED=''
-    HOME_ENTRY_SHA256='' HOME_TARGET_SHA256='' HOME_TAKES_OVER_SHA256=
-    [ -f "$HOME_DIR/meta" ] || return 1
-    while IFS= read -r h_line; do
-        h_value=${h_line#*=}
-        case ${h_line%%=*} in
-        entry) HOME_ENTRY=$h_value ;;
-        target) HOME_TARGET=$h_value ;;
-        takes_over) HOME_TAKES_OVER=$h_value ;;
-        entry_kind) HOME_ENTRY_KIND=$h_value ;;
-        target_kind) HOME_TARGET_KIND=$h_value ;;
-        placed) HOME_PLACED=$h_value ;;
-        entry_sha256) HOME_ENTRY_SHA256=$h_value ;;
-        target_sha256) HOME_TARGET_SHA256=$h_value ;;
-        takes_over_sha256) HOME_TAKES_OVER_SHA256=$h_value ;;
-        esac
-    done <"$HOME_DIR/meta"
-}
-
-# same_thing PATH SAVED SHA256: whether what is at PATH is what was saved: kind, link or bytes, owner
-# and mode.
-same_thing() {
-    if [ -L "$2" ]; then
-        [ -L "$1" ] && [ "$(readlink -- "$1")" = "$(readlink -- "$2")" ]
-        return
-    fi
-    [ -f "$1" ] && [ ! -L "$1" ] || return 1
-    [ "$(stat -c '%u:%g %a' -- "$1")" = "$(stat -c '%u:%g %a' -- "$2")" ] || return 1
-    digest_of "$1"
-    [ "$DIGEST" = "$3" ]
-}
-
-# is_placed PATH PLACED: whether what is at PATH is what a commit put there.
-is_placed() {
-    case $2 in
-    link:*) [ -L "$1" ] && [ "$(readlink -- "$1")" = "${2#link:}" ] ;;
-    *)
-        [ -f "$1" ] && [ ! -L "$1" ] || return 1
-        digest_of "$1"
-        [ "$DIGEST" = "$2" ]
-        ;;
-    esac
-}
-
-# put_thing SAVED PATH: puts a copy of a saved thing at PATH, by one rename in its folder.
-put_thing() {
-    beside "$2" home
-    root rm -f -- "$BESIDE"
-    root cp -a -T -- "$1" "$BESIDE"
-    [ -L "$BESIDE" ] || sync -- "$BESIDE" 2>/dev/null || :
-    root mv -T -- "$BESIDE" "$2"
 }
 
 # log_mark: remembers how long the error log is now.
@@ -214,10 +158,11 @@ reload_and_prove() {
     "$@" || unproven "the file was changed by somebody else"
 }
 
-# proven: answers that it is.
+# proven: answers that it is, with what is left of the watch where this script armed one.
 proven() {
     passed
     say switch proven
     workers_say ''
+    [ -z "${TOKEN-}" ] || watch_left_say
     answered
 }

@@ -1,0 +1,105 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# arming: arms a token and starts the watch that sleeps beside it. Needs tokens.
+#
+# The watch is a session of its own with none of our descriptors, so that it outlives this script and
+# the SSH connection. Where logind kills what a login leaves behind, systemd runs it instead: the
+# system's manager for root, the user's own where the login lingers.
+#
+# Parameters: HOME_RUN, FENCE_EPOCH and FENCE_SEQUENCE, which name the token; WATCH (base64: the watch's
+# program) and WATCH_MS, its deadline from now.
+# Prints: what watch_left_say prints.
+
+SYSTEMD_FOLDER=${NONSTOP_SYSTEMD:-/run/systemd/system}
+TOKEN=
+
+# logind_kills: whether logind ends this login's processes with its last session.
+logind_kills() {
+    [ -d "$SYSTEMD_FOLDER" ] && command -v busctl >/dev/null 2>&1 || return 1
+    a_kills='' a_only='' a_exclude=
+    {
+        read -r a_kills || :
+        read -r a_only || :
+        read -r a_exclude || :
+    } <<END
+$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
+        KillUserProcesses KillOnlyUsers KillExcludeUsers 2>/dev/null || :)
+END
+    a_user=$(id -un 2>/dev/null) || a_user=$MY_UID
+    case $a_exclude in
+    *"\"$a_user\""*) return 1 ;;
+    esac
+    case $a_only in
+    *"\"$a_user\""*) return 0 ;;
+    *\"*) return 1 ;;
+    esac
+    [ "$a_kills" = 'b true' ]
+}
+
+# watch_keeper: sets KEEPER, who keeps a watch alive after the logout: session (nothing is needed),
+# systemd, user (the user's manager) or nobody.
+watch_keeper() {
+    KEEPER=session
+    logind_kills || return 0
+    KEEPER=nobody
+    command -v systemd-run >/dev/null 2>&1 || return 0
+    if [ "$MY_UID" = 0 ]; then
+        KEEPER=systemd
+    elif [ "$(loginctl show-user -p Linger "$MY_UID" 2>/dev/null)" = Linger=yes ]; then
+        KEEPER=user
+    fi
+}
+
+# detached COMMAND...: becomes the command, in a session of its own.
+detached() {
+    trap - HUP INT PIPE TERM
+    cd /
+    exec setsid "$@"
+}
+
+# watch_start: starts the watch of TOKEN; false if it does not say within five seconds that it is there.
+watch_start() {
+    set -- env "HOME=${HOME-/}" "PATH=$LOGIN_PATH"
+    [ -z "${NONSTOP_MACHINE-}" ] || set -- "$@" "NONSTOP_MACHINE=$NONSTOP_MACHINE"
+    set -- "$@" sh "$STATE/tokens/$TOKEN.watch" "$STATE"
+    watch_keeper
+    case $KEEPER in
+    systemd) systemd-run --quiet --unit "nonstop-$APP-$TOKEN" "$@" 8<&- 9<&- || return 1 ;;
+    user)
+        XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$MY_UID} \
+            systemd-run --user --quiet --unit "nonstop-$APP-$TOKEN" "$@" 8<&- 9<&- || return 1
+        ;;
+    *) (detached "$@") </dev/null >/dev/null 2>&1 3>&- 8<&- 9<&- & ;;
+    esac
+    deadline_in 5000
+    until [ -f "$STATE/tokens/$TOKEN.pid" ]; do
+        time_left || return 1
+        nap
+    done
+}
+
+# arm: arms the token TOKEN, and then moves every one that was armed before to superseded. Under the
+# flock, and before anything is changed: without a watch there is no switch.
+arm() {
+    need setsid
+    mkdir -p -- "$STATE/tokens"
+    TOKEN=$HOME_RUN.$FENCE_EPOCH.$FENCE_SEQUENCE
+    printf '%s' "$WATCH" | base64 -d | write_file "$STATE/tokens/$TOKEN.watch" || exit 3
+    uptime_read
+    write_file "$STATE/tokens/$TOKEN.armed" <<END
+boot_id=$BOOT_ID
+deadline_cs=$((UPTIME_CS + WATCH_MS / 10))
+END
+    if ! watch_start; then
+        rm -f -- "$STATE/tokens/$TOKEN.armed" "$STATE/tokens/$TOKEN.watch"
+        fail watch "the watch of $TOKEN did not start"
+    fi
+    tokens_retire "$HOME_RUN" superseded "$TOKEN"
+}
+
+# watch_left_say: answers how long until the watch's deadline.
+watch_left_say() {
+    token_read "$TOKEN" || fail state_folder "the token $TOKEN is not armed any more"
+    token_left
+    say watch_left_ms "$T_LEFT_MS"
+}

@@ -1,0 +1,107 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# watch: sleeps on an nginx host beside its armed token, and at the token's deadline moves it to fired,
+# puts home back, reloads and proves. It leaves at once where its token is no longer armed or the machine
+# was booted since. It obeys its token and never the epoch: nobody has to be there for it. What somebody
+# else wrote meanwhile it leaves alone. A way home that is not proven is tried again a few times, with
+# pauses in which others may act; a token that was armed later ends it.
+#
+# Parameters: those of revert without the fence's, TOKEN_EPOCH and TOKEN_NUMBER; and as its argument the
+# state folder. Prints: nothing; what it did is in the token and in the audit trail.
+ATTEMPTS=5
+STATE_DIR=$1
+TOKEN=$HOME_RUN.$TOKEN_EPOCH.$TOKEN_NUMBER
+state_find
+if [ "$STATE_STATUS" != ready ] || ! token_read "$TOKEN"; then exit 0; fi
+SCRATCH=$STATE/tokens/$TOKEN.scratch
+cleanup() { rm -f -- "$STATE/tokens/$TOKEN.pid"; }
+
+# In an attempt these end it, and say how: 0 proven, 1 to be tried again, 2 nothing more to be done.
+proven() { exit 0; }
+ended() {
+    printf '%s\n' "$2" >"$SCRATCH/reason"
+    exit "$1"
+}
+unproven() { ended 1 "$1"; }
+fail() { ended 1 "$1: $2"; }
+drifted() { ended 2 "$1"; }
+no_home() { ended 2 "nothing was saved for $HOME_RUN"; }
+
+# same_boot: whether the machine is up since the token was armed.
+same_boot() {
+    machine_read
+    [ "$T_BOOT" = "$BOOT_ID" ]
+}
+
+# sleep_until_deadline: leaves where somebody moved the token.
+sleep_until_deadline() {
+    while token_is_armed "$TOKEN" && same_boot; do
+        token_left
+        if [ "$T_LEFT_MS" -ge 1000 ]; then
+            sleep 1
+        elif [ "$T_LEFT_MS" -gt 0 ]; then
+            nap
+        else
+            return 0
+        fi
+    done
+    exit 0
+}
+
+# take_locks: takes both flocks, and waits with none of them: a confirm must not have to wait for it.
+take_locks() {
+    deadline_in 600000
+    while time_left; do
+        exec 9<"$STATE"
+        if flock -n 9; then
+            if nginx_lock; then return 0; fi
+            exec 8<&-
+        fi
+        exec 9<&-
+        nap
+    done
+    exit 1
+}
+
+# still_mine: whether it is still this watch that has to bring home.
+still_mine() {
+    [ -f "$STATE/tokens/$TOKEN.fired" ] && same_boot && token_is_newest "$TOKEN_EPOCH" "$TOKEN_NUMBER"
+}
+
+attempt() {
+    nginx_find
+    use_root "$MASTER_UID"
+    go_home
+}
+
+# fire: moves the token, unless somebody was faster.
+fire() {
+    take_locks
+    if ! token_is_armed "$TOKEN" || ! same_boot; then exit 0; fi
+    # From here on it goes to its end.
+    trap '' HUP INT PIPE TERM
+    token_move "$TOKEN" fired
+}
+
+mkdir -p -- "$SCRATCH"
+write_file "$STATE/tokens/$TOKEN.pid" <<END
+$$
+END
+sleep_until_deadline
+fire
+left=$ATTEMPTS
+while :; do
+    status=0
+    # Not in a list with `||`: an attempt has to end at its first error.
+    (attempt) &
+    wait "$!" || status=$?
+    left=$((left - 1))
+    if [ "$status" -eq 0 ] || [ "$status" -eq 2 ] || [ "$left" -eq 0 ]; then break; fi
+    exec 8<&- 9<&-
+    sleep $(((ATTEMPTS - left) * 2))
+    take_locks
+    still_mine || exit 0
+done
+if [ "$status" -eq 0 ]; then
+    write_file "$STATE/tokens/$TOKEN.restored" </dev/null
+fi
