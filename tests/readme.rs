@@ -100,7 +100,13 @@ fn the_table_of_exit_codes_has_every_code() {
 
 #[test]
 fn links_to_files_lead_somewhere() {
-    for file in ["README.md", "CONTRIBUTING.md", "docs/architecture.md"] {
+    for file in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/reliability.md",
+        "docs/on-call.md",
+    ] {
         let folder = Path::new(file).parent().unwrap();
         for link in read(file).split("](").skip(1) {
             let target = link.split(')').next().unwrap();

@@ -91,6 +91,8 @@ pub(super) enum Command {
     Plan(Deploy),
     /// Go back to the release before the live one.
     Rollback(Rollback),
+    /// Finish a run that was interrupted, forward or back, from any machine.
+    Resume(Resume),
     /// Show what runs where.
     Status(Leaving),
     /// Read inventory and playbook, offline.
@@ -152,6 +154,21 @@ pub(super) struct Rollback {
     /// This release, and not the one before the live one (see `status`).
     #[arg(long, value_name = "RELEASE")]
     pub(super) to: Option<ReleaseId>,
+    /// Options of commands that change the fleet.
+    #[command(flatten)]
+    pub(super) changing: Changing,
+}
+
+/// See [`Command::Resume`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Resume {
+    /// Bring every nginx host to this slot, where they disagree and no run is left to finish; shows what it
+    /// would do, and asks.
+    #[arg(long, value_name = "SLOT")]
+    pub(super) to: Option<SlotName>,
+    /// Do not ask.
+    #[arg(long, requires = "to")]
+    pub(super) yes: bool,
     /// Options of commands that change the fleet.
     #[command(flatten)]
     pub(super) changing: Changing,

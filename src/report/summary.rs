@@ -2,7 +2,7 @@
 //! next. Its last line is `outcome: …` with the word that the JSON has too.
 
 use crate::model::failure::Failure;
-use crate::model::finding::Severity;
+use crate::model::finding::{Finding, Severity};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::run_view::{End, HostView, Part, PhaseView, RunView};
 use crate::model::token::TokenState;
@@ -120,8 +120,18 @@ fn refusals(view: &RunView, palette: Palette) -> Vec<String> {
 }
 
 fn warnings(view: &RunView, palette: Palette) -> Vec<String> {
-    let findings = findings::render(&view.warnings, palette);
-    section("warnings", findings.lines().map(str::to_owned).collect(), palette)
+    let (said, warned): (Vec<_>, Vec<_>) = view
+        .warnings
+        .iter()
+        .cloned()
+        .partition(|finding| finding.severity == Severity::Info);
+    let list = |title, found: &[Finding]| {
+        let text = findings::render(found, palette);
+        section(title, text.lines().map(str::to_owned).collect(), palette)
+    };
+    let mut lines = list("notes", &said);
+    lines.extend(list("warnings", &warned));
+    lines
 }
 
 fn failures(view: &RunView, palette: Palette) -> Vec<String> {

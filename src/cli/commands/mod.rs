@@ -8,6 +8,7 @@ mod lock;
 mod logs;
 mod plan;
 mod reading;
+mod resume;
 mod rollback;
 mod run;
 mod show;
@@ -28,6 +29,7 @@ pub(super) fn run(args: &Args) -> Ended {
         Command::Deploy(deploy) => on_one_thread(deploy::run(common, deploy)),
         Command::Plan(plan) => on_one_thread(plan::run(common, plan)),
         Command::Rollback(rollback) => on_one_thread(rollback::run(common, rollback)),
+        Command::Resume(resume) => on_one_thread(resume::run(common, resume)),
         Command::Status(leaving) => on_one_thread(status::run(common, leaving)),
         Command::Doctor(leaving) => on_one_thread(doctor::run(common, leaving)),
         Command::Lock(lock) => on_one_thread(lock::run(common, lock)),

@@ -86,7 +86,11 @@ pub fn describe(event: &Event) -> Option<Line> {
         ),
         Event::Warned { finding } => {
             let who = finding.host.as_ref().map_or(FLEET, |host| host.as_str());
-            line(&who, "warning", problem::describe(&finding.problem))
+            let about = match finding.severity {
+                Severity::Info => "note",
+                Severity::Warning | Severity::Refusal => "warning",
+            };
+            line(&who, about, problem::describe(&finding.problem))
         }
         Event::Interrupted { signal, unwinds } => {
             let way = if *unwinds {

@@ -17,7 +17,12 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::Deployed, _) => format!("{command} done"),
         (Outcome::Mixed, _) => "MIXED: a person is needed".to_owned(),
         (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
+        (Outcome::RolledBack, Exit::Done) => format!("{command} done: the interrupted run was taken back"),
+        (Outcome::RolledBack, Exit::Signalled(_)) => format!("{command} interrupted, and rolled back"),
         (Outcome::RolledBack, _) => format!("{command} FAILED after the switch, rolled back"),
+        (Outcome::AsItWas, Exit::Done) if view.found.is_some() => {
+            format!("{command} done: the interrupted run was taken back")
+        }
         (Outcome::AsItWas, Exit::Done) => "nothing to do".to_owned(),
         (Outcome::AsItWas, Exit::Refused) => format!("{command} REFUSED before any change"),
         (Outcome::AsItWas, Exit::Locked) => format!("{command} did not begin: locked by somebody else"),
@@ -46,7 +51,8 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
             ];
         }
         (Outcome::AsItWas, exit) => {
-            let untouched = matches!(exit, Exit::Done | Exit::Refused | Exit::Locked);
+            let untouched =
+                matches!(exit, Exit::Refused | Exit::Locked) || (exit == Exit::Done && view.found.is_none());
             let first = if untouched {
                 "Nothing was changed."
             } else {
