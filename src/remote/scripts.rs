@@ -7,6 +7,7 @@ const MACHINE: &str = include_str!("sh/machine.sh");
 const PROCESS: &str = include_str!("sh/process.sh");
 const SOCKETS: &str = include_str!("sh/sockets.sh");
 const STATE: &str = include_str!("sh/state.sh");
+const TRAIL: &str = include_str!("sh/trail.sh");
 const FENCE: &str = include_str!("sh/fence.sh");
 const TOKENS: &str = include_str!("sh/tokens.sh");
 const ARMING: &str = include_str!("sh/arming.sh");
@@ -40,32 +41,36 @@ impl Body {
             Command::Observe(_) => body!(
                 "observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, RELEASES, NGINX
             ),
-            Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, FENCE),
-            Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, FENCE),
-            Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE, FENCE),
-            Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE, FENCE),
-            Command::Record(_) => body!("record", BASE, MACHINE, STATE, FENCE),
+            Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, TRAIL, FENCE),
+            Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, TRAIL, FENCE),
+            Command::Unlock(_) => body!("unlock", BASE, MACHINE, STATE, TRAIL, FENCE),
+            Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE, TRAIL, FENCE),
+            Command::Record(_) => body!("record", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Digest(_) => body!("digest", BASE, RELEASES),
-            Command::Put(_) => body!("put", BASE, MACHINE, STATE, FENCE, RELEASES),
-            Command::DiscardUpload(_) => body!("discard_upload", BASE, MACHINE, STATE, FENCE, RELEASES),
-            Command::Start(_) => body!("start", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, RELEASES),
-            Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE),
-            Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, FENCE, RELEASES),
+            Command::Put(_) => body!("put", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES),
+            Command::DiscardUpload(_) => {
+                body!("discard_upload", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES)
+            }
+            Command::Start(_) => body!(
+                "start", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, RELEASES
+            ),
+            Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE),
+            Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES),
             Command::Prepare(_) => body!(
-                "prepare", BASE, MACHINE, PROCESS, STATE, FENCE, TOKENS, NGINX, SWITCH, HOME
+                "prepare", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, TOKENS, NGINX, SWITCH, HOME
             ),
             Command::Commit(_) => body!(
-                "commit", BASE, MACHINE, PROCESS, STATE, FENCE, TOKENS, ARMING, NGINX, SWITCH, HOME
+                "commit", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, TOKENS, ARMING, NGINX, SWITCH, HOME
             ),
-            Command::Arm(_) => body!("arm", BASE, MACHINE, STATE, FENCE, TOKENS, ARMING),
-            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE, FENCE, TOKENS),
+            Command::Arm(_) => body!("arm", BASE, MACHINE, STATE, TRAIL, FENCE, TOKENS, ARMING),
+            Command::Confirm(_) => body!("confirm", BASE, MACHINE, STATE, TRAIL, FENCE, TOKENS),
             Command::Revert(_) => body!(
-                "revert", BASE, MACHINE, PROCESS, STATE, FENCE, TOKENS, NGINX, SWITCH, HOME
+                "revert", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, TOKENS, NGINX, SWITCH, HOME
             ),
-            Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE, FENCE),
+            Command::CleanNginx(_) => body!("clean_nginx", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::AwaitWorkers(_) => body!("await_workers", BASE, MACHINE, PROCESS, NGINX),
             Command::AwaitConnections(_) => body!("await_connections", BASE, MACHINE, PROCESS, SOCKETS),
-            Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, FENCE, RELEASES),
+            Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, RELEASES),
             Command::LogTail(_) => body!("log_tail", BASE, MACHINE, STATE, RELEASES),
             Command::Audit(_) => body!("audit", BASE, MACHINE, STATE),
             Command::Fetch(_) => body!("fetch", BASE, MACHINE),
@@ -77,7 +82,7 @@ impl Body {
     /// The watch's, which a commit or an arming leaves asleep. It passes no fence: it obeys its token.
     pub(super) fn watch() -> Self {
         body!(
-            "watch", BASE, MACHINE, PROCESS, STATE, TOKENS, NGINX, SWITCH, HOME
+            "watch", BASE, MACHINE, PROCESS, STATE, TRAIL, TOKENS, NGINX, SWITCH, HOME
         )
     }
 

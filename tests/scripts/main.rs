@@ -2,6 +2,7 @@
 //! temporary folders, as the current user, against the real nginx. Asserts what they answer and what
 //! they did.
 
+mod audit;
 mod helper;
 mod host;
 mod instances;

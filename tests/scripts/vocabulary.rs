@@ -8,7 +8,7 @@ use nonstop::model::names::{Port, RemotePath};
 use nonstop::model::process::ProcessIdentity;
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
-    Arm, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
+    Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
     DiscardUpload, Fetch, LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent, Placement,
     Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck, Unlock,
 };
@@ -101,6 +101,7 @@ fn reading() -> Vec<Command> {
             timeout: SECOND,
         }),
         Command::Peers(Peers { port: port() }),
+        Command::Audit(Audit { lines: 10 }),
         Command::SudoCheck(SudoCheck { nginx: None }),
     ]
 }

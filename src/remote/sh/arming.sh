@@ -95,6 +95,7 @@ END
         fail watch "the watch of $TOKEN did not start"
     fi
     tokens_retire "$HOME_RUN" superseded "$TOKEN"
+    trail armed token "$TOKEN" watch_ms "$WATCH_MS"
 }
 
 # watch_left_say: answers how long until the watch's deadline.

@@ -5,6 +5,7 @@
 #
 # Parameters: EXPECTED_EPOCH (the one that was shown to the person), EPOCH.
 # Prints: `lock=taken`, or `lock=held` and the lock that is there.
+EVENT=break_lock
 state_make
 state_lock 20
 lock_read
@@ -17,7 +18,10 @@ if [ "$LOCK_EPOCH" != "$EXPECTED_EPOCH" ] || [ "$EPOCH" -le "$LOCK_EPOCH" ]; the
     lock_say
     answered
 fi
+l_old=$LOCK_RUN
 LOCK_EPOCH=$EPOCH LOCK_RUN='' LOCK_LEASE_MS=
 lock_write
+TRAIL_EPOCH=$EPOCH
+trail broken from "$l_old" from_who "$LOCK_WHO"
 say lock taken
 answered

@@ -4,9 +4,11 @@
 # over. Where a token is armed it is not, and nothing is removed.
 #
 # Parameters: the fence's and nginx's; ENTRY, TARGET. Prints: the fence's answer.
+EVENT=clean_nginx
 fence_or_refuse
 for c_file in "$STATE/tokens"/*.armed; do
     if [ -f "$c_file" ]; then
+        trail kept token "${c_file##*/}"
         passed
         answered
     fi
@@ -19,5 +21,6 @@ for c_file in "${TARGET%/*}/.nonstop-$APP.candidate" "${TARGET%/*}/.nonstop-$APP
     fi
 done
 rm -rf -- "${STATE:?}/home" "${STATE:?}/tokens"
+trail cleaned entry "$ENTRY"
 passed
 answered

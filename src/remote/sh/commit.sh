@@ -8,6 +8,7 @@
 # (the digest of the bytes, or `link:TEXT`), LINK (empty for a file), WATCH (base64: the watch's
 # program), WATCH_MS (its deadline from now) and DEADLINE_MS.
 # Prints: the fence's answer and the switch's, with `watch_left_ms` where it is proven.
+EVENT=commit
 switch_begin
 beside "$TARGET" candidate
 CANDIDATE_FILE=$BESIDE

@@ -1,6 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# fence: the lock with its lease, and the fence that every change passes. Needs machine and state.
+# fence: the lock with its lease, and the fence that every change passes. Needs machine, state and trail.
 #
 # `lock` holds epoch, run, owner and the lease's term, with boot and uptime of the moment at which it
 # was taken; `lease` holds `EPOCH BOOT UPTIME_CS` of the last renewal, and counts where the epoch is the
@@ -125,6 +125,7 @@ FENCE_PASSED=no
 fence() {
     lock_read
     holds "$FENCE_EPOCH" "$FENCE_RUN" || return 1
+    TRAIL_RUN=$LOCK_RUN TRAIL_EPOCH=$LOCK_EPOCH TRAIL_WHO=$LOCK_WHO
     f_epoch='' f_sequence=
     [ ! -f "$STATE/sequence" ] || read -r f_epoch f_sequence <"$STATE/sequence" || :
     if [ "$f_epoch" = "$LOCK_EPOCH" ]; then

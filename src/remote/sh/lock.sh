@@ -7,6 +7,7 @@
 # Parameters: EXPECTED_EPOCH, EPOCH, RUN, the owner's WHO, PLACE, OWNER_COMMAND, BUILD_URL, SINCE (one
 # line each), and LEASE_MS, the lease's term (empty: without an end).
 # Prints: `lock=taken`, or `lock=held` and the lock that is there.
+EVENT=lock
 state_make
 state_lock 20
 lock_read
@@ -21,8 +22,15 @@ if [ "$LOCK_EPOCH" != "$EXPECTED_EPOCH" ] || [ "$EPOCH" -le "$LOCK_EPOCH" ] ||
     lock_say
     answered
 fi
+l_old=$LOCK_RUN
 LOCK_EPOCH=$EPOCH LOCK_RUN=$RUN LOCK_WHO=$WHO LOCK_PLACE=$PLACE LOCK_COMMAND=$OWNER_COMMAND
 LOCK_BUILD_URL=$BUILD_URL LOCK_SINCE=$SINCE LOCK_LEASE_MS=$LEASE_MS
 lock_write
+TRAIL_RUN=$RUN TRAIL_EPOCH=$EPOCH TRAIL_WHO=$WHO
+if [ -n "$l_old" ]; then
+    trail taken_over place "$PLACE" command "$OWNER_COMMAND" from "$l_old"
+else
+    trail taken place "$PLACE" command "$OWNER_COMMAND"
+fi
 say lock taken
 answered

@@ -9,6 +9,7 @@
 # candidate).
 # Prints: the fence's answer, and `prepare=accepted` with `warnings`, `prepare=refused` with `output`,
 # or `prepare=drifted`.
+EVENT=prepare
 switch_begin
 beside "$TARGET" candidate
 CANDIDATE_FILE=$BESIDE
@@ -81,6 +82,8 @@ write_candidate() {
 refused() {
     root rm -f -- "$CANDIDATE_FILE"
     [ "$HOME_MADE" = no ] || rm -rf -- "$HOME_DIR"
+    words_of "$1"
+    trail refused entry "$ENTRY" reason "$WORDS"
     passed
     say prepare refused
     text output "$1"
@@ -105,6 +108,7 @@ look_for_conflicts() {
 }
 
 if drift; then
+    trail drifted entry "$ENTRY"
     passed
     say prepare drifted
     answered
@@ -120,6 +124,7 @@ root rm -f -- "$SHADOW_FILE"
 [ "$(grep -c -x -F "# configuration file $CANDIDATE_FILE:" "$SCRATCH/dump")" = 1 ] ||
     refused "nginx does not read the candidate through the shadow of $CONF"
 look_for_conflicts
+trail accepted entry "$ENTRY"
 passed
 say prepare accepted
 text warnings "$(grep -F '[warn]' "$SCRATCH/test" | tail -c 8192)"

@@ -1,8 +1,10 @@
 #!/bin/sh
+# shellcheck disable=SC2034
 # prune: removes old releases and their logs. What is protected stays, and so does a release that a
 # process runs from: one that has its jar open, works in its folder or names it in its command line.
 #
 # Parameters: the fence's, KEEP, PROTECTED (words). Prints: the fence's answer, and `pruned` for each.
+EVENT=prune
 fence_or_refuse
 scratch
 
@@ -75,6 +77,7 @@ for p_release in $OLD; do
     mv -T -- "$RELEASES/$p_release" "$RELEASES/.part-0-$p_release"
     rm -rf -- "$RELEASES/.part-0-$p_release"
     logs_remove "$p_release"
+    trail removed release "$p_release"
     say pruned "$p_release"
 done
 answered

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2034
 # put: receives a jar on standard input. Nothing of it can be seen in `releases/ID` before it is
 # whole, synced and has the right digest; whatever goes wrong, the unfinished folder is removed. A
 # release that is already there is never touched.
@@ -6,6 +7,7 @@
 # Parameters: the fence's, RELEASE, SHA256, SIZE_BYTES, JAR_NAME (one line).
 # Prints: the fence's answer, and `put=stored`, `put=mismatch` with `size_bytes` and `sha256`, or
 # `put=write_failed` with `reason`. Fails with `release_exists` if other bytes have that id.
+EVENT=put
 PART="$RELEASES/.part-$FENCE_SEQUENCE-$RELEASE"
 cleanup() { rm -rf -- "$PART" 2>/dev/null || :; }
 
@@ -61,6 +63,7 @@ if [ -e "$RELEASES/$RELEASE" ]; then
 else
     mv -T -- "$PART" "$RELEASES/$RELEASE"
     sync -- "$RELEASES" 2>/dev/null || :
+    trail stored release "$RELEASE" sha256 "$SHA256"
 fi
 say fence passed
 say put stored

@@ -1,8 +1,15 @@
 #!/bin/sh
+# shellcheck disable=SC2034
 # record: writes the run record as it comes.
 #
 # Parameters: the fence's, RECORD (base64). Prints: the fence's answer.
+EVENT=record
 fence_or_refuse
-printf '%s' "$RECORD" | base64 -d | write_file "$STATE/record"
+printf '%s' "$RECORD" | base64 -d | write_file "$STATE/record" || exit 3
+# word_of KEY: the word that the record has there.
+word_of() {
+    sed -n 's/.*"'"$1"'": *"\([a-z_]*\)".*/\1/p' "$STATE/record" | tail -n 1
+}
+trail written phase "$(word_of phase)" status "$(word_of status)"
 say fence passed
 answered

@@ -14,6 +14,7 @@
 # Prints: the fence's answer, and `start=listening` with `identity.*` and `log`, `start=exited` with
 # `reason` and `tail`, `start=not_listening` with `identity.*` and `tail`, or `start=port_taken` with
 # `by.*` and `tail`.
+EVENT=start
 HOME_FOLDER=$RELEASES/$RELEASE
 LOG=$LOGS/$RELEASE-$SLOT.log
 LOG_SIZE=0
@@ -25,6 +26,8 @@ tail_say() {
 }
 
 exited() {
+    words_of "$1"
+    trail_late exited slot "$SLOT" release "$RELEASE" reason "$WORDS"
     say fence passed
     say start exited
     text reason "$1"
@@ -111,6 +114,7 @@ end_started() {
 }
 
 port_taken() {
+    trail_late port_taken slot "$SLOT" release "$RELEASE" port "$PORT" by "${LISTENER_PID:-}"
     say fence passed
     say start port_taken
     listener_say by
@@ -127,6 +131,7 @@ listening() {
         record_instance "$1" "$l_start" "$l_uid"
         state_unlock
     fi
+    trail_late listening slot "$SLOT" release "$RELEASE" port "$PORT" pid "$1"
     say fence passed
     say start listening
     identity_say identity "$1" "$l_start" "$l_uid"
@@ -158,6 +163,7 @@ await_process() {
         time_left || break
         nap
     done
+    trail_late not_listening slot "$SLOT" release "$RELEASE" port "$PORT" pid "$STARTED"
     say fence passed
     say start not_listening
     identity_say identity "$STARTED" "$STARTED_AT" "$MY_UID"
@@ -217,9 +223,11 @@ listener_read "$PORT" ''
 launch "$@"
 if [ "$RUNNER" = process ]; then
     record_instance "$STARTED" "$STARTED_AT" "$MY_UID"
+    trail launched slot "$SLOT" release "$RELEASE" port "$PORT" pid "$STARTED"
     state_unlock
     await_process
 else
+    trail script_launched slot "$SLOT" release "$RELEASE" port "$PORT" pid "$STARTED"
     state_unlock
     await_script
 fi

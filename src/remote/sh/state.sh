@@ -4,7 +4,7 @@
 #
 # The folder is what STATE_DIR names; else /var/lib/nonstop/APP, where it is or root can make it; else
 # RELEASE_DIR/.nonstop/APP. In it: `lock`, `lease`, `sequence`, `record`, `instance.SLOT`, `home/RUN/`,
-# `tokens/`. Every
+# `tokens/`, `audit`. Every
 # file is written beside its place, synced and renamed. The folder itself is what is flocked, by
 # descriptor 9: there is nothing to make and nothing to leave behind.
 #

@@ -8,6 +8,7 @@
 # SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT.
 # Prints: the fence's answer, and `stop=terminated|killed|already_gone`, `stop=still_runs` with
 # `reason`, or `stop=successor_missing` with `reason`.
+EVENT=stop
 victim() {
     same_process "$PID" "$START_TICKS" "$IDENTITY_BOOT" "$IDENTITY_UID"
 }
@@ -19,6 +20,7 @@ send() {
     scratch
     # A process that ends by itself in between is no error: the caller looks again.
     root kill "-$1" "$PID" 2>"$SCRATCH/kill" || ERROR=$(head -n 1 "$SCRATCH/kill")
+    trail signalled slot "$SLOT" pid "$PID" signal "$1"
 }
 
 # gone RESULT: forgets the process where it is the recorded one, and answers. Under the flock.
@@ -26,12 +28,14 @@ gone() {
     if instance_read "$SLOT" && [ "$I_PID $I_START $I_BOOT $I_UID" = "$PID $START_TICKS $IDENTITY_BOOT $IDENTITY_UID" ]; then
         rm -f -- "$STATE/instance.$SLOT"
     fi
+    trail "$1" slot "$SLOT" pid "$PID"
     say fence passed
     say stop "$1"
     answered
 }
 
 still_runs() {
+    trail_late still_runs slot "$SLOT" pid "$PID"
     say fence passed
     say stop still_runs
     text reason "${ERROR:-it is there after KILL}"
@@ -39,6 +43,8 @@ still_runs() {
 }
 
 successor_missing() {
+    words_of "$1"
+    trail successor_missing slot "$SLOT" pid "$PID" reason "$WORDS"
     say fence passed
     say stop successor_missing
     text reason "$1"

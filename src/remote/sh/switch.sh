@@ -33,6 +33,8 @@ nginx_lock() {
 # drifted: answers that something else is there than what was observed; nothing was changed.
 drifted() {
     printf 'drifted: %s\n' "$1"
+    words_of "$1"
+    trail drifted reason "$WORDS"
     passed
     say switch drifted
     answered
@@ -40,6 +42,7 @@ drifted() {
 
 # no_home: answers that nothing was saved for this run; nothing was changed.
 no_home() {
+    trail no_home home "$HOME_RUN"
     passed
     say switch no_home
     answered
@@ -47,6 +50,8 @@ no_home() {
 
 # unproven REASON: answers that it is not proven that nginx runs what is in place.
 unproven() {
+    words_of "$1"
+    trail unproven reason "$WORDS"
     passed
     say switch unproven
     text reason "$1"
@@ -160,6 +165,7 @@ reload_and_prove() {
 
 # proven: answers that it is, with what is left of the watch where this script armed one.
 proven() {
+    trail proven home "$HOME_RUN"
     passed
     say switch proven
     workers_say ''

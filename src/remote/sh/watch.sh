@@ -8,12 +8,14 @@
 #
 # Parameters: those of revert without the fence's, TOKEN_EPOCH and TOKEN_NUMBER; and as its argument the
 # state folder. Prints: nothing; what it did is in the token and in the audit trail.
+EVENT=watch
 ATTEMPTS=5
 STATE_DIR=$1
 TOKEN=$HOME_RUN.$TOKEN_EPOCH.$TOKEN_NUMBER
 state_find
 if [ "$STATE_STATUS" != ready ] || ! token_read "$TOKEN"; then exit 0; fi
 SCRATCH=$STATE/tokens/$TOKEN.scratch
+TRAIL_RUN=$HOME_RUN TRAIL_EPOCH=$TOKEN_EPOCH TRAIL_WHO=watch
 cleanup() { rm -f -- "$STATE/tokens/$TOKEN.pid"; }
 
 # In an attempt these end it, and say how: 0 proven, 1 to be tried again, 2 nothing more to be done.
@@ -81,6 +83,7 @@ fire() {
     # From here on it goes to its end.
     trap '' HUP INT PIPE TERM
     token_move "$TOKEN" fired
+    trail fired token "$TOKEN"
 }
 
 mkdir -p -- "$SCRATCH"
@@ -95,13 +98,20 @@ while :; do
     # Not in a list with `||`: an attempt has to end at its first error.
     (attempt) &
     wait "$!" || status=$?
+    RESULT=unproven
+    [ "$status" -ne 2 ] || RESULT=drifted
     left=$((left - 1))
-    if [ "$status" -eq 0 ] || [ "$status" -eq 2 ] || [ "$left" -eq 0 ]; then break; fi
+    if [ "$status" -eq 0 ]; then
+        write_file "$STATE/tokens/$TOKEN.restored" </dev/null
+        trail restored token "$TOKEN"
+        break
+    fi
+    words_of "$(cat -- "$SCRATCH/reason" 2>/dev/null || echo "it ended with status $status")"
+    rm -f -- "$SCRATCH/reason"
+    trail "$RESULT" token "$TOKEN" attempts_left "$left" reason "$WORDS"
+    if [ "$status" -eq 2 ] || [ "$left" -eq 0 ]; then break; fi
     exec 8<&- 9<&-
     sleep $(((ATTEMPTS - left) * 2))
     take_locks
     still_mine || exit 0
 done
-if [ "$status" -eq 0 ]; then
-    write_file "$STATE/tokens/$TOKEN.restored" </dev/null
-fi
