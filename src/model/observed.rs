@@ -222,6 +222,23 @@ pub struct NginxObserved {
     pub saved_homes: Vec<String>,
     /// Every token that is kept there, in no order.
     pub tokens: Vec<Token>,
+    /// Who keeps a watch alive after the logout.
+    pub watch_keeper: WatchKeeper,
+}
+
+/// Who keeps a watch alive on an nginx host when the SSH session that started it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchKeeper {
+    /// Nobody has to: a session of its own is enough.
+    #[default]
+    Session,
+    /// The system's manager, for root.
+    Systemd,
+    /// The user's own manager: the login lingers.
+    User,
+    /// Nobody can: logind would end the watch with the login. `loginctl enable-linger USER` mends it.
+    Nobody,
 }
 
 /// The nginx master and its workers.

@@ -524,5 +524,6 @@ fn nginx_observed() -> NginxObserved {
         generation: None,
         saved_homes: Vec::new(),
         tokens: Vec::new(),
+        watch_keeper: nonstop::model::observed::WatchKeeper::Session,
     }
 }

@@ -197,5 +197,6 @@ fn nginx(dump: String, site: String) -> NginxObserved {
         generation: None,
         saved_homes: Vec::new(),
         tokens: Vec::new(),
+        watch_keeper: nonstop::model::observed::WatchKeeper::Session,
     }
 }

@@ -15,5 +15,6 @@ mod quoting;
 mod releases;
 mod site;
 mod switching;
+mod systemd;
 mod vocabulary;
 mod watch;

@@ -22,16 +22,18 @@ const LATE: Duration = Duration::from_secs(300);
 
 /// Everything below sites-enabled and sites-available with modes, our own dotfiles left out.
 fn sites(site: &Site) -> Vec<(String, Vec<u8>, u32)> {
-    tree(site.host.folder.path())
-        .into_iter()
+    let folders = ["sites-enabled", "sites-available"].map(|folder| site.host.path(folder));
+    let things = folders.iter().flat_map(|folder| tree(folder));
+    things
         .map(|(path, bytes)| {
-            let mode = fs::symlink_metadata(&path)
-                .expect("it is there")
-                .permissions()
-                .mode();
-            (path.to_string_lossy().into_owned(), bytes, mode)
+            let metadata = fs::symlink_metadata(&path).expect("it is there");
+            (
+                path.to_string_lossy().into_owned(),
+                bytes,
+                metadata.permissions().mode(),
+            )
         })
-        .filter(|(path, ..)| path.contains("/sites-") && !path.contains("/.nonstop-"))
+        .filter(|(path, ..)| !path.contains("/.nonstop-"))
         .collect()
 }
 

@@ -215,6 +215,7 @@ impl SimNginx {
                 .iter()
                 .map(|(id, token)| token.seen(id, clock))
                 .collect(),
+            watch_keeper: nonstop::model::observed::WatchKeeper::Session,
             saved_homes: self.homes.keys().map(ToString::to_string).collect(),
         }
     }

@@ -9,7 +9,7 @@ use crate::model::lock::Epoch;
 use crate::model::names::SlotName;
 use crate::model::observed::{
     Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, ReleaseObserved, SlotObserved,
-    StateFolder, StateStatus, WasObserved,
+    StateFolder, StateStatus, WasObserved, WatchKeeper,
 };
 use crate::model::process::{InstanceRecord, ProcessIdentity, is_boot_id};
 use crate::model::record::RunRecord;
@@ -209,7 +209,18 @@ fn nginx(fields: &mut Fields) -> Read<NginxObserved> {
             .into_iter()
             .map(token)
             .collect::<Read<_>>()?,
+        watch_keeper: watch_keeper(fields)?,
     })
+}
+
+fn watch_keeper(fields: &mut Fields) -> Read<WatchKeeper> {
+    match fields.text("watch_keeper")?.as_str() {
+        "session" => Ok(WatchKeeper::Session),
+        "systemd" => Ok(WatchKeeper::Systemd),
+        "user" => Ok(WatchKeeper::User),
+        "nobody" => Ok(WatchKeeper::Nobody),
+        _ => Err(bad("watch_keeper", "is not one of the known words")),
+    }
 }
 
 fn master(fields: &mut Fields) -> Read<Option<Master>> {

@@ -228,6 +228,8 @@ nginx_say() {
         [ ! -d "$o_home" ] || text saved_home "${o_home##*/}"
     done
     tokens_say
+    watch_keeper
+    say watch_keeper "$KEEPER"
 }
 
 say boot_id "$BOOT_ID"
