@@ -35,8 +35,19 @@ enum End {
     Orphaned,
     /// An nginx no longer routes to the new slot: the old one was left up.
     Astray,
+    /// Nobody can be reached any more, and nothing shows that nobody took over meanwhile.
+    Unknown,
     /// Somebody else took over.
     TakenOver,
+}
+
+/// Whether every host took our word after the last look at nginx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// The point of no return is on record everywhere: nobody had taken over, and nobody turns back.
+    Taken,
+    /// It was not asked for, or not heard everywhere.
+    Unheard,
 }
 
 /// Ends the run. What does not work is a warning, unless nginx is found astray or somebody else has
@@ -48,18 +59,18 @@ pub(super) async fn forward<H: Host>(
     switch_took: Option<Duration>,
 ) -> Ended {
     let plan = job.plan;
-    let mut end = stop_old_slot(context, job, &mut record).await;
+    let (mut end, word) = stop_old_slot(context, job, &mut record).await;
     if end == End::Whole {
-        end = finish(context, job, record).await;
+        end = finish(context, job, record, word).await;
     }
     let (outcome, exit) = match (end, context.interrupt.signal()) {
         (End::TakenOver, _) => (Outcome::TakenOver, Exit::Locked),
-        (End::Astray, _) => (Outcome::Mixed, Exit::Mixed),
+        (End::Astray | End::Unknown, _) => (Outcome::Mixed, Exit::Mixed),
         (End::Orphaned, _) => (Outcome::Deployed, Exit::Mixed),
         (End::Whole, Some(signal)) => (Outcome::Deployed, Exit::Signalled(signal)),
         (End::Whole, None) => (Outcome::Deployed, Exit::Done),
     };
-    let known = end != End::Astray;
+    let known = !matches!(end, End::Astray | End::Unknown);
     Ended {
         verdict: Verdict { outcome, exit },
         live: known.then(|| plan.release.id.clone()),
@@ -68,9 +79,13 @@ pub(super) async fn forward<H: Host>(
     }
 }
 
-async fn stop_old_slot<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: &mut RunRecord) -> End {
+async fn stop_old_slot<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    record: &mut RunRecord,
+) -> (End, Word) {
     let Some(stop) = job.plan.stage(Phase::Stop) else {
-        return End::Whole;
+        return (End::Whole, Word::Unheard);
     };
     record.phase = Phase::Stop;
     record.point_of_no_return = true;
@@ -78,16 +93,16 @@ async fn stop_old_slot<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record:
         let end = end_of(&failures);
         keep_old_slot(context, job.plan);
         warn(context, failures);
-        return end;
+        return (end, Word::Unheard);
     }
     if let Some(signal) = context.interrupt.signal() {
         let unwinds = false;
         context.tell(Event::Interrupted { signal, unwinds });
     }
-    step(context, job, stop).await
+    (step(context, job, stop).await, Word::Taken)
 }
 
-async fn finish<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: RunRecord) -> End {
+async fn finish<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: RunRecord, word: Word) -> End {
     if let Some(stage) = job.plan.stage(Phase::Finish)
         && step(context, job, stage).await == End::TakenOver
     {
@@ -96,7 +111,12 @@ async fn finish<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: RunRec
     let Err(failures) = record::write(context, &record.finished()).await else {
         return End::Whole;
     };
-    let end = end_of(&failures);
+    // One host that takes our word shows that nobody had taken over.
+    let silent = failures.len() == context.crew.hosts().count();
+    let end = match end_of(&failures) {
+        End::Whole if silent && word == Word::Unheard => End::Unknown,
+        end => end,
+    };
     warn(context, failures);
     end
 }

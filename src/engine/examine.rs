@@ -127,7 +127,7 @@ fn machine(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Finding>
     if seconds.unsigned_abs() > CLOCK_TOLERANCE_SECONDS {
         found.push(Finding::warning(Some(host), Problem::ClockSkew { seconds }));
     }
-    if seen.lock.run.is_some() {
+    if seen.lock.is_held() {
         found.push(Finding::warning(
             Some(host),
             Problem::Locked {

@@ -10,7 +10,7 @@ use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
-use crate::model::observed::Observed;
+use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan, Scene, Stage};
@@ -62,9 +62,14 @@ pub(super) async fn go_on<H: Host>(
     if !missing.is_empty() {
         return Err(missing);
     }
+    let ended = |seen: &HostObserved| {
+        let of_run = seen.record.as_ref().filter(|it| it.run == record.run);
+        of_run.is_some_and(|it| it.point_of_no_return)
+    };
     let mut record = RunRecord {
         epoch: context.crew.epoch(),
         owner: request.owner.clone(),
+        point_of_no_return: record.point_of_no_return || observed.hosts.values().any(ended),
         ..record.clone()
     };
     for _ in 0..ROUNDS {
@@ -142,19 +147,17 @@ async fn slots<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: 
     }
 }
 
-/// Whether there is anybody to go back to. Where nothing was switched nobody is asked, and an empty fleet goes
-/// back to being empty.
+/// Whether there is anybody to go back to: once the old slot's end has begun, nobody. Where nothing was switched
+/// nobody is asked, and an empty fleet goes back to being empty.
 async fn old_is_alive<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> bool {
     if record.from_slot.is_none() || evidence.iter().all(|newest| *newest == Newest::None) {
         return true;
     }
-    let old = endpoints(context, record.from_slot.as_ref());
-    let whole = old.len();
-    let old = homeward::alive(context, old).await;
     if record.point_of_no_return {
-        // Its end has begun: only if nothing came of it is it a slot to go back to.
-        return whole > 0 && old == whole;
+        // Its end has begun: a process that was told to end may still answer.
+        return false;
     }
+    let old = homeward::alive(context, endpoints(context, record.from_slot.as_ref())).await;
     let was_confirmed = evidence.contains(&Newest::Is(TokenState::Confirmed));
     if !was_confirmed {
         return old >= 1;
@@ -186,6 +189,15 @@ async fn forward<H: Host>(
             return Round::stuck(Outcome::Mixed);
         }
     };
+    if record.point_of_no_return && !plan.switches().is_empty() {
+        // Its watch would go home to a slot that is told to end.
+        for host in plan.switches().into_keys() {
+            let reason = "it does not run the new routing, and the old slot's end has begun".to_owned();
+            let finding = Finding::warning(Some(host), Problem::LeftUndone { reason });
+            context.tell(Event::Warned { finding });
+        }
+        return Round::stuck(Outcome::Mixed);
+    }
     // Somebody was told that the switch stays.
     context.ledger.borrow_mut().confirms_began = true;
     let home = record.run.clone();

@@ -77,7 +77,14 @@ pub(super) async fn home<H: Host>(
         match end {
             Ok(failures) if failures.is_empty() => {}
             Ok(_) if traffic => return Outcome::Mixed,
-            Ok(failures) => warn(context, failures),
+            Ok(failures) => {
+                if stage.phase == Phase::Drain {
+                    // Who cannot be seen to have left may still be there.
+                    let hosts = failures.iter().map(|(host, _)| host.clone());
+                    context.ledger.borrow_mut().undrained.extend(hosts);
+                }
+                warn(context, failures);
+            }
             Err(TakenOver) => return Outcome::TakenOver,
         }
     }

@@ -130,3 +130,19 @@ async fn a_slow_start_is_waited_for() {
         Scene::on_blue().change(|world| world.host("was-1").start = Start::Listens(Duration::from_secs(55)));
     scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_nobody_hears_of_is_not_called_a_success() {
+    // Upload, start, commit; and then nobody takes the word that it is over.
+    let mut scene = Scene::empty();
+    for host in ["was-1", "was-2", "nginx-1", "nginx-2"] {
+        scene = scene.faults(host, "record", (3, 99), Fault::LostBefore);
+    }
+    scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
+    let mut scene = Scene::on_blue();
+    for host in ["was-1", "was-2", "nginx-1", "nginx-2"] {
+        scene = scene.faults(host, "record", (4, 99), Fault::LostBefore);
+    }
+    // The point of no return was on record everywhere: nobody turns back any more.
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+}

@@ -323,3 +323,38 @@ async fn a_new_slot_that_falls_ill_on_the_way_forward_turns_it_around() {
     scene.rests(60).await;
     scene.is_as_it_was();
 }
+
+#[tokio::test(start_paused = true)]
+async fn past_the_point_of_no_return_nobody_turns_back() {
+    let scene = Scene::on_blue().faults("was-1", "stop", (0, 9), Fault::Vanishes);
+    let scene = scene.faults("was-2", "stop", (0, 9), Fault::Vanishes);
+    scene.dies(Phase::Stop, Duration::from_secs(1)).await;
+    scene.world.borrow_mut().rules.clear();
+    for name in ["was-1", "was-2"] {
+        scene.world.borrow_mut().host(name).kill(8081);
+    }
+    scene.rests(31).await;
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::Mixed, 8);
+    assert_eq!(way(&ended), Some(Way::Hold(Why::BothSlotsDead)));
+    assert_eq!(scene.times("arm"), [0; 0]);
+    assert_eq!(scene.times("revert"), [0; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_point_of_no_return_no_host_is_armed() {
+    let scene = Scene::on_blue().faults("was-1", "stop", (0, 9), Fault::Vanishes);
+    scene.dies(Phase::Stop, Duration::from_secs(1)).await;
+    scene.world.borrow_mut().rules.clear();
+    {
+        // Somebody leads one nginx elsewhere by hand.
+        let mut world = scene.world.borrow_mut();
+        let nginx = world.nginx("nginx-1");
+        let edited = nginx.content().unwrap().replace(":8081", ":8080");
+        nginx.site(crate::scene::SITE, &edited);
+    }
+    scene.rests(31).await;
+    scene.resume().await.ends(&scene, Outcome::Mixed, 8);
+    assert_eq!(scene.times("commit").len(), 2, "those of the deploy");
+    assert_eq!(scene.times("stop").len(), 1, "the one that came through before");
+}

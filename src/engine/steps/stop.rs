@@ -81,6 +81,10 @@ pub(super) async fn withdraw<H: Host>(
     });
     passed(answer!(context.crew.call(host, discard).await?, DiscardUpload)?)?;
     match instance {
+        // Old workers may still have requests for it; the next deploy retires it.
+        Some((_, port, _)) if !context.ledger.borrow().undrained.is_empty() => {
+            Ok(Some(stays_up(host, *port)))
+        }
         Some((slot, port, identity)) => end(context, host, slot, *port, identity, None).await,
         None => Ok(None),
     }
