@@ -231,6 +231,13 @@ pub(super) struct DemoApp {
     pub(super) words: Vec<String>,
 }
 
-fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
-    humantime::parse_duration(text)
+/// The longest that anybody waits: more than a year is a slip, and some of that no clock can count.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err("is longer than a year".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
 }

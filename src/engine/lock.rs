@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
-use crate::model::lock::{Epoch, LockState, Owner};
+use crate::model::lock::{Epoch, LockState, Owner, next_epoch};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::remote::answer::LockAnswer;
@@ -51,6 +51,17 @@ pub enum LockError {
         /// Why.
         #[source]
         error: CallError,
+    },
+    /// The epoch of one host is far ahead of every other's: a person has to look at its state folder.
+    #[error(
+        "the epoch of its lock, {}, is far ahead of every other host's: its state folder is damaged",
+        epoch.0
+    )]
+    FarAhead {
+        /// Where.
+        host: HostName,
+        /// What it says.
+        epoch: Epoch,
     },
     /// A signal came while we waited.
     #[error("interrupted while waiting for the lock")]
@@ -124,7 +135,11 @@ async fn once<H: Host>(
             lock: lock.clone(),
         });
     }
-    let epoch = Epoch(locks.values().map(|lock| lock.epoch.0).max().unwrap_or(0) + 1);
+    let epochs = locks.iter().map(|(host, lock)| (host, lock.epoch));
+    let epoch = next_epoch(epochs).map_err(|(host, epoch)| LockError::FarAhead {
+        host: host.clone(),
+        epoch,
+    })?;
     context.crew.enter_epoch(epoch);
     let mut hosts = locks.iter();
     let Some((first, lock)) = hosts.next() else {
@@ -229,7 +244,7 @@ pub(super) enum Lost {
 pub(super) async fn take_again<H: Host>(context: &Context<'_, H>, owner: &Owner) -> Result<(), Lost> {
     let lost = |error: LockError| match error {
         LockError::Held { .. } => Lost::TakenOver,
-        LockError::Call { .. } | LockError::Interrupted => Lost::Unreachable,
+        LockError::Call { .. } | LockError::FarAhead { .. } | LockError::Interrupted => Lost::Unreachable,
     };
     let mut locks = read(context).await.map_err(lost)?;
     let run = context.crew.run_id();

@@ -203,7 +203,9 @@ async fn take_lock<H: Host>(
 
 /// The finding of a lock that was not taken.
 pub fn finding_of(error: LockError) -> Finding {
+    let reason = error.to_string();
     match error {
+        LockError::FarAhead { host, .. } => Finding::refusal(Some(&host), Problem::CannotObserve { reason }),
         LockError::Held { host, lock } => Finding::refusal(Some(&host), Problem::Locked { lock }),
         LockError::Call { host, error } => Finding::refusal(
             Some(&host),
@@ -211,10 +213,7 @@ pub fn finding_of(error: LockError) -> Finding {
                 reason: error.to_string(),
             },
         ),
-        LockError::Interrupted => {
-            let reason = "interrupted while waiting for the lock".to_owned();
-            Finding::refusal(None, Problem::CannotObserve { reason })
-        }
+        LockError::Interrupted => Finding::refusal(None, Problem::CannotObserve { reason }),
     }
 }
 

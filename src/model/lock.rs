@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::RunId;
+use super::names::{HostName, RunId};
 
 /// Counts the owners of a host's lock; never lowered, never deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -112,6 +112,27 @@ impl<Run: PartialEq> Gate<'_, Run> {
     }
 }
 
+/// How far the epoch of one host may be ahead of those of all others. Each run counts one.
+const FAR_AHEAD: u64 = 1 << 32;
+
+/// The epoch under which all of these hosts can be locked.
+///
+/// Returns the host whose epoch is far ahead of every other's: its lock is damaged, or it lies. To follow it
+/// would spoil the others' locks for ever, for no epoch is ever lowered.
+pub fn next_epoch<'a>(
+    epochs: impl IntoIterator<Item = (&'a HostName, Epoch)>,
+) -> Result<Epoch, (&'a HostName, Epoch)> {
+    let mut epochs: Vec<_> = epochs.into_iter().collect();
+    epochs.sort_by_key(|(_, epoch)| std::cmp::Reverse(*epoch));
+    let highest = epochs.first().map_or(Epoch(0), |(_, epoch)| *epoch);
+    if let [first, (_, second), ..] = *epochs
+        && highest.0 - second.0 > FAR_AHEAD
+    {
+        return Err(first);
+    }
+    Ok(Epoch(highest.0 + 1))
+}
+
 /// What a lease has left on its host. `taken` is when it was taken or renewed last, `now` the uptime, both
 /// since boot; after a reboot the term starts anew with the boot.
 pub fn lease_left(term: Duration, taken: Duration, now: Duration, same_boot: bool) -> Duration {
@@ -174,6 +195,21 @@ mod tests {
         assert!(!over.may_be_taken(Epoch(3), Epoch(3)));
         assert!(!over.may_be_taken(Epoch(2), Epoch(4)));
         assert!(Gate { run: None, ..GATE }.may_be_taken(Epoch(3), Epoch(4)));
+    }
+
+    #[test]
+    fn one_host_alone_cannot_use_up_the_epochs_of_all() {
+        let hosts = ["a", "b", "c"].map(|name| HostName::new(name).unwrap());
+        let next = |epochs: [u64; 3]| {
+            let epochs: Vec<_> = hosts.iter().zip(epochs.map(Epoch)).collect();
+            next_epoch(epochs).map_err(|(host, _)| host.as_str().to_owned())
+        };
+        assert_eq!(next([7, 0, 9]), Ok(Epoch(10)));
+        assert_eq!(next([7, 1 << 60, 9]), Err("b".to_owned()));
+        // A host that was just set up again has none yet.
+        assert_eq!(next([1 << 60, 1 << 60, 0]), Ok(Epoch((1 << 60) + 1)));
+        assert_eq!(next_epoch([(&hosts[0], Epoch(5))]), Ok(Epoch(6)));
+        assert_eq!(next_epoch([]), Ok(Epoch(1)));
     }
 
     #[test]
