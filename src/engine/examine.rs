@@ -38,10 +38,6 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
     }
     let tried = observed.hosts.keys().map(|host| tried(context, host));
     found.extend(join_all(tried).await.into_iter().flatten());
-    found.extend(observed.behind().into_iter().map(|(host, record)| {
-        let record = Box::new(record.clone());
-        Finding::warning(Some(host), Problem::Behind { record })
-    }));
     for (host, seen) in &observed.hosts {
         found.extend(machine(host, seen, now));
         found.extend(

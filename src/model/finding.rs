@@ -86,6 +86,14 @@ pub enum Problem {
         /// The endpoint.
         endpoint: Endpoint,
     },
+    /// An nginx host was led elsewhere after the end of the old slot had begun.
+    #[error("run {run} had its switch confirmed here, and it routes to {} now", slot.as_ref().map_or("no slot", SlotName::as_str))]
+    LedAway {
+        /// The run.
+        run: RunId,
+        /// Where it routes to.
+        slot: Option<SlotName>,
+    },
     /// Which release runs on a slot is not known, or not the same on every host.
     #[error("it is not known which release slot {slot} runs, or not the same one on every host")]
     ReleaseUnknown {
@@ -97,6 +105,22 @@ pub enum Problem {
     Behind {
         /// The record of that run.
         record: Box<RunRecord>,
+    },
+    /// A WAS host that the last run went on without: nginx does not route to it.
+    #[error("is behind: run {run} went on without it, and nginx routes no traffic to {endpoint}")]
+    WasBehind {
+        /// The last run.
+        run: RunId,
+        /// The endpoint that gets no traffic.
+        endpoint: Endpoint,
+    },
+    /// The user's own file of a slot routes to a host that is left out.
+    #[error("the file of slot {slot} routes to {endpoint}, whose host is left out")]
+    SlotFileNamesLeftOut {
+        /// The slot.
+        slot: SlotName,
+        /// The endpoint.
+        endpoint: Endpoint,
     },
     /// A host of the last run is not in the inventory.
     #[error("`{missing}` took part in the last run and is not in the inventory's groups of this playbook")]

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::behind;
 use super::endpoint::Endpoint;
 use super::finding::{Finding, Problem};
 use super::names::{HostName, ReleaseId, RemotePath, SlotName};
 use super::nginx_conf::{Claim, Dump, SiteRoute};
-use super::observed::{EntryKind, NginxObserved, Observed};
+use super::observed::{EntryKind, NginxObserved, Observed, SlotObserved};
+use super::record::RunRecord;
 use super::topology::{NginxHost, Topology};
 
 /// What the nginx hosts route to.
@@ -72,6 +74,7 @@ impl Live {
                         host,
                         nginx,
                         dump: &dump,
+                        last_run: observed.last_run(),
                     };
                     let view = reader.view(&mut live.findings);
                     live.hosts.insert(name.clone(), view);
@@ -84,7 +87,14 @@ impl Live {
                 )),
             }
         }
+        let behind = behind::findings(topology, observed, &live);
+        live.findings.extend(behind);
         live
+    }
+
+    /// The endpoints that any nginx host routes to.
+    pub fn routed(&self) -> BTreeSet<&Endpoint> {
+        self.hosts.values().flat_map(|view| &view.endpoints).collect()
     }
 
     /// The slot on which all hosts agree, or the finding that they do not.
@@ -110,6 +120,7 @@ struct Reader<'a> {
     host: &'a NginxHost,
     nginx: &'a NginxObserved,
     dump: &'a Dump,
+    last_run: Option<&'a RunRecord>,
 }
 
 impl Reader<'_> {
@@ -223,10 +234,11 @@ impl Reader<'_> {
             .filter_map(|endpoint| self.topology.slot_of(endpoint))
             .collect();
         let whole = slots.iter().all(|slot| {
-            self.topology
-                .endpoints(slot)
-                .iter()
-                .all(|endpoint| endpoints.contains(endpoint))
+            let mut of_slot = self.topology.endpoints(slot).into_iter();
+            of_slot.all(|endpoint| {
+                endpoints.contains(&endpoint)
+                    || behind::was_absent(self.topology, self.last_run, slot, &endpoint)
+            })
         });
         if slots.len() > 1 || !whole {
             let targets = endpoints
@@ -304,16 +316,19 @@ fn join(files: &BTreeSet<&str>) -> String {
     files.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-/// The release that every endpoint of a slot runs, where all run the same and it is one of ours.
+/// The release that a slot runs, where all of its endpoints that run anything run the same and it is one
+/// of ours.
 pub fn release_of_slot(topology: &Topology, observed: &Observed, slot: &SlotName) -> Option<ReleaseId> {
-    let of = |endpoint: &Endpoint| {
+    let of = |endpoint: Endpoint| {
         let was = observed.hosts.get(&endpoint.host)?.was.as_ref()?;
-        was.slots.get(slot)?.release()
+        was.slots.get(slot).filter(|seen| !seen.is_empty())
     };
-    let endpoints = topology.endpoints(slot);
-    let first = of(endpoints.first()?)?;
-    endpoints
-        .iter()
-        .all(|endpoint| of(endpoint) == Some(first))
-        .then(|| first.clone())
+    let endpoints = topology.endpoints(slot).into_iter();
+    let releases: BTreeSet<_> = endpoints.filter_map(of).map(SlotObserved::release).collect();
+    let mut releases = releases.into_iter();
+    releases
+        .next()
+        .flatten()
+        .filter(|_| releases.next().is_none())
+        .cloned()
 }

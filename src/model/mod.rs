@@ -1,6 +1,7 @@
 //! Floor 0: what a fleet, a release and a run are, and the rules that decide. Pure data and pure
 //! functions: no I/O, no clock, no runtime. Every other floor speaks in these types.
 
+mod behind;
 pub mod context;
 pub mod decision;
 pub mod endpoint;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::lock::{Epoch, Owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::phase::Phase;
@@ -186,6 +187,16 @@ impl RunRecord {
         self.phase = Phase::Finish;
         self.status = RunStatus::Done;
         self
+    }
+
+    /// The endpoints that nginx routes to after the run: those of either routing, where it never ended.
+    pub fn left_routed(&self) -> BTreeSet<Endpoint> {
+        let (from, to) = (self.from_routing.endpoints(), self.to_routing.endpoints());
+        match self.status {
+            RunStatus::Done if self.brought_live() => to.cloned().collect(),
+            RunStatus::Done => from.cloned().collect(),
+            RunStatus::Open | RunStatus::Waiting => from.chain(to).cloned().collect(),
+        }
     }
 
     /// Whether the run ended with its release live everywhere.

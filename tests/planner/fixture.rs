@@ -7,11 +7,10 @@ use std::time::Duration;
 use nonstop::config::{self, Config, Source};
 use nonstop::model::endpoint::Endpoint;
 use nonstop::model::finding::{Finding, Problem, Severity};
-use nonstop::model::lock::{Epoch, LockState, Owner};
+use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::observed::{
-    Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, Observed, ReleaseObserved, SlotObserved,
-    StateFolder, StateStatus, WasObserved,
+    EntryKind, HostObserved, NginxObserved, Observed, ReleaseObserved, SlotObserved, WasObserved,
 };
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Goal, Plan, Scene, Step};
@@ -19,6 +18,10 @@ use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity}
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::release::Release;
 use nonstop::model::token::{Token, TokenId, TokenState};
+
+mod blank;
+
+use blank::{host_observed, nginx_observed, was_observed};
 
 pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 pub(crate) const V2: &str = "20260102T100000Z-sokdak-2-bbbbbbbb";
@@ -65,6 +68,7 @@ nginx:
 const MAIN: &str = "events {}\nhttp {\n\tinclude /etc/nginx/sites-enabled/*;\n}\n";
 
 /// A fleet as it would be observed.
+#[derive(Debug)]
 pub(crate) struct Fleet {
     pub(crate) config: Config,
     pub(crate) observed: Observed,
@@ -73,7 +77,7 @@ pub(crate) struct Fleet {
 }
 
 /// What an nginx host has under one name in its folder of sites.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct File {
     text: String,
     kind: EntryKind,
@@ -361,6 +365,13 @@ impl Fleet {
         )
     }
 
+    /// A person leaves a host out, and it gives no answer.
+    pub(crate) fn leave_out(&mut self, name: &str) -> &mut Self {
+        assert!(self.config.topology.leave_out(&host(name)));
+        self.observed.hosts.remove(&host(name));
+        self
+    }
+
     /// What a run with this plan puts on record.
     pub(crate) fn intent(&self, plan: &Plan, kind: RunKind) -> RunRecord {
         let observed = self.observed();
@@ -455,75 +466,5 @@ pub(crate) fn process(host: &str, pid: u32) -> ProcessIdentity {
         start_ticks: 1,
         boot_id: format!("boot-of-{host}"),
         uid: 1000,
-    }
-}
-
-fn host_observed() -> HostObserved {
-    HostObserved {
-        machine: Machine {
-            boot_id: "boot".to_owned(),
-            uptime_centiseconds: 1_000_000,
-            clock_seconds: 1_767_330_753,
-            uid: 1000,
-            user: "ubuntu".to_owned(),
-            missing_tools: Vec::new(),
-            memory_available_bytes: 4 << 30,
-        },
-        state: StateFolder {
-            path: RemotePath::new("/var/lib/nonstop/sokdak").unwrap(),
-            status: StateStatus::Ready,
-        },
-        lock: LockState::default(),
-        record: None,
-        record_unreadable: None,
-        was: None,
-        nginx: None,
-    }
-}
-
-fn was_observed(ports: &BTreeMap<SlotName, Port>) -> WasObserved {
-    let slot = |(name, port): (&SlotName, &Port)| {
-        let seen = SlotObserved {
-            port: *port,
-            listener: None,
-            connections: 0,
-            record: None,
-            record_runs: false,
-            peak_memory_bytes: 0,
-        };
-        (name.clone(), seen)
-    };
-    WasObserved {
-        slots: ports.iter().map(slot).collect(),
-        releases: Vec::new(),
-        disk_free_bytes: 10 << 30,
-        disk_free_inodes: Some(1_000_000),
-    }
-}
-
-fn nginx_observed() -> NginxObserved {
-    NginxObserved {
-        master: Some(Master {
-            identity: process("nginx", 900),
-            serving: vec![901],
-            leaving: Vec::new(),
-        }),
-        conf: RemotePath::new("/etc/nginx/nginx.conf").unwrap(),
-        error_log: None,
-        dump: String::new(),
-        test_failure: None,
-        entry: Entry {
-            kind: EntryKind::Absent,
-            content: None,
-            owner: "0:0".to_owned(),
-            mode: "644".to_owned(),
-        },
-        siblings: BTreeMap::new(),
-        slot_files: BTreeMap::new(),
-        own_addresses: vec!["127.0.0.1".to_owned()],
-        generation: None,
-        saved_homes: Vec::new(),
-        tokens: Vec::new(),
-        watch_keeper: nonstop::model::observed::WatchKeeper::Session,
     }
 }

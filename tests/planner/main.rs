@@ -10,8 +10,10 @@
 mod deploy;
 mod fixture;
 mod home;
+mod left_out;
 mod live;
 mod refusals;
 mod resume;
+mod resume_from_anything;
 mod rollback;
 mod take_over;

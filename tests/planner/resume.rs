@@ -1,6 +1,6 @@
 //! A run whose controller died: which one it is, and the ways on from whatever it left.
 
-use nonstop::model::decision::{Newest, Slots, Way, decide};
+use nonstop::model::decision::Newest;
 use nonstop::model::finding::{Finding, Problem, Severity};
 use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{HostName, RunId};
@@ -13,6 +13,7 @@ use nonstop::model::token::TokenState;
 use crate::fixture::{Fleet, V1, V2, endpoint, host, our_site, refusals, release_id, slot, steps};
 
 /// A run that died, and the fleet as it left it.
+#[derive(Debug)]
 pub(crate) struct Died {
     pub(crate) record: RunRecord,
     pub(crate) now: Fleet,
@@ -64,19 +65,19 @@ impl Died {
         look(&scene, &self.record)
     }
 
-    fn forward(&self) -> Result<Plan, Vec<Finding>> {
+    pub(crate) fn forward(&self) -> Result<Plan, Vec<Finding>> {
         self.seen(plan::forward_again)
     }
 
-    fn back(&self) -> Vec<Stage> {
+    pub(crate) fn back(&self) -> Vec<Stage> {
         self.seen(plan::back_again)
     }
 
-    fn evidence(&self) -> Vec<Newest> {
+    pub(crate) fn evidence(&self) -> Vec<Newest> {
         self.seen(plan::evidence)
     }
 
-    fn is_converged(&self) -> bool {
+    pub(crate) fn is_converged(&self) -> bool {
         self.seen(plan::is_converged)
     }
 }
@@ -85,7 +86,7 @@ fn hosts(plan: &Plan, phase: Phase) -> Vec<&str> {
     steps(plan, phase).into_iter().map(|(host, _)| host).collect()
 }
 
-fn back_hosts(stages: &[Stage], phase: Phase) -> Vec<&str> {
+pub(crate) fn back_hosts(stages: &[Stage], phase: Phase) -> Vec<&str> {
     let stage = stages.iter().find(|stage| stage.phase == phase);
     let steps = stage.into_iter().flat_map(|stage| &stage.steps);
     steps.map(|on| on.host.as_str()).collect()
@@ -239,6 +240,32 @@ fn forward_commits_a_confirmed_host_anew_that_runs_something_else() {
 }
 
 #[test]
+fn past_the_point_of_no_return_no_confirmed_host_is_armed_again() {
+    let mut died = Died::confirmed_everywhere();
+    died.record.point_of_no_return = true;
+    died.now.nginx("nginx-2").generation = Some("run-1".to_owned());
+    assert_eq!(hosts(&died.forward().unwrap(), Phase::Commit), [""; 0]);
+    // Its endpoints are still routed to, as the switch left them; the next deploy takes them out.
+    died.now.leave_out("was-2");
+    assert_eq!(hosts(&died.forward().unwrap(), Phase::Commit), [""; 0]);
+    died.now.file("nginx-1", "sokdak.conf", &our_site(8080, "run-1"));
+    let problem = Problem::LedAway {
+        run: RunId::new("run-2").unwrap(),
+        slot: Some(slot("blue")),
+    };
+    assert_eq!(refusals(died.forward()), [("nginx-1".to_owned(), problem)]);
+}
+
+#[test]
+fn before_it_a_host_that_is_left_out_leaves_the_routing() {
+    let mut died = Died::confirmed_everywhere();
+    died.now.leave_out("was-2");
+    let plan = died.forward().unwrap();
+    assert_eq!(hosts(&plan, Phase::Commit), ["nginx-1", "nginx-2"]);
+    assert!(!plan.switches()[&host("nginx-1")].after.contains("10.0.0.2"));
+}
+
+#[test]
 fn forward_stops_nothing_that_is_gone_or_that_is_somebody_elses() {
     let mut died = Died::confirmed_everywhere();
     died.record.point_of_no_return = true;
@@ -292,7 +319,7 @@ fn back_reverts_whatever_was_armed_and_withdraws_what_the_run_started() {
         .went_home("nginx-2", TokenState::Fired);
     let stages = died.back();
     let phases: Vec<_> = stages.iter().map(|stage| stage.phase).collect();
-    assert_eq!(phases, [Phase::Revert, Phase::Stop, Phase::Finish]);
+    assert_eq!(phases, [Phase::Revert, Phase::Drain, Phase::Stop, Phase::Finish]);
     assert_eq!(back_hosts(&stages, Phase::Revert), ["nginx-1", "nginx-2"]);
     for on in &stages[0].steps {
         let Step::Revert { generation, nginx } = &on.step else {
@@ -301,7 +328,7 @@ fn back_reverts_whatever_was_armed_and_withdraws_what_the_run_started() {
         assert_eq!(generation.as_deref(), Some("run-1"));
         assert!(nginx.is_some());
     }
-    for on in &stages[1].steps {
+    for on in &stages[2].steps {
         let Step::Withdraw {
             instance, release, ..
         } = &on.step
@@ -439,16 +466,71 @@ fn nobody_is_led_to_a_slot_that_is_not_up_or_whose_release_is_unknown() {
 }
 
 #[test]
-fn what_decides_is_a_confirmed_token_and_a_living_slot() {
-    let both = Slots {
-        new_is_healthy: true,
-        old_is_alive: true,
+fn a_record_that_cannot_be_read_keeps_everybody_from_deciding() {
+    let mut died = Died::confirmed_everywhere();
+    assert_eq!(died.seen(plan::obstacles), []);
+    died.now.host("was-2").record_unreadable = Some("it is torn".to_owned());
+    let problem = Problem::RecordUnreadable {
+        path: "/var/lib/nonstop/sokdak/record".to_owned(),
+        reason: "it is torn".to_owned(),
     };
-    let way = |died: &Died| decide(died.evidence(), both);
-    assert_eq!(way(&Died::deploying()), Way::Back);
-    assert_eq!(
-        way(&Died::deploying().switched("nginx-1", TokenState::Armed)),
-        Way::Back
+    let wanted = [Finding::refusal(Some(&host("was-2")), problem.clone())];
+    assert_eq!(died.seen(plan::obstacles), wanted);
+    assert_eq!(died.now.refusals(), [("was-2".to_owned(), problem)]);
+}
+
+#[test]
+fn a_host_of_the_run_that_nobody_asks_keeps_everybody_from_deciding() {
+    let mut died = Died::deploying();
+    died.now.observed.hosts.remove(&host("was-2"));
+    died.record.nginx.insert(host("nginx-9"));
+    let obstacles = died.seen(plan::obstacles);
+    let problems: Vec<_> = obstacles.iter().map(|it| &it.problem).collect();
+    assert!(
+        matches!(
+            problems[..],
+            [Problem::RecordedHostMissing { .. }, Problem::CannotObserve { .. }]
+        ),
+        "{problems:?}"
     );
-    assert_eq!(way(&Died::confirmed_everywhere()), Way::Forward);
+    died.now.config.topology.leave_out(&host("was-2"));
+    died.record.nginx.remove(&host("nginx-9"));
+    assert_eq!(died.seen(plan::obstacles), []);
+}
+
+#[test]
+fn a_deploy_is_planned_past_an_interrupted_run_only_once_nginx_is_of_one_mind() {
+    let interrupted = |mut died: Died| {
+        for name in ["was-1", "was-2", "nginx-1", "nginx-2"] {
+            died.now.host(name).record = Some(died.record.clone());
+        }
+        let findings = match died.now.deploy(V2) {
+            Ok(plan) => plan.warnings,
+            Err(findings) => findings,
+        };
+        let findings: Vec<_> = findings
+            .into_iter()
+            .map(|it| {
+                let ours = matches!(it.problem, Problem::InterruptedRun { .. });
+                assert!(ours, "{it:?}");
+                it.severity
+            })
+            .collect();
+        findings
+    };
+    assert_eq!(interrupted(Died::deploying()), [Severity::Warning]);
+    let half = Died::deploying().switched("nginx-1", TokenState::Confirmed);
+    assert_eq!(
+        interrupted(half),
+        [Severity::Refusal],
+        "that hosts disagree needs no second finding"
+    );
+    assert_eq!(interrupted(Died::confirmed_everywhere()), [Severity::Warning]);
+    let mut running = Died::deploying().switched("nginx-1", TokenState::Confirmed);
+    running.now.host("was-1").lock.run = Some(RunId::new("run-9").unwrap());
+    running
+        .now
+        .file("nginx-2", "sokdak.conf", &our_site(8081, "run-2"));
+    running.now.nginx("nginx-2").generation = Some("run-2".to_owned());
+    assert_eq!(interrupted(running), [], "its owner is at work");
 }

@@ -1,12 +1,14 @@
 //! The way back that a person asks for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nonstop::model::finding::Problem;
 use nonstop::model::names::ReleaseId;
 use nonstop::model::phase::Phase;
-use nonstop::model::plan::Step;
-use nonstop::model::record::RunStatus;
+use nonstop::model::plan::{self, Step};
+use nonstop::model::record::{RunKind, RunRecord, RunStatus};
+use nonstop::model::token::TokenState;
 
 use crate::fixture::{Fleet, V1, V2, V3, host, refusals, release_id, slot, steps};
 
@@ -217,5 +219,78 @@ fn a_named_release_that_hosts_lack_is_refused_host_by_host() {
     assert_eq!(
         refusals(fleet.rollback(Some(V1))),
         [(host("was-2").to_string(), missing())]
+    );
+}
+
+/// `V3` was live on blue, and a rollback to `V2` on green is under way or over.
+fn rolled_back_once() -> (Fleet, RunRecord) {
+    let mut fleet = on_blue_with(V3, &[V1, V2, V3]);
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(plan.release.id, release_id(V2));
+    let record = fleet.intent(&plan, RunKind::Rollback);
+    fleet.runs("green", V2).routes(8081, "run-2");
+    (fleet, record)
+}
+
+fn recorded(fleet: &mut Fleet, record: &RunRecord) {
+    for name in ["was-1", "was-2", "nginx-1", "nginx-2"] {
+        fleet.host(name).record = Some(record.clone());
+    }
+}
+
+#[test]
+fn a_rollback_leaves_its_release_behind_and_the_next_one_goes_further_back() {
+    let (mut fleet, record) = rolled_back_once();
+    recorded(&mut fleet, &record.finished());
+    assert_eq!(chosen(&fleet), release_id(V1));
+    fleet.dies("was-1", "blue").dies("was-2", "blue");
+    assert_eq!(chosen(&fleet), release_id(V1));
+    let plan = fleet.rollback(None).unwrap();
+    let second = fleet.intent(&plan, RunKind::Rollback).finished();
+    assert_eq!(second.left, [V2, V3].map(release_id).into());
+}
+
+#[test]
+fn a_rollback_that_somebody_resumed_leaves_its_release_behind_as_well() {
+    let (mut fleet, mut record) = rolled_back_once();
+    recorded(&mut fleet, &record);
+    // Whoever resumes it has nothing but what is on record.
+    record = plan::interrupted(&fleet.observed()).unwrap().clone();
+    recorded(&mut fleet, &record.finished());
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
+fn a_rollback_that_was_interrupted_after_its_switch_counts_for_the_next_one() {
+    let (mut fleet, record) = rolled_back_once();
+    recorded(&mut fleet, &record);
+    for name in ["nginx-1", "nginx-2"] {
+        fleet.token(name, "run-2", TokenState::Confirmed);
+    }
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(plan.release.id, release_id(V1), "blue with V3 is still up");
+    let next = fleet.intent(&plan, RunKind::Rollback).finished();
+    assert_eq!(next.left, [V2, V3].map(release_id).into());
+}
+
+#[test]
+fn a_rollback_that_was_interrupted_and_went_home_left_nothing() {
+    let (mut fleet, record) = rolled_back_once();
+    recorded(&mut fleet, &record);
+    fleet.routes(8080, "run-1");
+    for name in ["nginx-1", "nginx-2"] {
+        fleet.token(name, "run-2", TokenState::Fired);
+    }
+    assert_eq!(chosen(&fleet), release_id(V2));
+}
+
+#[test]
+fn a_deploy_begins_anew() {
+    let (mut fleet, record) = rolled_back_once();
+    recorded(&mut fleet, &record.finished());
+    let plan = fleet.deploy(V3).unwrap();
+    assert_eq!(
+        fleet.intent(&plan, RunKind::Deploy).finished().left,
+        BTreeSet::new()
     );
 }

@@ -13,7 +13,7 @@ use crate::model::topology::Topology;
 
 use super::step::Plan;
 use super::switch::{generation_answer, generation_of};
-use super::{history, preflight, stages};
+use super::{history, preflight, resume, stages};
 
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,11 +69,21 @@ pub(super) struct Decision {
 }
 
 /// Plans the way to `goal`, or lists everything that speaks against it.
+///
+/// An interrupted run refuses it until its nginx hosts are of one mind again, see [`resume::is_converged`].
 pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight(scene.topology, scene.observed, goal.sends());
     findings.extend(live.findings.iter().cloned());
-    let agreed = live.agreed().map_err(|finding| findings.push(finding)).ok();
+    let unfinished = interrupted(scene);
+    let explained = unfinished
+        .as_ref()
+        .is_some_and(|finding| finding.severity == Severity::Refusal);
+    findings.extend(unfinished);
+    let agreed = live
+        .agreed()
+        .map_err(|finding| findings.extend(Some(finding).filter(|_| !explained)));
+    let agreed = agreed.ok();
     let decision = agreed.and_then(|agreed| {
         decide(scene, goal, agreed.slot)
             .map_err(|more| findings.extend(more))
@@ -82,10 +92,10 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     let Some(decision) = decision else {
         return Err(findings);
     };
-    idle_slot(scene, &decision, &mut findings);
+    idle_slot(scene, &decision, &live, &mut findings);
     running_generation(scene, &mut findings);
 
-    let from = decision.from.as_ref().map(|slot| routing(scene, slot, None));
+    let from = decision.from.as_ref().map(|slot| routed(scene, slot, &live));
     let to = routing(scene, &decision.to, Some(&decision.release.id));
     let stages = stages::all(scene, &decision, &live, &to)
         .map_err(|more| findings.extend(more))
@@ -198,7 +208,7 @@ fn known_release(scene: &Scene<'_>, id: &ReleaseId) -> Result<Release, Vec<Findi
 }
 
 /// A process on the idle slot is ours and is retired, or it is foreign and the run is refused.
-fn idle_slot(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>) {
+fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, findings: &mut Vec<Finding>) {
     for endpoint in scene.topology.endpoints(&decision.to) {
         let Some(seen) = scene.slot_at(&endpoint, &decision.to) else {
             continue;
@@ -224,10 +234,10 @@ fn idle_slot(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>
     }
     if let Some(from) = &decision.from {
         for endpoint in scene.topology.endpoints(from) {
-            if scene
+            let is_down = scene
                 .slot_at(&endpoint, from)
-                .is_some_and(|seen| seen.listener.is_none())
-            {
+                .is_some_and(|seen| seen.listener.is_none());
+            if is_down && live.routed().contains(&endpoint) {
                 let host = endpoint.host.clone();
                 findings.push(Finding::warning(
                     Some(&host),
@@ -264,6 +274,36 @@ fn running_generation(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::refusal(Some(name), problem));
         }
     }
+}
+
+/// An earlier run that nobody has ended. While its nginx hosts are not of one mind, nothing can be planned
+/// from them: whoever is to change the fleet brings them to one slot first. Afterwards it is only said.
+fn interrupted(scene: &Scene<'_>) -> Option<Finding> {
+    let mut locks = scene.observed.hosts.values().map(|seen| &seen.lock);
+    if locks.any(|lock| lock.is_held() && lock.run.as_ref() != Some(scene.run)) {
+        // Somebody is at it; whoever wants to change the fleet waits for the lock first.
+        return None;
+    }
+    let record = resume::interrupted(scene.observed)?;
+    let problem = Problem::InterruptedRun {
+        record: Box::new(record.clone()),
+    };
+    Some(if resume::is_converged(scene, record) {
+        Finding::warning(None, problem)
+    } else {
+        Finding::refusal(None, problem)
+    })
+}
+
+/// What nginx routes to now: a slot, without hosts that an earlier run left out, and with those that this
+/// one does.
+fn routed(scene: &Scene<'_>, slot: &SlotName, live: &Live) -> Routing {
+    let runs = |endpoint: &Endpoint| scene.slot_at(endpoint, slot)?.release().cloned();
+    let instance = |endpoint: &Endpoint| Instance {
+        release: runs(endpoint),
+        endpoint: endpoint.clone(),
+    };
+    Routing::even(live.routed().into_iter().map(instance))
 }
 
 /// The routing to every endpoint of a slot. The release is what runs there where none is given.

@@ -12,8 +12,8 @@ use crate::model::observed::{HostObserved, Observed, SlotObserved};
 use crate::model::phase::Phase;
 use crate::model::process::ProcessIdentity;
 use crate::model::record::{RunKind, RunRecord, RunStatus};
+use crate::model::routing::Routing;
 use crate::model::token::TokenState;
-use crate::model::topology::Topology;
 
 use super::forward::Scene;
 use super::step::Plan;
@@ -77,7 +77,7 @@ pub fn intent(scene: &Scene<'_>, plan: &Plan, kind: RunKind, record: RunRecord) 
         release: Some(plan.release.id.clone()),
         from_release: plan.from_release.clone(),
         left: left(before),
-        adopted: adopted(topology, before, plan.from.as_ref()),
+        adopted: adopted(scene, plan.routings.first()),
         ..record
     }
 }
@@ -137,16 +137,19 @@ fn on_every_host<'a>(scene: &Scene<'a>) -> BTreeSet<&'a ReleaseId> {
     counts.into_iter().filter(everywhere).map(|(id, _)| id).collect()
 }
 
-/// Processes of the application that no start put on record: those of the live slot, and those of
-/// the other slot that the last run knew as such.
-fn adopted(topology: &Topology, observed: &Observed, live: Option<&SlotName>) -> BTreeSet<ProcessIdentity> {
+/// Processes of the application that no start put on record: those that nginx routes to, and those that the
+/// last run knew as such.
+fn adopted(scene: &Scene<'_>, from: Option<&Routing>) -> BTreeSet<ProcessIdentity> {
     let mut adopted = BTreeSet::new();
-    for (host, was) in &topology.was {
-        for slot in was.ports.keys() {
-            let Some(seen) = observed.slot(host, slot) else {
+    for (host, was) in &scene.topology.was {
+        for (slot, port) in &was.ports {
+            let (host, port) = (host.clone(), *port);
+            let endpoint = Endpoint { host, port };
+            let Some(seen) = scene.slot_at(&endpoint, slot) else {
                 continue;
             };
-            let known = live == Some(slot) || is_adopted(observed, seen);
+            let is_routed = from.is_some_and(|routing| routing.routes_to(&endpoint));
+            let known = is_routed || is_adopted(scene.observed, seen);
             let unrecorded = !seen.recorded_process_listens();
             adopted.extend(seen.listener_identity().filter(|_| known && unrecorded).cloned());
         }

@@ -28,12 +28,16 @@ pub struct HomeGoal<'a> {
     pub blames_release: bool,
 }
 
-/// Plans the way home: first traffic, then what the run started, then what it left on nginx hosts.
+/// Plans the way home: first traffic, and the end of what was under way, then what the run started, then
+/// what it left on nginx hosts.
 /// A stage may begin only if the one before succeeded on every host.
 pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let live = Live::read(scene.topology, scene.observed);
+    let reverts = reverts(scene, goal, &live);
+    let drains = drains(&reverts);
     stages::in_order([
-        (Phase::Revert, reverts(scene, goal, &live)),
+        (Phase::Revert, reverts),
+        (Phase::Drain, drains),
         (Phase::Stop, withdrawals(scene, goal)),
         (Phase::Finish, stages::finish_nginx(scene, &live)),
     ])
@@ -54,6 +58,20 @@ fn reverts(scene: &Scene<'_>, goal: &HomeGoal<'_>, live: &Live) -> Vec<HostStep>
         }
     }
     steps
+}
+
+/// Workers of the reverted generation may still have requests for what the run started.
+fn drains(reverts: &[HostStep]) -> Vec<HostStep> {
+    let drain = |on: &HostStep| match &on.step {
+        Step::Revert { nginx, .. } => nginx.as_ref().map(|nginx| HostStep {
+            host: on.host.clone(),
+            step: Step::DrainWorkers {
+                master: nginx.master.clone(),
+            },
+        }),
+        _ => None,
+    };
+    reverts.iter().filter_map(drain).collect()
 }
 
 /// Whether an nginx was armed by the run, or shows the work of its switch. What somebody else changed

@@ -14,6 +14,6 @@ pub use forward::{Goal, Scene, forward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
 pub use preflight::preflight;
-pub use resume::{back_again, converge_to, evidence, forward_again, interrupted, is_converged};
+pub use resume::{back_again, converge_to, evidence, forward_again, interrupted, is_converged, obstacles};
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};
 pub use switch::GENERATION_PATH;

@@ -1,9 +1,12 @@
 //! Everything that speaks against a run before anything is touched, of all hosts at once.
 
+use std::collections::BTreeSet;
+
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
 use crate::model::observed::{EntryKind, HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
+use crate::model::record::{RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::topology::Topology;
 
@@ -28,12 +31,14 @@ pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Releas
 
 /// What speaks against any change, also one that starts nothing.
 pub(super) fn unready(topology: &Topology, observed: &Observed) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = unreadable_records(topology, observed);
+    if let Some(last) = observed.last_run() {
+        findings.extend(hosts_gone(topology, last));
+    }
     for host in topology.hosts() {
         match observed.hosts.get(host) {
             Some(seen) => {
                 machine(host, seen, &mut findings);
-                recorded_hosts(topology, host, seen, &mut findings);
                 whole(topology, host, seen, &mut findings);
                 if let Some(was) = &seen.was {
                     opaque(host, was, &mut findings);
@@ -42,12 +47,7 @@ pub(super) fn unready(topology: &Topology, observed: &Observed) -> Vec<Finding> 
                     nginx_works(topology, host, nginx, &mut findings);
                 }
             }
-            None => findings.push(Finding::refusal(
-                Some(host),
-                Problem::CannotObserve {
-                    reason: "it gave no answer".to_owned(),
-                },
-            )),
+            None => findings.push(no_answer(host)),
         }
     }
     findings
@@ -64,35 +64,45 @@ fn machine(host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
         let path = seen.state.path.to_string();
         findings.push(Finding::refusal(Some(host), Problem::StateFolderForeign { path }));
     }
-    if let Some(reason) = &seen.record_unreadable {
-        let (path, reason) = (format!("{}/record", seen.state.path), reason.clone());
-        findings.push(Finding::refusal(
-            Some(host),
-            Problem::RecordUnreadable { path, reason },
-        ));
-    }
 }
 
-fn recorded_hosts(topology: &Topology, host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
-    let Some(record) = &seen.record else { return };
-    let (was, nginx) = (&topology.was, &topology.nginx);
+/// A host that was not observed.
+pub(super) fn no_answer(host: &HostName) -> Finding {
+    let reason = "it gave no answer".to_owned();
+    Finding::refusal(Some(host), Problem::CannotObserve { reason })
+}
+
+/// Records that are there and cannot be read: each could tell of a run that nobody else knows.
+pub(super) fn unreadable_records(topology: &Topology, observed: &Observed) -> Vec<Finding> {
+    let hosts = topology.hosts().into_iter();
+    let finding = |host: &HostName| {
+        let seen = observed.hosts.get(host)?;
+        let reason = seen.record_unreadable.clone()?;
+        let path = format!("{}/record", seen.state.path);
+        Some(Finding::refusal(
+            Some(host),
+            Problem::RecordUnreadable { path, reason },
+        ))
+    };
+    hosts.filter_map(finding).collect()
+}
+
+/// Hosts of a run that nobody asks, for the inventory lacks them and no person left them out. An nginx host
+/// may still have traffic for the slot that the next run stops. A WAS host is missed only while its run is
+/// open: afterwards nginx itself tells whether it is still routed to.
+pub(super) fn hosts_gone(topology: &Topology, record: &RunRecord) -> Vec<Finding> {
     let without = &topology.without;
-    let gone = record
-        .was
-        .iter()
-        .filter(|name| !was.contains_key(*name) && !without.was.contains_key(*name));
-    let gone = gone.chain(
-        record
-            .nginx
-            .iter()
-            .filter(|name| !nginx.contains_key(*name) && !without.nginx.contains_key(*name)),
-    );
-    for missing in gone {
-        let problem = Problem::RecordedHostMissing {
-            missing: missing.clone(),
-        };
-        findings.push(Finding::refusal(Some(host), problem));
-    }
+    let nginx = record.nginx.iter();
+    let nginx =
+        nginx.filter(|host| !topology.nginx.contains_key(*host) && !without.nginx.contains_key(*host));
+    let was = record.was.iter().filter(|_| record.status == RunStatus::Open);
+    let was = was.filter(|host| !topology.was.contains_key(*host) && !without.was.contains_key(*host));
+    let gone: BTreeSet<_> = nginx.chain(was).collect();
+    let finding = |missing: &HostName| {
+        let missing = missing.clone();
+        Finding::refusal(None, Problem::RecordedHostMissing { missing })
+    };
+    gone.into_iter().map(finding).collect()
 }
 
 /// A part of the answer that is missing must not be taken for an empty host.

@@ -9,7 +9,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::live::{self, Live, NginxView};
 use crate::model::names::{HostName, SlotName};
-use crate::model::observed::Observed;
+use crate::model::observed::{Observed, SlotObserved};
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
 use crate::model::record::{RunRecord, RunStatus};
@@ -18,7 +18,7 @@ use crate::model::token::TokenState;
 
 use super::forward::{Decision, Scene, routing};
 use super::home::{HomeGoal, home};
-use super::step::{HostStep, Plan, Stage, Step};
+use super::step::{Plan, Stage, Step};
 use super::switch::{generation_of, switch};
 use super::{history, preflight, stages};
 
@@ -42,7 +42,7 @@ pub fn interrupted(observed: &Observed) -> Option<&RunRecord> {
         .max_by_key(|record| (&record.run, record.point_of_no_return, record.phase))
 }
 
-/// The newest token of the run on each of its nginx hosts that is not left out.
+/// The newest token of the run on each of its nginx hosts that is not left out, in their order.
 pub fn evidence(scene: &Scene<'_>, record: &RunRecord) -> Vec<Newest> {
     let newest = |host: &HostName| match scene.nginx(host) {
         Some(nginx) => nginx
@@ -51,6 +51,19 @@ pub fn evidence(scene: &Scene<'_>, record: &RunRecord) -> Vec<Newest> {
         None => Newest::Unreadable,
     };
     asked(scene, record).map(newest).collect()
+}
+
+/// What keeps anybody from deciding on an interrupted run: a host of it that cannot be asked, or that the
+/// inventory lacks, or a record that cannot be read and could tell of a later run.
+pub fn obstacles(scene: &Scene<'_>, record: &RunRecord) -> Vec<Finding> {
+    let mut findings = preflight::unreadable_records(scene.topology, scene.observed);
+    findings.extend(preflight::hosts_gone(scene.topology, record));
+    for host in scene.topology.hosts() {
+        if !scene.observed.hosts.contains_key(host) {
+            findings.push(preflight::no_answer(host));
+        }
+    }
+    findings
 }
 
 /// The run's nginx hosts that are not left out, whether the inventory still has them or not.
@@ -91,33 +104,22 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     };
     let target = Target::recorded(scene, record).map_err(|finding| vec![finding])?;
     let is_settled = |host: &HostName, view: &NginxView| {
-        let token = scene
-            .nginx(host)
-            .and_then(|nginx| nginx.newest_token(&record.run));
-        let confirmed = token.is_some_and(|token| token.state == TokenState::Confirmed);
-        confirmed && routes_to(scene, view, &target.slot) && runs_generation_of(scene, host)
+        // Past the point of no return home is no place to go to: no watch is armed that would lead there.
+        let runs = || routes_to(scene, view, &target.slot) && runs_generation_of(scene, host);
+        is_confirmed(scene, host) && (record.point_of_no_return || runs())
     };
     let (decision, mut plan) = switches(scene, &target, record.from_slot.clone(), is_settled)?;
-    let ours = |step: &HostStep| match &step.step {
-        Step::Stop { slot, identity, .. } => {
-            let recorded = scene
-                .observed
-                .slot(&step.host, slot)
-                .and_then(|seen| seen.running_record());
-            recorded.is_some_and(|it| it.identity == *identity) || record.adopted.contains(identity)
-        }
-        _ => true,
-    };
-    let mut stops = stages::stops(scene, &decision);
-    stops.retain(ours);
+    let led_away = led_away(scene, record);
+    if !led_away.is_empty() {
+        return Err(led_away);
+    }
+    let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
+    let live = Live::read(scene.topology, scene.observed);
     let mut finish = stages::finish_was(scene, &decision);
-    finish.extend(stages::finish_nginx(
-        scene,
-        &Live::read(scene.topology, scene.observed),
-    ));
+    finish.extend(stages::finish_nginx(scene, &live));
     let rest = [
         (Phase::Drain, stages::drains(scene, &decision)),
-        (Phase::Stop, stops),
+        (Phase::Stop, stages::stops(scene, &decision, is_ours)),
         (Phase::Finish, finish),
     ];
     plan.stages.extend(stages::in_order(rest));
@@ -128,6 +130,39 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
         from.clone_from(&record.from_routing);
     }
     Ok(plan)
+}
+
+/// Whether the newest token of the scene's run on an nginx host is confirmed.
+fn is_confirmed(scene: &Scene<'_>, host: &HostName) -> bool {
+    let token = scene.nginx(host).and_then(|nginx| nginx.newest_token(scene.run));
+    token.is_some_and(|token| token.state == TokenState::Confirmed)
+}
+
+/// Whether what runs on an endpoint of the old slot is what ran there when the run began: a process that
+/// was started since is somebody else's.
+fn is_old(scene: &Scene<'_>, record: &RunRecord, endpoint: &Endpoint) -> bool {
+    let slot = record.from_slot.as_ref();
+    let seen = slot.and_then(|slot| scene.slot_at(endpoint, slot));
+    let identity = seen.and_then(SlotObserved::identity);
+    let recorded = seen.and_then(SlotObserved::running_record).map(|it| &it.identity);
+    identity.is_some_and(|identity| recorded == Some(identity) || record.adopted.contains(identity))
+}
+
+/// Confirmed nginx hosts that somebody led elsewhere after the old slot was told to end.
+fn led_away(scene: &Scene<'_>, record: &RunRecord) -> Vec<Finding> {
+    if !record.point_of_no_return {
+        return Vec::new();
+    }
+    let live = Live::read(scene.topology, scene.observed);
+    let elsewhere = live.hosts.iter().filter(|(_, view)| view.slot != record.to_slot);
+    let finding = |(host, view): (&HostName, &NginxView)| {
+        let (run, slot) = (record.run.clone(), view.slot.clone());
+        Finding::refusal(Some(host), Problem::LedAway { run, slot })
+    };
+    elsewhere
+        .filter(|(host, _)| is_confirmed(scene, host))
+        .map(finding)
+        .collect()
 }
 
 /// Plans the way back of a run that somebody has to take back: the way home of a run that fails, from what

@@ -17,6 +17,7 @@ use crate::model::template::{Template, TemplateError};
 use crate::model::topology::WasHost;
 
 use super::forward::{Decision, Scene};
+use super::history;
 use super::step::{HostStep, Stage, StartRunner, Step, Switch, Viewed};
 use super::switch::{clean_up, switch};
 
@@ -36,6 +37,12 @@ pub(super) fn all(
     if !findings.is_empty() {
         return Err(findings);
     }
+    // A process to which nginx routes is the application, whoever started it.
+    let from = decision.from.as_ref();
+    let routed = live.routed();
+    let is_ours = |endpoint: &Endpoint| {
+        routed.contains(endpoint) || from.is_some_and(|from| history::is_ours(scene, endpoint, from))
+    };
     let mut finish = finish_was(scene, decision);
     finish.extend(finish_nginx(scene, live));
     Ok(in_order([
@@ -54,7 +61,7 @@ pub(super) fn all(
         (Phase::Commit, each(&switches, Step::Commit)),
         (Phase::Bake, bake(scene, decision)),
         (Phase::Drain, drains(scene, decision)),
-        (Phase::Stop, stops(scene, decision)),
+        (Phase::Stop, stops(scene, decision, is_ours)),
         (Phase::Finish, finish),
     ]))
 }
@@ -337,7 +344,12 @@ pub(super) fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     steps
 }
 
-pub(super) fn stops(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+/// The old slot's end, on the endpoints whose process is the application's.
+pub(super) fn stops(
+    scene: &Scene<'_>,
+    decision: &Decision,
+    is_ours: impl Fn(&Endpoint) -> bool,
+) -> Vec<HostStep> {
     let Some(from) = &decision.from else {
         return Vec::new();
     };
@@ -365,6 +377,7 @@ pub(super) fn stops(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
         .topology
         .endpoints(from)
         .into_iter()
+        .filter(is_ours)
         .filter_map(step)
         .collect()
 }

@@ -146,13 +146,38 @@ fn content(
                 })
         }
         SwitchStyle::ConfPerSlot(_) => match nginx.slot_files.get(slot) {
-            Some(Some(text)) => Ok((text.clone(), None)),
+            Some(Some(text)) => match left_out_in(scene, slot, text) {
+                None => Ok((text.clone(), None)),
+                Some(endpoint) => {
+                    let slot = slot.clone();
+                    let problem = Problem::SlotFileNamesLeftOut { slot, endpoint };
+                    Err(Finding::refusal(Some(name), problem))
+                }
+            },
             _ => Err(Finding::refusal(
                 Some(name),
                 Problem::SlotFileMissing { slot: slot.clone() },
             )),
         },
     }
+}
+
+/// An endpoint of a left-out host to which the user's own file would lead requests.
+fn left_out_in(scene: &Scene<'_>, slot: &SlotName, text: &str) -> Option<Endpoint> {
+    let left_out = scene.topology.without.was.iter();
+    let mut endpoints = left_out.filter_map(|(host, was)| Some((host, was, *was.ports.get(slot)?)));
+    let (host, _, port) = endpoints.find(|(_, was, port)| names(text, &format!("{}:{port}", was.address)))?;
+    let host = host.clone();
+    Some(Endpoint { host, port })
+}
+
+/// Whether a configuration names an address and port outside of its comments.
+fn names(text: &str, address: &str) -> bool {
+    let code = text
+        .lines()
+        .map(|line| line.split_once('#').map_or(line, |(code, _)| code));
+    let mut words = code.flat_map(|line| line.split(|c: char| c.is_whitespace() || ";/\"'{}=".contains(c)));
+    words.any(|word| word == address)
 }
 
 /// Where the bytes go. An entry that is a link stays one: a link to a slot's own file becomes a link

@@ -142,7 +142,7 @@ impl Status {
                 LiveSlot::Mixed
             }
         };
-        findings.extend(remembered(observed));
+        findings.extend(unreadable(observed));
         let open_run = OpenRun::read(topology, observed);
         let seen = |host: &HostName| observed.hosts.get(host);
         let nginx = topology.nginx.keys().filter_map(|host| {
@@ -203,12 +203,8 @@ impl Status {
     }
 }
 
-/// What hosts remember that is not as it should be.
-fn remembered(observed: &Observed) -> Vec<Finding> {
-    let behind = observed.behind().into_iter().map(|(host, record)| {
-        let record = Box::new(record.clone());
-        Finding::warning(Some(host), Problem::Behind { record })
-    });
+/// Records that cannot be read.
+fn unreadable(observed: &Observed) -> Vec<Finding> {
     let unreadable = observed.hosts.iter().filter_map(|(host, seen)| {
         let (path, reason) = (
             format!("{}/record", seen.state.path),
@@ -219,7 +215,7 @@ fn remembered(observed: &Observed) -> Vec<Finding> {
             Problem::RecordUnreadable { path, reason },
         ))
     });
-    behind.chain(unreadable).collect()
+    unreadable.collect()
 }
 
 /// The newest token of a host, where it still says something about what is going on.

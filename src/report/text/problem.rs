@@ -83,7 +83,7 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
             "nonstop resume",
             "finishes the run that left them so; `nonstop resume --to SLOT` where there is none",
         )),
-        Problem::Fine { .. } => None,
+        Problem::Behind { .. } | Problem::WasBehind { .. } | Problem::Fine { .. } => None,
         _ => Some(Advice::new(
             "nonstop doctor",
             "checks all of it again without changing anything",
@@ -147,6 +147,9 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
         Problem::NginxDisagree { .. } => {
             "`nonstop resume` brings them together; both slots can serve until then"
         }
+        Problem::SlotFileNamesLeftOut { .. } => {
+            "take the host out of that file; with `nginx.site` nonstop does it by itself"
+        }
         Problem::RunsOtherGeneration { .. } => {
             "look at nginx's error log; once the file is right, reload nginx by hand"
         }
@@ -189,14 +192,22 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::Locked { .. } => {
             "wait for it with `--lock-wait 5m`; if its owner is dead, it frees itself when its lease is over"
         }
-        Problem::InterruptedRun { .. } => "`nonstop resume` finishes it, forward or back",
-        Problem::Behind { .. } => {
-            "nothing that it remembers can act by itself; the next deploy brings it along"
+        Problem::InterruptedRun { .. } => {
+            "`nonstop resume` finishes it, forward or back; `deploy` and `rollback` first bring every nginx host \
+             to one slot, and then go on from there"
         }
-        Problem::RecordedHostMissing { .. } => {
-            "put it back into the inventory, and leave it out with `--without HOST` if it is gone for good"
+        Problem::Behind { .. } => {
+            "nothing that it remembers can act by itself; the next deploy brings it along, and `nonstop resume --to \
+             SLOT` leads an nginx host to the slot of the others"
         }
         Problem::LockLeft { .. } => "it frees itself when its lease is over",
+        Problem::RecordedHostMissing { missing } => {
+            return Some(format!(
+                "put it back into the inventory; if it is gone for good, run once with `--without {missing}`, \
+                 which puts on record that it carries no traffic, and take it out afterwards"
+            ));
+        }
+        Problem::WasBehind { .. } => "the next deploy brings it the release and the traffic",
         Problem::RecordUnreadable { .. } => {
             "what that run meant is unknown. If a newer nonstop wrote it, use that one; if it is torn, see \
              with `nonstop status` that no other host names an open run, and move the file away"
@@ -205,6 +216,10 @@ fn run_hint(problem: &Problem) -> Option<String> {
             "finish the run with the playbook that it began with, and rename the slot afterwards"
         }
         Problem::SlotNotUp { .. } => "`nonstop status` shows what runs where; choose the slot that is up",
+        Problem::LedAway { .. } => {
+            "somebody changed it by hand while the old slot was ending: put the site file of another nginx host \
+             there, reload it, and run `nonstop resume` again"
+        }
         Problem::ReleaseUnknown { .. } => {
             "only a slot that nonstop started, with the same release on every host, can be led to"
         }
