@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help cargo demo test lint bench
+.PHONY: help cargo demo test model lint bench
 SHELL := /bin/sh
 export PATH := $(PATH):/usr/sbin:/sbin:$(HOME)/.cargo/bin
 
@@ -20,10 +20,13 @@ test: cargo ## All tests, those on the real fleet of containers too (KEEP=1 leav
 	@.ci/need nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
 	@.ci/test
 
+model: cargo ## Every state of the commit protocol (ARGS=quick is what CI runs, ARGS="without fence" shows why)
+	cargo run --quiet --package nonstop-model -- $(or $(ARGS),full)
+
 lint: cargo ## Formatting, clippy and shellcheck, with warnings as errors
 	@.ci/need shellcheck visudo
-	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
 	@if [ -e tests/fleet/main.rs ]; then cargo clippy --test fleet -- -D warnings; fi
 	shellcheck -x -P SCRIPTDIR .ci/need .ci/run .ci/test tests/fleet/ctl tests/fleet/host/*
 	git ls-files -z --cached --others --exclude-standard -- '*.sh' | xargs -0 shellcheck -x

@@ -30,10 +30,15 @@ fn the_files_of_the_first_deploy_pass_the_check() {
     assert_eq!((config.topology.was.len(), config.topology.nginx.len()), (2, 1));
 }
 
+/// The manifests of the program and of the packages that only its tests need.
+fn manifests() -> String {
+    read("Cargo.toml") + &read("tests/model/Cargo.toml")
+}
+
 #[test]
 fn every_dependency_is_explained() {
     let readme = read("README.md");
-    let manifest = read("Cargo.toml");
+    let manifest = manifests();
     let mut section = "";
     let mut missing = Vec::new();
     for line in manifest.lines() {
@@ -53,7 +58,7 @@ fn every_dependency_is_explained() {
 #[test]
 fn every_explained_dependency_is_there() {
     let readme = read("README.md");
-    let manifest = read("Cargo.toml");
+    let manifest = manifests();
     let (_, table) = readme.split_once("## Dependencies").unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     for row in rows {

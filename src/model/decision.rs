@@ -22,7 +22,8 @@ pub enum Newest {
 pub struct Slots {
     /// Whether the new slot is healthy on every endpoint.
     pub new_is_healthy: bool,
-    /// Whether the old slot is alive: enough of its endpoints answer to go back to.
+    /// Whether the old slot is there to go back to: enough of its endpoints answer, and no record says
+    /// that its end has begun. A process that was told to end may answer for a while longer.
     pub old_is_alive: bool,
 }
 
@@ -42,22 +43,26 @@ pub enum Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// An nginx host could not be asked, and no other says that the run was decided.
+    /// An nginx host could not be asked, and no other says that the run was decided; or it was decided,
+    /// and the old slot is not there any more: a watch armed on that host would have no home.
     Unreadable,
     /// Neither slot could carry the traffic.
     BothSlotsDead,
 }
 
 /// Decides. A confirmed token says that every nginx host was proven, so that the way is forward while
-/// the new slot is healthy; without one the way is back, once every nginx host has been asked.
+/// the new slot is healthy; without one the way is back, once every nginx host has been asked. A host
+/// that cannot be asked is committed anew on the way forward only while the old slot is there: its token
+/// may be confirmed, and a new one's watch would put home back.
 pub fn decide(tokens: impl IntoIterator<Item = Newest>, slots: Slots) -> Way {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let confirmed = tokens.contains(&Newest::Is(TokenState::Confirmed));
+    let unreadable = tokens.contains(&Newest::Unreadable);
+    if unreadable && !(confirmed && slots.old_is_alive) {
+        return Way::Hold(Why::Unreadable);
+    }
     if confirmed && slots.new_is_healthy {
         return Way::Forward;
-    }
-    if !confirmed && tokens.contains(&Newest::Unreadable) {
-        return Way::Hold(Why::Unreadable);
     }
     if slots.old_is_alive {
         Way::Back
@@ -94,6 +99,20 @@ mod tests {
             decide([ARMED, Newest::Unreadable], BOTH),
             Way::Hold(Why::Unreadable)
         );
+    }
+
+    #[test]
+    fn once_the_old_slot_ends_nobody_arms_a_host_that_was_not_asked() {
+        let slots = Slots {
+            old_is_alive: false,
+            ..BOTH
+        };
+        assert_eq!(
+            decide([CONFIRMED, Newest::Unreadable], slots),
+            Way::Hold(Why::Unreadable)
+        );
+        assert_eq!(decide([CONFIRMED, CONFIRMED], slots), Way::Forward);
+        assert_eq!(decide([CONFIRMED, ARMED], slots), Way::Forward);
     }
 
     #[test]
