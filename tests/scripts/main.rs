@@ -16,5 +16,6 @@ mod releases;
 mod site;
 mod switching;
 mod systemd;
+mod tokens;
 mod vocabulary;
 mod watch;

@@ -10,7 +10,7 @@ use nonstop::remote::command::{CleanNginx, Command, Observe, SudoCheck};
 use nonstop::remote::parse::{ParseError, parse};
 
 use crate::host::{Shell, remote, tree};
-use crate::site::{Site, accepted, proven, with_nginx_in_every_shell};
+use crate::site::{Site, accepted, eventually, proven, with_nginx_in_every_shell};
 
 #[test]
 fn a_running_nginx_is_observed_and_stays_untouched() {
@@ -196,6 +196,11 @@ fn all_that_is_asked_of_root_is_in_the_sudoers_file_that_we_ship() {
             };
             site.host.run(Command::CleanNginx(clean));
         };
+        // The watch asks for nothing else.
+        proven(site.commit_for(&placement, std::time::Duration::from_secs(1)));
+        eventually("home", || {
+            site.tokens().last().is_some_and(|token| token.restored)
+        });
         clean(&site);
         fs::rename(site.entry(), &legacy).expect("renamed");
         let placement = site.take_over(&site.site("v2"), &remote(&legacy));

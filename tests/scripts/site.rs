@@ -202,6 +202,11 @@ impl Site {
         }
     }
 
+    /// What the lock's lease has left.
+    pub(crate) fn lock_left(&self) -> Option<Duration> {
+        self.host.observe(Observe::default()).lock.lease_left
+    }
+
     /// What the tokens say, oldest first.
     pub(crate) fn tokens(&self) -> Vec<Token> {
         let mut tokens = self.observe().tokens;

@@ -11,17 +11,17 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use nonstop::model::token::{TokenId, TokenState};
-use nonstop::remote::answer::{ArmAnswer, ConfirmAnswer, SwitchAnswer};
+use nonstop::remote::answer::{ConfirmAnswer, SwitchAnswer};
 use nonstop::remote::command::{Command, Commit, Placement};
 
 use crate::host::{Shell, remote, tree, which};
 use crate::site::{Site, accepted, eventually, proven, with_nginx_in_every_shell};
 
-const SOON: Duration = Duration::from_secs(1);
-const LATE: Duration = Duration::from_secs(300);
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+pub(crate) const LATE: Duration = Duration::from_secs(300);
 
 /// Everything below sites-enabled and sites-available with modes, our own dotfiles left out.
-fn sites(site: &Site) -> Vec<(String, Vec<u8>, u32)> {
+pub(crate) fn sites(site: &Site) -> Vec<(String, Vec<u8>, u32)> {
     let folders = ["sites-enabled", "sites-available"].map(|folder| site.host.path(folder));
     let things = folders.iter().flat_map(|folder| tree(folder));
     things
@@ -38,7 +38,7 @@ fn sites(site: &Site) -> Vec<(String, Vec<u8>, u32)> {
 }
 
 /// nginx serves v1, and v2 is prepared.
-fn prepared(site: &Site) -> Placement {
+pub(crate) fn prepared(site: &Site) -> Placement {
     fs::write(site.entry(), site.site("v1")).expect("written");
     fs::set_permissions(site.entry(), fs::Permissions::from_mode(0o640)).expect("a mode");
     site.start();
@@ -47,7 +47,7 @@ fn prepared(site: &Site) -> Placement {
     placement
 }
 
-fn restored(site: &Site) {
+pub(crate) fn restored(site: &Site) {
     eventually("home", || {
         site.tokens().last().is_some_and(|token| token.restored)
     });
@@ -55,7 +55,7 @@ fn restored(site: &Site) {
     eventually("the watch leaves", || site.watches().is_empty());
 }
 
-fn last(site: &Site) -> TokenId {
+pub(crate) fn last(site: &Site) -> TokenId {
     site.tokens().pop().expect("a token").id
 }
 
@@ -114,131 +114,6 @@ fn a_watch_brings_back_links_and_names() {
         assert_eq!(site.get(), "v2");
         proven(site.revert());
         assert_eq!(sites(site), before);
-    });
-}
-
-#[test]
-fn a_confirmed_switch_stays_and_its_watch_leaves() {
-    with_nginx_in_every_shell(|site| {
-        let placement = prepared(site);
-        proven(site.commit_for(&placement, LATE));
-        let tokens = site.tokens();
-        assert_eq!(tokens.len(), 1);
-        let left = tokens[0].left.expect("it is armed");
-        assert!(left <= LATE && left > LATE / 2, "{left:?}");
-        assert_eq!(site.watches().len(), 1);
-        assert_eq!(site.confirm(&tokens[0].id), ConfirmAnswer::Confirmed);
-        assert_eq!(site.confirm(&tokens[0].id), ConfirmAnswer::Confirmed);
-        eventually("the watch leaves", || site.watches().is_empty());
-        assert_eq!(site.get(), "v2");
-        let confirmed = site.tokens();
-        assert_eq!(
-            (confirmed[0].state, confirmed[0].left),
-            (TokenState::Confirmed, None)
-        );
-        let unknown = TokenId {
-            number: 999,
-            ..tokens[0].id.clone()
-        };
-        assert_eq!(site.confirm(&unknown), ConfirmAnswer::Lost(None));
-
-        // A way back after the confirm begins with another watch; it is home that it brings.
-        assert!(matches!(site.arm(LATE), ArmAnswer::Armed { left } if left <= LATE));
-        assert!(matches!(site.arm(SOON), ArmAnswer::Armed { left } if left <= SOON));
-        assert_eq!(site.get(), "v2");
-        restored(site);
-        assert_eq!(
-            site.token_states(),
-            [TokenState::Confirmed, TokenState::Superseded, TokenState::Fired]
-        );
-    });
-}
-
-#[test]
-fn a_revert_takes_the_token_first_and_brings_home_whatever_it_says() {
-    with_nginx_in_every_shell(|site| {
-        let placement = prepared(site);
-        let before = sites(site);
-        proven(site.commit_for(&placement, LATE));
-        proven(site.revert());
-        assert_eq!(site.token_states(), [TokenState::Reverted]);
-        eventually("the watch leaves", || site.watches().is_empty());
-        assert_eq!((site.get().as_str(), sites(site)), ("v1", before.clone()));
-        proven(site.commit_for(&placement, LATE));
-        assert_eq!(site.confirm(&last(site)), ConfirmAnswer::Confirmed);
-        proven(site.revert());
-        assert_eq!(site.token_states(), [TokenState::Reverted, TokenState::Confirmed]);
-        assert_eq!((site.get().as_str(), sites(site)), ("v1", before));
-    });
-}
-
-#[test]
-fn what_the_second_step_of_a_run_put_is_taken_back_to_where_it_was_before_the_run() {
-    with_nginx_in_every_shell(|site| {
-        let placement = prepared(site);
-        let before = sites(site);
-        proven(site.commit_for(&placement, LATE));
-        let next = site.placement(&site.site("v3"));
-        accepted(site.prepare(&next));
-        proven(site.commit_for(&next, SOON));
-        restored(site);
-        assert_eq!(site.token_states(), [TokenState::Superseded, TokenState::Fired]);
-        assert_eq!(sites(site), before);
-    });
-}
-
-#[test]
-fn a_commit_after_its_watch_fired_goes_forward_again() {
-    with_nginx_in_every_shell(|site| {
-        let placement = prepared(site);
-        proven(site.commit_for(&placement, SOON));
-        restored(site);
-        // The one who resumes has read what runs: either bytes are fine to begin with.
-        let resumed = site.placement(&site.site("v2"));
-        for placement in [placement, resumed] {
-            proven(site.commit_for(&placement, LATE));
-            assert_eq!(site.get(), "v2");
-        }
-        assert_eq!(site.confirm(&last(site)), ConfirmAnswer::Confirmed);
-        assert_eq!(
-            site.token_states(),
-            [TokenState::Fired, TokenState::Superseded, TokenState::Confirmed]
-        );
-        eventually("the watches leave", || site.watches().is_empty());
-        assert_eq!(site.get(), "v2");
-    });
-}
-
-#[test]
-fn of_two_watches_and_a_confirm_that_race_exactly_one_decides() {
-    with_nginx_in_every_shell(|site| {
-        let placement = prepared(site);
-        let before = sites(site);
-        for wait in [700, 850, 950, 1050] {
-            proven(site.commit_for(&placement, SOON));
-            assert!(matches!(site.arm(SOON), ArmAnswer::Armed { .. }));
-            let token = last(site);
-            std::thread::sleep(Duration::from_millis(wait));
-            match site.confirm(&token) {
-                ConfirmAnswer::Confirmed => {
-                    assert_eq!(site.token_states().pop(), Some(TokenState::Confirmed));
-                    eventually("the watches leave", || site.watches().is_empty());
-                    assert_eq!(site.get(), "v2");
-                    proven(site.revert());
-                }
-                ConfirmAnswer::Lost(Some(TokenState::Fired)) => restored(site),
-                other @ ConfirmAnswer::Lost(_) => panic!("{other:?}"),
-            }
-            let fired = site
-                .tokens()
-                .into_iter()
-                .filter(|token| token.state == TokenState::Fired);
-            assert!(
-                fired.into_iter().all(|token| token.restored),
-                "the superseded one never fires"
-            );
-            assert_eq!((site.get().as_str(), sites(site)), ("v1", before.clone()));
-        }
     });
 }
 
@@ -308,24 +183,6 @@ fn home_is_brought_to_an_nginx_that_was_started_anew_meanwhile() {
         site.start();
         assert_eq!(site.get(), "v2");
         restored(site);
-    });
-}
-
-#[test]
-fn cleaning_up_leaves_everything_where_a_token_is_armed() {
-    with_nginx_in_every_shell(|site| {
-        let placement = prepared(site);
-        proven(site.commit_for(&placement, LATE));
-        site.clean();
-        assert_eq!(site.token_states(), [TokenState::Armed]);
-        assert_eq!(site.observe().saved_homes, ["run-1"]);
-        assert_eq!(site.watches().len(), 1);
-        site.confirm(&last(site));
-        site.clean();
-        assert!(site.tokens().is_empty() && site.observe().saved_homes.is_empty());
-        assert!(!site.host.state().join("tokens").exists());
-        assert_eq!(site.arm(SOON), ArmAnswer::NoHome);
-        assert!(site.tokens().is_empty());
     });
 }
 

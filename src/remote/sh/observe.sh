@@ -1,6 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# observe: reads everything that the planner needs, and changes nothing.
+# observe: reads everything that the planner needs, and changes nothing. A switch that is under way is
+# waited for.
 #
 # Parameters: SLOTS (words `NAME=PORT`), WAS (yes where the host has a slot), NGINX (empty on a host
 # without nginx), CONF, ENTRY, SLOT_FILES (words `NAME=PATH`).
@@ -176,9 +177,9 @@ entry_say() {
     esac
     content_say entry.content "$ENTRY"
     # shellcheck disable=SC2046
-    set -- $(stat -L -c '%u:%g %a' -- "$ENTRY")
-    say entry.owner "$1"
-    say entry.mode "$2"
+    set -- $(stat -L -c '%u:%g %a' -- "$ENTRY" 2>/dev/null || :)
+    say entry.owner "${1-}"
+    say entry.mode "${2-}"
 }
 
 siblings_say() {
@@ -202,10 +203,23 @@ addresses_say() {
     [ ! -r /proc/net/if_inet6 ] || awk '{ print "address6=" $1 }' /proc/net/if_inet6 >&3
 }
 
+# nginx_quiet: takes a share of nginx's flock, so that nobody switches while it is read. Whoever holds it
+# for longer than any switch takes is not waited for.
+nginx_quiet() {
+    [ -r "${CONF%/*}" ] && command -v flock >/dev/null 2>&1 || return 0
+    exec 8<"${CONF%/*}"
+    deadline_in 20000
+    until flock -s -n 8; do
+        time_left || return 0
+        nap
+    done
+}
+
 nginx_say() {
     say nginx yes
     scratch
     nginx_find
+    nginx_quiet
     text conf "$CONF"
     master_say
     case ${SETTING_LOG:-$NGINX_ERROR_LOG} in
@@ -230,6 +244,7 @@ nginx_say() {
     tokens_say
     watch_keeper
     say watch_keeper "$KEEPER"
+    exec 8<&-
 }
 
 say boot_id "$BOOT_ID"

@@ -87,9 +87,8 @@ fire() {
 }
 
 mkdir -p -- "$SCRATCH"
-write_file "$STATE/tokens/$TOKEN.pid" <<END
-$$
-END
+printf '%s\n' "$$" >"$STATE/tokens/$TOKEN.pid.new"
+mv -f -- "$STATE/tokens/$TOKEN.pid.new" "$STATE/tokens/$TOKEN.pid"
 sleep_until_deadline
 fire
 left=$ATTEMPTS
