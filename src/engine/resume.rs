@@ -9,6 +9,7 @@ use crate::model::decision::{self, Newest, Slots, Way};
 use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
+use crate::model::lock::Owner;
 use crate::model::names::HostName;
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Exit, Outcome};
@@ -66,6 +67,7 @@ pub(super) async fn go_on<H: Host>(
         let of_run = seen.record.as_ref().filter(|it| it.run == record.run);
         of_run.is_some_and(|it| it.point_of_no_return)
     };
+    let began_by = record.owner.clone();
     let mut record = RunRecord {
         epoch: context.crew.epoch(),
         owner: request.owner.clone(),
@@ -79,7 +81,7 @@ pub(super) async fn go_on<H: Host>(
             observed: &observed,
             run: &record.run.clone(),
         };
-        let round = match choose(context, &scene, &record).await {
+        let round = match choose(context, &scene, &record, &began_by).await {
             Way::Forward => forward(context, request, &scene, &mut record).await,
             Way::Back => back(context, request, &scene, &mut record).await,
             Way::Hold(_) => Round::stuck(Outcome::Mixed),
@@ -120,7 +122,12 @@ fn missing<H>(context: &Context<'_, H>, record: &RunRecord) -> Vec<Finding> {
 }
 
 /// Decides by the tokens and by what the slots answer, and tells.
-async fn choose<H: Host>(context: &Context<'_, H>, scene: &Scene<'_>, record: &RunRecord) -> Way {
+async fn choose<H: Host>(
+    context: &Context<'_, H>,
+    scene: &Scene<'_>,
+    record: &RunRecord,
+    began_by: &Owner,
+) -> Way {
     let evidence = plan::evidence(scene, record);
     let left_out = &context.topology.without.nginx;
     let asked = record.nginx.iter().filter(|host| !left_out.contains_key(*host));
@@ -128,7 +135,10 @@ async fn choose<H: Host>(context: &Context<'_, H>, scene: &Scene<'_>, record: &R
     let slots = slots(context, record, &evidence).await;
     let way = decision::decide(evidence, slots);
     context.tell(Event::InterruptedFound {
-        record: Box::new(record.clone()),
+        record: Box::new(RunRecord {
+            owner: began_by.clone(),
+            ..record.clone()
+        }),
         tokens,
         slots,
         way,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nonstop::model::decision::{Newest, Slots, Way};
 use nonstop::model::event::{Event, Note, ProofUsed};
 use nonstop::model::failure::{Failure, HealthAnswer};
-use nonstop::model::finding::{Finding, Problem};
+use nonstop::model::finding::{Finding, Problem, Severity};
 use nonstop::model::lock::{Epoch, LockState, Owner};
 use nonstop::model::names::{RunId, SlotName};
 use nonstop::model::outcome::{Exit, Outcome, Signal};
@@ -265,6 +265,40 @@ impl Story {
             .end(Phase::Commit, true)
             .moved("nginx-1", TokenState::Confirmed, None)
             .ends(Outcome::Deployed, Exit::Done, Some(("green", NEW)));
+        story
+    }
+
+    /// Somebody takes a run back that died before its switch.
+    pub(crate) fn taken_back() -> Self {
+        let mut story = Self::of("resume");
+        story
+            .then(Event::InterruptedFound {
+                record: Box::new(died_in(Phase::Verify)),
+                tokens: [(host("nginx-1"), Newest::None)].into(),
+                slots: Slots {
+                    new_is_healthy: false,
+                    old_is_alive: true,
+                },
+                way: Way::Back,
+            })
+            .passes(Phase::Stop, &WAS, 300)
+            .ends(Outcome::AsItWas, Exit::Done, Some(("blue", OLD)));
+        story
+    }
+
+    /// Somebody resumes where nothing was interrupted.
+    pub(crate) fn nothing_to_resume() -> Self {
+        let mut story = Self::of("resume");
+        let finding = Finding {
+            host: None,
+            severity: Severity::Info,
+            problem: Problem::Fine {
+                what: "no run was interrupted: there is nothing to resume".to_owned(),
+            },
+        };
+        story
+            .then(Event::Warned { finding })
+            .ends(Outcome::AsItWas, Exit::Done, None);
         story
     }
 

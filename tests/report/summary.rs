@@ -305,3 +305,34 @@ fn a_resumed_run_says_what_it_found_and_who_was_left_out() {
     outcome: deployed
     ");
 }
+
+#[test]
+fn a_run_that_was_taken_back_is_a_resume_that_is_done() {
+    assert_snapshot!(summary_of(&Story::taken_back()), @"
+    sokdak: resume done: the interrupted run was taken back (310 ms)
+      found  run 0197-died of kim@ci-7 (deploy) was interrupted in its phase verify; it goes back to blue, because no nginx host was switched
+      run    0197-run
+
+    state of the fleet
+      No nginx was switched.
+      Traffic goes to blue (20260101-100000-sokdak-1), as before.
+
+    outcome: as_it_was
+    ");
+}
+
+#[test]
+fn nothing_to_resume_is_no_warning() {
+    assert_snapshot!(summary_of(&Story::nothing_to_resume()), @"
+    sokdak: nothing to do (10 ms)
+      run  0197-run
+
+    state of the fleet
+      Nothing was changed.
+
+    notes
+      fleet  ok       no run was interrupted: there is nothing to resume
+
+    outcome: as_it_was
+    ");
+}

@@ -36,6 +36,9 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     if end.outcome == Outcome::Mixed {
         all.extend(mixed());
     }
+    if end.outcome == Outcome::TakenOver {
+        all.extend(taken_over());
+    }
     if (end.outcome, end.exit) == (Outcome::AsItWas, Exit::Locked) {
         let command = format!("nonstop {command} --lock-wait 5m");
         all.push(Advice::new(command, "waits until the other is done"));
@@ -67,6 +70,16 @@ fn mixed() -> [Advice; 3] {
     ]
 }
 
+fn taken_over() -> [Advice; 2] {
+    [
+        Advice::new("nonstop status", "shows who took over, and what is live now"),
+        Advice::new(
+            "nonstop history",
+            "shows what this run did, and what the other did after it",
+        ),
+    ]
+}
+
 fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
     match end.exit {
         Exit::Done => {
@@ -82,10 +95,6 @@ fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
         Exit::Refused | Exit::Failed | Exit::RolledBack if view.interrupts.is_empty() => Some(Advice::new(
             format!("nonstop {command}"),
             "once that is mended: the same again, from the start",
-        )),
-        Exit::Locked if end.outcome == Outcome::TakenOver => Some(Advice::new(
-            "nonstop status",
-            "shows who took over, and what is live now; `nonstop history` shows what they did",
         )),
         Exit::Signalled(_) => Some(Advice::new(
             "nonstop status",
