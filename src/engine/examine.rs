@@ -9,7 +9,7 @@ use crate::model::live::{Live, NginxView};
 use crate::model::names::{HostName, RemotePath};
 use crate::model::observed::{HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
 use crate::model::plan;
-use crate::model::record::RunStatus;
+use crate::model::record::RunRecord;
 
 use super::context::Context;
 use super::fleet::Host;
@@ -38,8 +38,9 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
     }
     let tried = observed.hosts.keys().map(|host| tried(context, host));
     found.extend(join_all(tried).await.into_iter().flatten());
+    let interrupted = plan::interrupted(observed);
     for (host, seen) in &observed.hosts {
-        found.extend(machine(host, seen, now));
+        found.extend(machine(host, seen, interrupted, now));
         found.extend(
             seen.was
                 .as_ref()
@@ -117,7 +118,12 @@ fn nginx_runs(host: &HostName, nginx: &NginxObserved) -> Option<Finding> {
     ))
 }
 
-fn machine(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Finding> {
+fn machine(
+    host: &HostName,
+    seen: &HostObserved,
+    interrupted: Option<&RunRecord>,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let seconds = seen.machine.clock_seconds.saturating_sub(now.as_second());
     if seconds.unsigned_abs() > CLOCK_TOLERANCE_SECONDS {
@@ -133,7 +139,7 @@ fn machine(host: &HostName, seen: &HostObserved, now: Timestamp) -> Vec<Finding>
     } else if let Some(record) = seen
         .record
         .as_ref()
-        .filter(|record| record.status == RunStatus::Open)
+        .filter(|own| interrupted.is_some_and(|open| open.run == own.run))
     {
         let problem = Problem::InterruptedRun {
             record: Box::new(record.clone()),

@@ -149,6 +149,15 @@ pub enum Problem {
     /// nginx does not run.
     #[error("nginx does not run")]
     NginxNotRunning,
+    /// Nobody keeps a watch alive when the connection of the one who armed it ends.
+    #[error(
+        "ends what a login leaves behind (logind's KillUserProcesses): nobody would lead this host home if \
+         the controller died in the middle of a switch"
+    )]
+    WatchNotKept {
+        /// The login.
+        user: String,
+    },
     /// The configuration that is there fails nginx's own test.
     #[error("`nginx -t` fails on what is there: {output}")]
     NginxTestFails {

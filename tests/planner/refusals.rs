@@ -1,7 +1,7 @@
 //! What speaks against a run before anything is touched, all of it at once.
 
 use nonstop::model::finding::{Problem, Severity};
-use nonstop::model::observed::StateStatus;
+use nonstop::model::observed::{StateStatus, WatchKeeper};
 
 use crate::fixture::{Fleet, V1, V2, endpoint, host};
 
@@ -92,6 +92,18 @@ fn tight_memory_is_a_warning() {
         matches!(tight[..], [(Severity::Warning, Problem::MemoryTight { .. })]),
         "{tight:?}"
     );
+}
+
+#[test]
+fn a_watch_that_nobody_would_keep_alive_is_a_warning_on_its_host() {
+    let mut fleet = Fleet::on_blue();
+    fleet.nginx("nginx-2").watch_keeper = WatchKeeper::Nobody;
+    let plan = fleet.deploy(V2).unwrap();
+    let wanted = Problem::WatchNotKept {
+        user: "ubuntu".to_owned(),
+    };
+    let warned: Vec<_> = plan.warnings.iter().map(|it| (&it.host, &it.problem)).collect();
+    assert_eq!(warned, [(&Some(host("nginx-2")), &wanted)]);
 }
 
 #[test]

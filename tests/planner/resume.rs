@@ -401,10 +401,11 @@ fn a_fleet_is_converged_when_tokens_and_routes_agree() {
     assert!(!half.is_converged());
     let armed = Died::deploying().went_home("nginx-1", TokenState::Armed);
     assert!(!armed.is_converged(), "a watch could still act");
-    let mut fired = Died::deploying().went_home("nginx-1", TokenState::Fired);
+    let fired = Died::deploying().went_home("nginx-1", TokenState::Fired);
     assert!(fired.is_converged());
-    fired.now.nginx("nginx-1").tokens[0].restored = false;
-    assert!(!fired.is_converged(), "the watch may still be at it");
+    let mut at_it = Died::deploying().went_home("nginx-1", TokenState::Fired);
+    at_it.now.nginx("nginx-1").generation = Some("run-2".to_owned());
+    assert!(!at_it.is_converged(), "the watch may still be at it");
     let reverted = Died::deploying()
         .went_home("nginx-1", TokenState::Reverted)
         .went_home("nginx-2", TokenState::Fired);

@@ -82,20 +82,30 @@ fn may_have_switched(
     view: Option<&NginxView>,
     now: &NginxObserved,
 ) -> bool {
-    let run = record.run.as_str();
-    let has_home = now.saved_homes.iter().any(|home| home == run);
+    let has_home = now.saved_homes.iter().any(|home| home == record.run.as_str());
     let was_armed = now.newest_token(&record.run).is_some();
-    let shows = match scene.playbook.nginx.style {
+    let says_who = matches!(scene.playbook.nginx.style, SwitchStyle::Site(_));
+    has_home && was_armed || (says_who || has_home) && shows(scene, record, view, now)
+}
+
+/// Whether an nginx has the run's routing, on the disk or running. The user's own files have no generation
+/// and do not say who put them there.
+pub(super) fn shows(
+    scene: &Scene<'_>,
+    record: &RunRecord,
+    view: Option<&NginxView>,
+    now: &NginxObserved,
+) -> bool {
+    let run = Some(record.run.as_str());
+    match scene.playbook.nginx.style {
         SwitchStyle::Site(_) => {
             let on_disk = now.entry.content.as_deref().and_then(generation_of);
-            now.generation.as_deref() == Some(run) || on_disk.as_deref() == Some(run)
+            now.generation.as_deref() == run || on_disk.as_deref() == run
         }
-        // The user's own files do not say who put them there.
         SwitchStyle::ConfPerSlot(_) => {
-            has_home && record.to_slot.is_some() && view.is_some_and(|view| view.slot == record.to_slot)
+            record.to_slot.is_some() && view.is_some_and(|view| view.slot == record.to_slot)
         }
-    };
-    shows || (has_home && was_armed)
+    }
 }
 
 fn withdrawals(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {

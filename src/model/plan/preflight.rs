@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
-use crate::model::observed::{EntryKind, HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
+use crate::model::observed::{
+    EntryKind, HostObserved, NginxObserved, Observed, StateStatus, WasObserved, WatchKeeper,
+};
 use crate::model::record::{RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::topology::Topology;
@@ -45,6 +47,7 @@ pub(super) fn unready(topology: &Topology, observed: &Observed) -> Vec<Finding> 
                 }
                 if let Some(nginx) = &seen.nginx {
                     nginx_works(topology, host, nginx, &mut findings);
+                    watch_lives(host, seen, nginx, &mut findings);
                 }
             }
             None => findings.push(no_answer(host)),
@@ -171,6 +174,14 @@ fn opaque(host: &HostName, was: &WasObserved, findings: &mut Vec<Finding>) {
                 Problem::ProcessOpaque { endpoint, uid },
             ));
         }
+    }
+}
+
+/// Without its watch a host waits for the next command where the controller dies in mid-switch.
+fn watch_lives(host: &HostName, seen: &HostObserved, nginx: &NginxObserved, findings: &mut Vec<Finding>) {
+    if nginx.watch_keeper == WatchKeeper::Nobody {
+        let user = seen.machine.user.clone();
+        findings.push(Finding::warning(Some(host), Problem::WatchNotKept { user }));
     }
 }
 

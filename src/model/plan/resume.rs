@@ -14,10 +14,10 @@ use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
 use crate::model::record::{RunRecord, RunStatus};
 use crate::model::release::Release;
-use crate::model::token::TokenState;
+use crate::model::token::{Token, TokenState};
 
 use super::forward::{Decision, Scene, routing};
-use super::home::{HomeGoal, home};
+use super::home::{self, HomeGoal, home};
 use super::step::{Plan, Stage, Step};
 use super::switch::{generation_of, switch};
 use super::{history, preflight, stages};
@@ -73,25 +73,28 @@ fn asked<'a>(scene: &Scene<'a>, record: &'a RunRecord) -> impl Iterator<Item = &
 }
 
 /// Whether the nginx hosts are of one mind again: they route alike, and the tokens of the run are all
-/// confirmed, or none is and no watch is left that could still act.
+/// confirmed, or none is and nothing is left that could still act.
 pub fn is_converged(scene: &Scene<'_>, record: &RunRecord) -> bool {
-    let seen = asked(scene, record).map(|host| scene.nginx(host));
-    let Some(seen) = seen.collect::<Option<Vec<_>>>() else {
+    let live = Live::read(scene.topology, scene.observed);
+    let of_run = |host: &HostName| {
+        let nginx = scene.nginx(host)?;
+        let shows = home::shows(scene, record, live.hosts.get(host), nginx);
+        Some((nginx.newest_token(&record.run), shows))
+    };
+    let Some(hosts) = asked(scene, record).map(of_run).collect::<Option<Vec<_>>>() else {
         return false;
     };
-    let tokens = seen.into_iter().map(|nginx| nginx.newest_token(&record.run));
-    let tokens: Vec<_> = tokens.collect();
-    let confirmed = tokens
-        .iter()
-        .filter(|token| token.is_some_and(|it| it.state == TokenState::Confirmed))
-        .count();
-    let is_home = tokens.iter().flatten().all(|token| match token.state {
-        TokenState::Reverted | TokenState::Superseded => true,
-        TokenState::Fired => token.restored,
-        TokenState::Armed | TokenState::Confirmed => false,
-    });
-    let live = Live::read(scene.topology, scene.observed);
-    live.agreed().is_ok() && (is_home || confirmed == tokens.len())
+    let is_confirmed =
+        |token: Option<&Token>| token.is_some_and(|token| token.state == TokenState::Confirmed);
+    // A watch that fired may be at it still, or have died half way: what counts then is what runs.
+    let is_home = |token: Option<&Token>, shows: bool| match token.map(|token| token.state) {
+        None | Some(TokenState::Reverted | TokenState::Superseded) => true,
+        Some(TokenState::Fired) => !shows,
+        Some(TokenState::Armed | TokenState::Confirmed) => false,
+    };
+    let forward = hosts.iter().all(|(token, _)| is_confirmed(*token));
+    let back = hosts.iter().all(|(token, shows)| is_home(*token, *shows));
+    live.agreed().is_ok() && (forward || back)
 }
 
 /// Plans the way forward of a run that somebody has to finish: nginx hosts that are not confirmed, or run

@@ -126,6 +126,12 @@ fn host_hint(problem: &Problem) -> Option<String> {
 fn nginx_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
         Problem::NginxNotRunning => "start it; a switch is only ever a reload",
+        Problem::WatchNotKept { user } => {
+            return Some(format!(
+                "`loginctl enable-linger {}` on that host lets it outlive the connection",
+                harmless(user)
+            ));
+        }
         Problem::NginxTestFails { .. } => {
             "mend it first: no reload works until then, and the next restart fails"
         }
