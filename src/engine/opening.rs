@@ -53,7 +53,7 @@ pub(super) async fn open<H: Host>(
     let held = observed.hosts.values().any(|seen| seen.lock.is_held());
     let interrupted = plan::interrupted(&observed).is_some();
     if request.wanted == Wanted::Resume && !interrupted && !held {
-        return Ok(nothing_to_do(context, NOT_INTERRUPTED));
+        return readable(request, &observed).map(|()| nothing_to_do(context, NOT_INTERRUPTED));
     }
     let planned = plan_for(request, &observed);
     if let (Err(findings), false) = (&planned, held || interrupted) {
@@ -108,6 +108,7 @@ async fn look_again<H: Host>(
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
     let mut observed = observe_all(context, request).await?;
+    readable(request, &observed)?;
     if let Some(record) = plan::interrupted(&observed).cloned() {
         match resume::go_on(context, request, &record, observed).await? {
             Went::Over(ended) => return Ok(Opening::Over(ended)),
@@ -123,6 +124,20 @@ async fn look_again<H: Host>(
     let plan = plan_for(request, &observed)?;
     let tried = try_out(context, Some(&plan)).await;
     settle(context, request, Ready { observed, plan }, tried)
+}
+
+/// A record that cannot be read may tell of a run that nobody else knows of: nothing is decided without it.
+fn readable(request: &Request<'_>, observed: &Observed) -> Result<(), Vec<Finding>> {
+    let mut findings = plan::preflight(request.topology, observed, None);
+    findings.retain(|finding| {
+        let refuses = finding.severity == Severity::Refusal;
+        refuses && matches!(finding.problem, Problem::RecordUnreadable { .. })
+    });
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(findings)
+    }
 }
 
 /// Refusals end the run; warnings go with the plan.

@@ -235,3 +235,14 @@ async fn a_release_is_marked_even_where_its_process_cannot_be_ended() {
     scene.deploy().await.ends(&scene, Outcome::AsItWas, 6);
     assert_eq!(scene.marked(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_whose_answer_is_lost_once_is_asked_for_again() {
+    for fault in [Fault::LostBefore, Fault::LostAfter, Fault::NotSent] {
+        let scene = Scene::on_blue()
+            .fault("nginx-1", "commit", Fault::LostAfter)
+            .fault("nginx-2", "revert", fault);
+        scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+        settled(&scene).await;
+    }
+}

@@ -193,6 +193,8 @@ async fn locks_of_a_dead_controller_are_taken_over_when_their_lease_is_over() {
     assert_eq!(locked(&scene), 0);
     let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-2.jar", "b"))).await;
     ended.ends(&scene, Outcome::Deployed, 0);
+    let looks = |event: &&Event| matches!(event, Event::PhaseStarted { phase: Phase::Observe, .. });
+    assert_eq!(ended.events.iter().filter(looks).count(), 2, "it looks anew");
     for host in scene.world.borrow().hosts.values() {
         assert_eq!(host.lock.epoch, Epoch(2), "one epoch everywhere");
     }

@@ -125,6 +125,7 @@ async fn a_confirmed_switch_to_a_slot_that_died_goes_back_and_arms_first() {
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::RolledBack, 0);
     assert_eq!(way(&ended), Some(Way::Back));
+    assert_eq!(scene.times("arm").len(), 2);
     assert!(scene.times("arm").last() < scene.times("revert").first());
     scene.rests(60).await;
     scene.is_as_it_was();
@@ -357,4 +358,55 @@ async fn past_the_point_of_no_return_no_host_is_armed() {
     scene.resume().await.ends(&scene, Outcome::Mixed, 8);
     assert_eq!(scene.times("commit").len(), 2, "those of the deploy");
     assert_eq!(scene.times("stop").len(), 1, "the one that came through before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_deploy_that_died_goes_back_to_nothing_or_forward_by_its_tokens() {
+    let scene = Scene::empty().faults("nginx-1", "confirm", (0, 9), Fault::Vanishes);
+    let scene = scene.faults("nginx-2", "confirm", (0, 9), Fault::Vanishes);
+    scene.dies(Phase::Confirm, Duration::from_secs(1)).await;
+    scene.world.borrow_mut().rules.clear();
+    scene.rests(60).await;
+    scene.resume().await.ends(&scene, Outcome::RolledBack, 0);
+    assert_eq!(scene.live_port(), 0);
+    assert_eq!(scene.listeners(8080), [""; 0]);
+    scene.is_unlocked();
+
+    let scene = Scene::empty().faults("nginx-2", "confirm", (0, 9), Fault::Vanishes);
+    scene.dies(Phase::Confirm, Duration::from_secs(1)).await;
+    scene.world.borrow_mut().rules.clear();
+    scene.rests(60).await;
+    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(scene.live_port(), 8080);
+    scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_host_with_both_parts_is_resumed_as_well() {
+    for phase in [Phase::Start, Phase::Commit, Phase::Drain, Phase::Stop] {
+        let scene = Scene::on_one_host();
+        scene.dies(phase, Duration::from_millis(3)).await;
+        scene.rests(60).await;
+        let ended = scene.resume().await;
+        assert_eq!(ended.verdict.exit.code(), 0, "{phase}");
+        scene.rests(60).await;
+        let live = scene.live_port();
+        let forward = phase >= Phase::Drain;
+        assert_eq!(live, if forward { 8081 } else { 8080 }, "{phase}");
+        assert_eq!(
+            scene.listeners(if forward { 8080 } else { 8081 }),
+            [""; 0],
+            "{phase}"
+        );
+        scene.is_unlocked();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_read_is_not_taken_for_none() {
+    let scene = Scene::on_blue().change(|world| world.host("was-1").unreadable = Some("torn".to_owned()));
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::AsItWas, 4);
+    assert!(ended.says(|it| matches!(it, Problem::RecordUnreadable { .. })));
+    scene.is_unlocked();
 }

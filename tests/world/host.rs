@@ -25,6 +25,8 @@ pub(crate) struct SimHost {
     /// The lock as it lies on the disk: `lease_left` is the whole term. `lock_now` says what is left.
     pub(crate) lock: LockState,
     pub(crate) record: Option<RunRecord>,
+    /// Why its record cannot be read.
+    pub(crate) unreadable: Option<String>,
     pub(crate) ports: BTreeMap<SlotName, Port>,
     pub(crate) releases: BTreeMap<ReleaseId, ReleaseObserved>,
     pub(crate) processes: Vec<Process>,
@@ -100,6 +102,7 @@ impl SimHost {
             is_up: true,
             lock: LockState::default(),
             record: None,
+            unreadable: None,
             ports: BTreeMap::new(),
             releases: BTreeMap::new(),
             processes: Vec::new(),
@@ -211,7 +214,7 @@ impl SimHost {
             },
             lock: self.lock_now(),
             record: self.record.clone(),
-            record_unreadable: None,
+            record_unreadable: self.unreadable.clone(),
             was: (!self.ports.is_empty()).then(|| WasObserved {
                 slots: self
                     .ports
