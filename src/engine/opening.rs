@@ -108,7 +108,9 @@ async fn look_again<H: Host>(
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
     let mut observed = observe_all(context, request).await?;
-    readable(request, &observed)?;
+    if request.wanted == Wanted::Resume {
+        readable(request, &observed)?;
+    }
     if let Some(record) = plan::interrupted(&observed).cloned() {
         match resume::go_on(context, request, &record, observed).await? {
             Went::Over(ended) => return Ok(Opening::Over(ended)),

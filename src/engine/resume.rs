@@ -52,16 +52,22 @@ impl Round {
     }
 }
 
-/// Goes on with the run, or says which of its hosts are missing.
+/// Goes on with the run, or says what keeps anybody from deciding on it.
 pub(super) async fn go_on<H: Host>(
     context: &Context<'_, H>,
     request: &Request<'_>,
     record: &RunRecord,
     mut observed: Observed,
 ) -> Result<Went, Vec<Finding>> {
-    let missing = missing(context, record);
-    if !missing.is_empty() {
-        return Err(missing);
+    let scene = Scene {
+        topology: context.topology,
+        playbook: context.playbook,
+        observed: &observed,
+        run: &record.run,
+    };
+    let obstacles = plan::obstacles(&scene, record);
+    if !obstacles.is_empty() {
+        return Err(obstacles);
     }
     let ended = |seen: &HostObserved| {
         let of_run = seen.record.as_ref().filter(|it| it.run == record.run);
@@ -106,19 +112,6 @@ async fn look<H: Host>(context: &Context<'_, H>) -> Observed {
         context.tell(Event::Warned { finding });
     }
     observed
-}
-
-/// Hosts that took part in the run, and that nobody knows or leaves out any more.
-fn missing<H>(context: &Context<'_, H>, record: &RunRecord) -> Vec<Finding> {
-    let known = context.topology.hosts();
-    let left_out = context.topology.left_out();
-    let recorded = record.was.union(&record.nginx);
-    let missing = recorded.filter(|host| !known.contains(host) && !left_out.contains(host));
-    let finding = |host: &HostName| {
-        let missing = host.clone();
-        Finding::refusal(None, Problem::RecordedHostMissing { missing })
-    };
-    missing.map(finding).collect()
 }
 
 /// Decides by the tokens and by what the slots answer, and tells.
@@ -234,7 +227,10 @@ async fn forward<H: Host>(
     }
     Round::Went(match request.wanted {
         Wanted::Resume => Went::Over(complete(context, &job, record.clone()).await),
-        _ => Went::Converged,
+        _ => {
+            drain(context, &job).await;
+            Went::Converged
+        }
     })
 }
 
@@ -275,6 +271,17 @@ async fn switch<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Roun
         ConfirmEnd::TooLate(failures) | ConfirmEnd::Unsettled(failures) => {
             Some(Round::stuck(outcome_of(&failures)))
         }
+    }
+}
+
+/// Lets requests end that are still under way to the slot that has the traffic no more: whoever plans next may
+/// want to use it.
+async fn drain<H: Host>(context: &Context<'_, H>, job: &Job<'_>) {
+    let Some(stage) = job.plan.stage(Phase::Drain) else {
+        return;
+    };
+    if let StageEnd::Failed(failures) = stage::run(context, job, stage, Patience::of(Phase::Drain)).await {
+        warn(context, failures);
     }
 }
 
@@ -329,7 +336,7 @@ async fn back<H: Host>(
     }
     let sees_through = request.wanted == Wanted::Resume;
     let mut stages = plan::back_again(scene, record);
-    stages.retain(|stage| sees_through || stage.phase == Phase::Revert);
+    stages.retain(|stage| sees_through || matches!(stage.phase, Phase::Revert | Phase::Drain));
     let Some(plan) = way_back(record, stages) else {
         return Round::stuck(Outcome::Mixed);
     };

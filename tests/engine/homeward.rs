@@ -246,3 +246,21 @@ async fn a_way_back_whose_answer_is_lost_once_is_asked_for_again() {
         settled(&scene).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_may_still_have_requests_is_not_withdrawn() {
+    let green = |world: &mut crate::world::World| {
+        let processes = &mut world.host("was-2").processes;
+        let green = processes
+            .iter_mut()
+            .filter(|process| process.port.number() == 8081);
+        green.for_each(|process| process.health = Health::Down);
+        world.nginx("nginx-1").old_workers = 1;
+    };
+    let scene = Scene::with("bake: { for: 10s, then: stop }\n").when(Phase::Bake, green);
+    scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.live_port(), 8080);
+    assert_eq!(scene.listeners(8081), ["was-1", "was-2"]);
+    scene.is_unlocked();
+}

@@ -177,7 +177,7 @@ async fn a_heart_that_beats_in_vain_on_one_host_beats_on_for_the_others() {
 #[tokio::test(start_paused = true)]
 async fn locks_of_a_dead_controller_are_taken_over_when_their_lease_is_over() {
     let scene = Scene::on_blue();
-    scene.dies(Phase::Lock, Duration::from_millis(12)).await;
+    scene.dies(Phase::Lock, Duration::from_millis(7)).await;
     let locked = |scene: &Scene| {
         let world = scene.world.borrow();
         world
@@ -193,7 +193,15 @@ async fn locks_of_a_dead_controller_are_taken_over_when_their_lease_is_over() {
     assert_eq!(locked(&scene), 0);
     let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-2.jar", "b"))).await;
     ended.ends(&scene, Outcome::Deployed, 0);
-    let looks = |event: &&Event| matches!(event, Event::PhaseStarted { phase: Phase::Observe, .. });
+    let looks = |event: &&Event| {
+        matches!(
+            event,
+            Event::PhaseStarted {
+                phase: Phase::Observe,
+                ..
+            }
+        )
+    };
     assert_eq!(ended.events.iter().filter(looks).count(), 2, "it looks anew");
     for host in scene.world.borrow().hosts.values() {
         assert_eq!(host.lock.epoch, Epoch(2), "one epoch everywhere");
