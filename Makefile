@@ -1,11 +1,12 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help cargo demo test model lint bench
+.PHONY: help cargo demo test test-all model lint bench
 SHELL := /bin/sh
+TEST_TOOLS := nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
 export PATH := $(PATH):/usr/sbin:/sbin:$(HOME)/.cargo/bin
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 	@.ci/need cargo
 
 # The first step of whatever compiles: says how to get a usable cargo, and stops.
@@ -17,8 +18,12 @@ demo: cargo ## A real deploy, a bad one that reverts itself and a rollback, on t
 	cargo run --quiet --bin nonstop -- demo $(ARGS)
 
 test: cargo ## All tests, those on the real fleet of containers too (KEEP=1 leaves it up)
-	@.ci/need nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
+	@.ci/need $(TEST_TOOLS)
 	@.ci/test
+
+test-all: cargo ## The same, and every crash on the real fleet: half an hour more
+	@.ci/need $(TEST_TOOLS)
+	@.ci/test all
 
 model: cargo ## Every state of the commit protocol (ARGS=quick is what CI runs, ARGS="without fence" shows why)
 	cargo run --quiet --package nonstop-model -- $(or $(ARGS),full)

@@ -5,6 +5,7 @@
 //! turns.
 
 mod bench;
+mod crash;
 mod deploys;
 mod draining;
 mod fixture;

@@ -44,13 +44,17 @@ fleet_reset() {
   for host in "$@"; do known "$host"; done
   # shellcheck disable=SC2086  # a list of hosts
   [ $# -gt 0 ] || set -- $hosts
+  # Asked once for all of them.
+  running=$(docker ps --filter "label=com.docker.compose.project=$project" \
+    --format '{{.Label "com.docker.compose.service"}} {{.ID}} {{.Status}}')
   each_host reset_host "$@" || fail "reset failed"
 }
 
 reset_host() {
-  id=$(container "$1") || return 1
-  # A frozen host cannot be reset; the error of one that is not frozen says nothing.
-  docker unpause "$id" >/dev/null 2>&1 || true
+  line=$(echo "$running" | grep "^$1 ") || fail "$1 is not running; start the fleet with: tests/fleet/ctl up"
+  id=$(echo "$line" | cut -d ' ' -f 2)
+  # A frozen host cannot be reset.
+  case $line in *'(Paused)'*) quiet docker unpause "$id" ;; esac
   quiet docker exec "$id" sh /fleet/repo/tests/fleet/host/reset || { say "$1 was not reset"; return 1; }
 }
 
@@ -95,6 +99,11 @@ fill() { # HOST [LEAVE_KIB]
 }
 
 cut_link() { # HOST PEER
+  if [ "$2" = ssh ]; then
+    inside "$1" sh -c 'iptables -I INPUT -p tcp --dport 22 -j DROP &&
+      iptables -I OUTPUT -p tcp --sport 22 -j DROP'
+    return
+  fi
   [ "$2" = controller ] || known "$2"
   # The controller is on the gateway's side: it comes through the published port.
   # shellcheck disable=SC2016  # expanded over there
@@ -125,6 +134,11 @@ thaw() {
   known "$1"
   id=$(container "$1")
   ! frozen "$id" || quiet docker unpause "$id"
+}
+
+power() { # HOST on|off
+  inside "$1" sh /fleet/repo/tests/fleet/host/power "$2"
+  [ "$2" = off ] || await_sshd "$1"
 }
 
 hangup() {
