@@ -20,7 +20,7 @@ use super::fleet::Host;
 use super::homeward::{self, Reason};
 use super::run::{Request, Verdict, Wanted};
 use super::stage::{self, Patience, StageEnd};
-use super::steps::Job;
+use super::steps::{Job, drain};
 use super::{ending, record};
 
 /// How a run ended, with what reporters want to know of it.
@@ -84,6 +84,7 @@ pub async fn execute<H: Host>(
         };
         let began = Instant::now();
         let mut end = match recorded {
+            Ok(()) if stage.phase == Phase::Retire => retire(context, &job, stage).await,
             Ok(()) => step_forward(context, &job, stage).await,
             Err(failures) => StageEnd::Failed(failures),
         };
@@ -121,6 +122,21 @@ pub async fn execute<H: Host>(
         return homeward::go(context, before, &job, record, reason).await;
     }
     ending::forward(context, &job, record, switch_took).await
+}
+
+/// Ends what an earlier run kept, once no old nginx worker can send it requests any more.
+async fn retire<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> StageEnd {
+    let gone = drain::not_gone(context, job.plan);
+    let failures = tokio::select! {
+        biased;
+        signal = context.interrupt.wait() => return StageEnd::Interrupted(signal),
+        failures = gone => failures,
+    };
+    if failures.is_empty() {
+        step_forward(context, job, stage).await
+    } else {
+        StageEnd::Failed(failures)
+    }
 }
 
 /// Makes the switch stay, or says in what state it is stuck: then both slots are left up.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use nonstop::engine::run::Wanted;
 use nonstop::model::event::{Event, Note};
 use nonstop::model::finding::Problem;
 use nonstop::model::names::Port;
 use nonstop::model::outcome::Outcome;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, jar};
 use crate::world::Fault;
 
 fn with_cut() -> Scene {
@@ -72,4 +73,21 @@ async fn a_drain_that_cannot_be_seen_moves_no_traffic_and_stops_nothing() {
     assert_eq!(scene.live_port(), 8081);
     assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
     assert!(ended.says(|it| matches!(it, Problem::LeftUndone { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_was_kept_is_not_retired_while_old_workers_are_left() {
+    let scene = Scene::with("bake: { for: 0s, then: keep }\n");
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    scene.world.borrow_mut().nginx("nginx-2").old_workers = 1;
+    let next = || Wanted::Jar(jar("sokdak-3.jar", "c"));
+    scene.run("run-2", next()).await.ends(&scene, Outcome::AsItWas, 6);
+    assert_eq!(scene.live_port(), 8081);
+    assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
+    scene.world.borrow_mut().nginx("nginx-2").old_workers = 0;
+    scene
+        .run("run-3", next())
+        .await
+        .ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(scene.live_port(), 8080);
 }

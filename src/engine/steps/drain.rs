@@ -1,5 +1,7 @@
 //! Waits, on the hosts, until old workers have finished and old connections have ended.
 
+use futures::future::join_all;
+
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer};
 use crate::engine::fleet::Host;
@@ -7,6 +9,7 @@ use crate::model::event::{Event, Note};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::{HostName, Port};
+use crate::model::plan::Plan;
 use crate::model::playbook::OnDeadline;
 use crate::model::process::ProcessIdentity;
 use crate::remote::command::{AwaitConnections, AwaitWorkers, Command};
@@ -35,6 +38,35 @@ pub(super) async fn workers<H: Host>(
         context.ledger.borrow_mut().undrained.insert(host.clone());
     }
     Ok(None)
+}
+
+/// The nginx hosts whose old workers may still send requests to a slot that was left before this run: what
+/// runs there is not ended before they are gone.
+pub(in crate::engine) async fn not_gone<H: Host>(
+    context: &Context<'_, H>,
+    plan: &Plan,
+) -> Vec<(HostName, Failure)> {
+    let deadline = context.playbook.drain.deadline;
+    let asked = plan.switches().into_iter().map(|(host, switch)| async move {
+        let master = switch.nginx.master.clone();
+        let command = Command::AwaitWorkers(AwaitWorkers { master, deadline });
+        let call = async {
+            let answered = context.crew.call_within(host, command, deadline + MARGIN).await?;
+            answer!(answered, AwaitWorkers)
+        };
+        let failure = match call.await {
+            Ok(left) if left.is_empty() => return None,
+            Ok(left) => Failure::Script {
+                reason: format!(
+                    "{} old nginx workers are left, and may still send requests to the slot that was kept",
+                    left.len()
+                ),
+            },
+            Err(error) => Failure::from(error),
+        };
+        Some((host.clone(), failure))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 pub(super) async fn connections<H: Host>(

@@ -1,6 +1,6 @@
 //! One file for each kind of step: what it asks of its host, and what the answers mean.
 
-mod drain;
+pub(super) mod drain;
 mod finish;
 mod proof;
 mod start;
