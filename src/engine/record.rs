@@ -28,8 +28,9 @@ pub(super) fn begin<H: Host>(
         run: &request.run,
     };
     let kind = match request.wanted {
-        Wanted::Jar(_) | Wanted::Converge { .. } | Wanted::Resume => RunKind::Deploy,
+        Wanted::Jar(_) | Wanted::Resume => RunKind::Deploy,
         Wanted::Earlier(_) => RunKind::Rollback,
+        Wanted::Converge { .. } => RunKind::Converge,
     };
     let opened = RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone());
     plan::intent(&scene, plan, kind, opened)

@@ -92,6 +92,8 @@ pub enum RunKind {
     Deploy,
     /// To go back to an earlier one: the release that it leaves is not chosen again.
     Rollback,
+    /// To lead nginx hosts that disagree to one slot: nothing is started, and nothing is stopped.
+    Converge,
 }
 
 /// Whether a run is over.
@@ -180,6 +182,7 @@ impl RunRecord {
         match self.kind {
             RunKind::Deploy => self.left.clear(),
             RunKind::Rollback => self.left.extend(self.from_release.clone()),
+            RunKind::Converge => {}
         }
         if let Some(release) = &self.release {
             self.left.remove(release);

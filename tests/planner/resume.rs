@@ -450,6 +450,18 @@ fn disagreeing_hosts_are_led_to_one_slot_and_nothing_is_stopped() {
 }
 
 #[test]
+fn leading_them_together_that_was_interrupted_stops_nothing_either() {
+    let mut died = Died::deploying().switched("nginx-1", TokenState::Confirmed);
+    died.record.kind = RunKind::Converge;
+    let plan = died.forward().unwrap();
+    assert_eq!(
+        plan.phases(),
+        [Phase::Verify, Phase::Prepare, Phase::Commit, Phase::Finish]
+    );
+    assert_eq!(hosts(&plan, Phase::Finish), ["nginx-1", "nginx-2"]);
+}
+
+#[test]
 fn nobody_is_led_to_a_slot_that_is_not_up_or_whose_release_is_unknown() {
     let mut fleet = Fleet::on_blue();
     fleet.file("nginx-2", "sokdak.conf", &our_site(8081, "run-0"));

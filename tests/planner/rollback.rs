@@ -285,6 +285,32 @@ fn a_rollback_that_was_interrupted_and_went_home_left_nothing() {
 }
 
 #[test]
+fn a_slot_that_an_interrupted_deploy_left_up_is_no_way_back() {
+    let mut fleet = on_blue_with(V2, &[V1, V2, V3]);
+    let plan = fleet.deploy(V3).unwrap();
+    let deploy = fleet.intent(&plan, RunKind::Deploy);
+    fleet.runs("green", V3);
+    recorded(&mut fleet, &deploy);
+    assert_eq!(chosen(&fleet), release_id(V1));
+    // What a rollback was going to was live before.
+    let rollback = RunRecord {
+        kind: RunKind::Rollback,
+        ..deploy
+    };
+    recorded(&mut fleet, &rollback);
+    assert_eq!(chosen(&fleet), release_id(V3));
+}
+
+#[test]
+fn leading_hosts_together_changes_nothing_about_what_rollbacks_left() {
+    let (mut fleet, record) = rolled_back_once();
+    recorded(&mut fleet, &record.finished());
+    let plan = fleet.deploy(V1).unwrap();
+    let converged = fleet.intent(&plan, RunKind::Converge).finished();
+    assert_eq!(converged.left, [V3].map(release_id).into());
+}
+
+#[test]
 fn a_deploy_begins_anew() {
     let (mut fleet, record) = rolled_back_once();
     recorded(&mut fleet, &record.finished());

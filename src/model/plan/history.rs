@@ -36,13 +36,14 @@ pub(super) fn previous(
     let replaced = last
         .filter(|last| brought_live(last) && last.release == current)
         .and_then(|last| last.from_release.as_ref());
+    // A deploy that went home brought a release that was perhaps never live, though it may still be up.
+    let never_live = last
+        .filter(|last| last.kind == RunKind::Deploy && !brought_live(last))
+        .and_then(|last| last.release.as_ref());
+    let kept = kept.filter(|kept| never_live != Some(*kept));
     let direct = [kept, replaced].into_iter().flatten();
     let mut direct = direct.filter(|id| candidates.contains(*id));
     let is_older = |id: &&&ReleaseId| current.as_ref().is_none_or(|current| **id < current);
-    // A run that went home brought a release that was perhaps never live.
-    let never_live = last
-        .filter(|last| !brought_live(last))
-        .and_then(|last| last.release.as_ref());
     let chosen = direct
         .next()
         .or_else(|| candidates.iter().filter(is_older).max().copied())

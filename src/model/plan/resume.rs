@@ -12,7 +12,7 @@ use crate::model::names::{HostName, SlotName};
 use crate::model::observed::{Observed, SlotObserved};
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
-use crate::model::record::{RunRecord, RunStatus};
+use crate::model::record::{RunKind, RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::token::{Token, TokenState};
 
@@ -118,13 +118,18 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     }
     let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
     let live = Live::read(scene.topology, scene.observed);
-    let mut finish = stages::finish_was(scene, &decision);
-    finish.extend(stages::finish_nginx(scene, &live));
-    let rest = [
-        (Phase::Drain, stages::drains(scene, &decision)),
-        (Phase::Stop, stages::stops(scene, &decision, is_ours)),
-        (Phase::Finish, finish),
-    ];
+    let finish = stages::finish_nginx(scene, &live);
+    let rest = match record.kind {
+        RunKind::Converge => vec![(Phase::Finish, finish)],
+        RunKind::Deploy | RunKind::Rollback => vec![
+            (Phase::Drain, stages::drains(scene, &decision)),
+            (Phase::Stop, stages::stops(scene, &decision, is_ours)),
+            (
+                Phase::Finish,
+                [stages::finish_was(scene, &decision), finish].concat(),
+            ),
+        ],
+    };
     plan.stages.extend(stages::in_order(rest));
     plan.from_release = plan.from_release.or_else(|| record.from_release.clone());
     if !record.from_routing.is_empty()

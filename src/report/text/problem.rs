@@ -221,7 +221,10 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::RecordedSlotMissing { .. } => {
             "finish the run with the playbook that it began with, and rename the slot afterwards"
         }
-        Problem::SlotNotUp { .. } => "`nonstop status` shows what runs where; choose the slot that is up",
+        Problem::SlotNotUp { .. } => {
+            "`nonstop status` shows what runs where; choose the slot that is up, or leave its host out with \
+             `--without`"
+        }
         Problem::LedAway { .. } => {
             "somebody changed it by hand while the old slot was ending: put the site file of another nginx host \
              there, reload it, and run `nonstop resume` again"
