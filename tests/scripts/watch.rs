@@ -168,6 +168,10 @@ fn what_somebody_else_wrote_meanwhile_is_left_alone() {
             [TokenState::Fired],
             "no watch without a switch"
         );
+        // Once it is ours again, a revert does what the watch could not, and says so beside its token.
+        fs::write(site.entry(), site.site("v2")).expect("written");
+        proven(site.revert());
+        assert!(site.tokens()[0].restored);
     });
 }
 

@@ -4,7 +4,8 @@
 #
 # The watch is a session of its own with none of our descriptors, so that it outlives this script and
 # the SSH connection. Where logind kills what a login leaves behind, systemd runs it instead: the
-# system's manager for root, the user's own where the login lingers.
+# system's manager for root, the user's own where the login lingers. A test may set NONSTOP_SYSTEMD to
+# another folder than the one that is there where systemd runs.
 #
 # Parameters: HOME_RUN, FENCE_EPOCH and FENCE_SEQUENCE, which name the token; WATCH (base64: the watch's
 # program) and WATCH_MS, its deadline from now.

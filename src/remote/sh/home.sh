@@ -161,6 +161,7 @@ go_home() {
     if at_home; then
         if [ ! -f "$HOME_DIR/committed" ]; then
             workers_read "$MASTER_PID"
+            tokens_restored "$HOME_RUN"
             proven
         fi
     else
@@ -173,5 +174,6 @@ go_home() {
     reload_and_prove at_home
     rm -f -- "$HOME_DIR/committed"
     sync -- "${HOME_TARGET%/*}" "${HOME_ENTRY%/*}" 2>/dev/null || :
+    tokens_restored "$HOME_RUN"
     proven
 }

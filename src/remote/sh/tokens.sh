@@ -6,7 +6,7 @@
 # epoch and sequence number of the script that armed it. It is made `armed`, and moved once, by a rename
 # under the flock: to confirmed, reverted, fired or superseded. In it are the boot and the uptime of its
 # deadline. Beside it lie `.watch`, the program that sleeps; `.pid`, the process while it is there; and
-# `.restored`, once a watch that fired has proven home.
+# `.restored`, once home is proven after a watch fired.
 #
 # Parameters: none. Prints: what tokens_say prints.
 
@@ -74,6 +74,15 @@ tokens_retire() {
         else
             token_move "$t_token" superseded
         fi
+    done
+}
+
+# tokens_restored RUN: notes beside every fired token of the run that home is proven. Under the flock.
+tokens_restored() {
+    for t_file in "$STATE/tokens"/*.fired; do
+        t_name=${t_file##*/}
+        if ! token_split "$t_name" || [ "$T_RUN" != "$1" ]; then continue; fi
+        [ -f "${t_file%.fired}.restored" ] || write_file "${t_file%.fired}.restored" </dev/null
     done
 }
 

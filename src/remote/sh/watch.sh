@@ -101,7 +101,6 @@ while :; do
     [ "$status" -ne 2 ] || RESULT=drifted
     left=$((left - 1))
     if [ "$status" -eq 0 ]; then
-        write_file "$STATE/tokens/$TOKEN.restored" </dev/null
         trail restored token "$TOKEN"
         break
     fi
