@@ -13,16 +13,20 @@ use crate::fixture::host;
 const FIRST: &str = "0197aaaa";
 const SECOND: &str = "0197bbbb";
 
+const LOCKED: &str = r#","command":"deploy","place":"ci-7""#;
+const IN_COMMIT: &str = r#","phase":"commit","status":"open""#;
+const DIGEST: &str = r#","sha256":"0c497961ea62398edd5fd311800b0c76031aa6b200a011d36aee873781698860""#;
+
 fn line(time: &str, run: &str, event: &str, result: &str, more: &str) -> String {
     format!(
-        r#"{{"time":"2026-01-02T{time}Z","run":"{run}","epoch":3,"who":"kim@ci-7","event":"{event}","result":"{result}"{more}}}"#
+        r#"{{"time":"2026-01-02T{time}Z","run":"{run}","epoch":3,"who":"kim","event":"{event}","result":"{result}"{more}}}"#
     )
 }
 
 fn fleet() -> BTreeMap<HostName, String> {
     let nginx = |late: &str, end: &str| {
         [
-            line("05:12:33", FIRST, "lock", "taken", ""),
+            line("05:12:33", FIRST, "lock", "taken", LOCKED),
             line(
                 &format!("05:12:5{late}"),
                 FIRST,
@@ -41,7 +45,9 @@ fn fleet() -> BTreeMap<HostName, String> {
         ]
     };
     let was = [
-        line("05:12:33", FIRST, "lock", "taken", ""),
+        line("05:12:33", FIRST, "lock", "taken", LOCKED),
+        line("05:12:34", FIRST, "record", "written", IN_COMMIT),
+        line("05:12:39", FIRST, "put", "stored", DIGEST),
         line(
             "05:12:40",
             FIRST,
@@ -66,13 +72,15 @@ fn render(history: &History) -> String {
 #[test]
 fn the_newest_run_is_last_and_what_hosts_did_alike_is_one_line() {
     assert_snapshot!(render(&History::merge(&fleet())), @r#"
-    2026-01-02 05:12:33  0197aaaa by kim@ci-7, 3 hosts
-      05:12:33  nginx-1, nginx-2, was-1  lock    taken
+    2026-01-02 05:12:33  0197aaaa  deploy by kim@ci-7, 3 hosts, NOT ENDED: last phase commit
+      05:12:33  nginx-1, nginx-2, was-1  lock    taken      command deploy, place ci-7
+      05:12:34  was-1                    record  written    phase commit, status open
+      05:12:39  was-1                    put     stored     sha256 0c497961ea62
       05:12:40  was-1                    start   listening  pid 4242, slot green
       05:12:50  nginx-1, nginx-2         commit  proven     file /etc/nginx/sites-enabled/sokdak.conf
       05:13:20  nginx-1, nginx-2         watch   restored
 
-    2026-01-02 05:40:00  0197bbbb by kim@ci-7, 3 hosts
+    2026-01-02 05:40:00  0197bbbb by kim, 3 hosts
       05:40:00  nginx-1, nginx-2  lock  taken  note ^[[2Jcleared \u{202e}no
       05:40:00  was-1             lock  taken
 

@@ -48,6 +48,16 @@ struct Line {
 }
 
 impl Entry {
+    /// Whether it is the same deed as another, on whichever host and whenever.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.event, &self.result, &self.touched) == (&other.event, &other.result, &other.touched)
+    }
+
+    /// What was touched under this name, where it is a text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.touched.get(name).and_then(Value::as_str)
+    }
+
     /// Reads a line; `None` where it is torn or not one of ours.
     pub(super) fn read(host: &HostName, line: &str) -> Option<(Option<RunId>, Self)> {
         if line.len() > LINE_LIMIT {

@@ -89,19 +89,46 @@ impl Run {
     }
 }
 
-/// One list out of several: always the earliest of those that come next.
+/// One list out of several: always one of the earliest of those that come next. Clocks tell seconds only; of
+/// several in one second, what no other host has still before it comes first, so that the barriers of a
+/// run stay where they were.
 fn interleaved(mut trails: Vec<VecDeque<Entry>>) -> Vec<Entry> {
     let mut entries = Vec::new();
     loop {
-        let next = trails
-            .iter_mut()
-            .filter(|trail| !trail.is_empty())
-            .min_by_key(|trail| trail.front().map(|entry| entry.time));
-        match next.and_then(VecDeque::pop_front) {
-            Some(entry) => entries.push(entry),
-            None => return entries,
-        }
+        let heads = trails.iter().filter_map(|trail| trail.front());
+        let Some(earliest) = heads.map(|entry| entry.time.as_second()).min() else {
+            return entries;
+        };
+        let next = (0..trails.len())
+            .filter(|trail| {
+                trails[*trail]
+                    .front()
+                    .is_some_and(|entry| entry.time.as_second() == earliest)
+            })
+            .min_by_key(|trail| (awaited(&trails, *trail), !follows(&entries, &trails[*trail])));
+        entries.extend(next.and_then(|trail| trails[trail].pop_front()));
     }
+}
+
+/// Whether a host's next is what another one just did.
+fn follows(entries: &[Entry], trail: &VecDeque<Entry>) -> bool {
+    let pair = entries.last().zip(trail.front());
+    pair.is_some_and(|(last, next)| next.is_like(last))
+}
+
+/// How many other hosts did the same as this one's next in that second or the one after it, and something
+/// else before.
+fn awaited(trails: &[VecDeque<Entry>], trail: usize) -> usize {
+    let Some(next) = trails[trail].front() else {
+        return 0;
+    };
+    let soon = next.time.as_second() + 1;
+    let does = |other: &&VecDeque<Entry>| {
+        let deeper = other.iter().take_while(|entry| entry.time.as_second() <= soon);
+        deeper.skip(1).any(|entry| entry.is_like(next))
+            && !other.front().is_some_and(|entry| entry.is_like(next))
+    };
+    trails.iter().filter(does).count()
 }
 
 #[cfg(test)]

@@ -102,3 +102,16 @@ fn only_the_newest_runs_or_those_of_a_name_are_kept() {
     assert_eq!(history.runs.len(), 1);
     assert!(!history.keep_run("r1"));
 }
+
+#[test]
+fn within_a_second_what_others_have_still_before_them_comes_later() {
+    let at = |event| line("05:00:00", "r1", event);
+    let history = merged(&[
+        ("a", &[at("lock"), at("record"), at("commit")]),
+        ("b", &[at("lock"), at("put"), at("record")]),
+    ]);
+    assert_eq!(
+        events(&history.runs[0]),
+        ["a lock", "b lock", "b put", "a record", "b record", "a commit"]
+    );
+}

@@ -43,15 +43,34 @@ fn heading(run: &Run, zone: &TimeZone) -> String {
         .filter(|who| !who.is_empty())
         .collect();
     let who = harmless(&who.into_iter().collect::<Vec<_>>().join(", "));
+    let text = |name| {
+        run.entries
+            .iter()
+            .find_map(|entry| entry.text(name))
+            .map(harmless)
+    };
+    let command = text("command").map_or_else(String::new, |command| format!("  {command}"));
+    let place = text("place").map_or_else(String::new, |place| format!("@{place}"));
     let by = if who.is_empty() {
         String::new()
     } else {
-        format!(" by {who}")
+        format!(" by {who}{place}")
     };
     let hosts: BTreeSet<&HostName> = run.entries.iter().map(|entry| &entry.host).collect();
     let hosts = units::count(hosts.len(), "host");
     let began = run.began().map_or_else(String::new, |began| day(began, zone));
-    format!("{began}  {name}{by}, {hosts}")
+    format!("{began}  {name}{command}{by}, {hosts}{}", last_phase(run))
+}
+
+/// How far the run came, as it wrote down last: a run that died is told by its not having ended.
+fn last_phase(run: &Run) -> String {
+    let mut records = run.entries.iter().rev().filter(|entry| entry.event == "record");
+    let last = records.find_map(|entry| Some((entry.text("status")?, entry.text("phase")?)));
+    match last {
+        Some(("done", _)) => ", ended".to_owned(),
+        Some((_, phase)) => format!(", NOT ENDED: last phase {}", harmless(phase)),
+        None => String::new(),
+    }
 }
 
 /// What hosts did alike, at about the same time.
@@ -63,9 +82,7 @@ struct Group<'a> {
 impl Group<'_> {
     fn takes(&self, entry: &Entry) -> bool {
         let (first, apart) = (self.first, entry.time.as_second() - self.first.time.as_second());
-        let alike =
-            (&first.event, &first.result, &first.touched) == (&entry.event, &entry.result, &entry.touched);
-        alike && apart.abs() <= TOGETHER_SECONDS && !self.hosts.contains(&&entry.host)
+        first.is_like(entry) && apart.abs() <= TOGETHER_SECONDS && !self.hosts.contains(&&entry.host)
     }
 }
 
@@ -113,7 +130,7 @@ fn touched(touched: &BTreeMap<String, Value>) -> String {
     let word = |(key, value): (&String, &Value)| match value {
         Value::String(text) if text.is_empty() => None,
         Value::Null => None,
-        Value::String(text) => Some(format!("{key} {text}")),
+        Value::String(text) => Some(format!("{key} {}", shortened(text))),
         value => Some(format!("{key} {value}")),
     };
     let words: Vec<_> = touched.iter().filter_map(word).collect();
@@ -122,6 +139,12 @@ fn touched(touched: &BTreeMap<String, Value>) -> String {
         return text;
     }
     text.chars().take(TOUCHED_LIMIT).chain(['…']).collect()
+}
+
+/// A digest by its beginning: nobody compares the rest by eye.
+fn shortened(text: &str) -> &str {
+    let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { &text[..12] } else { text }
 }
 
 fn day(time: Timestamp, zone: &TimeZone) -> String {
