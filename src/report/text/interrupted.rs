@@ -44,6 +44,10 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
             format!("goes back {old}, because no nginx host was switched")
         }
         Way::Back => format!("goes back {old}, because no switch was confirmed"),
+        Way::Hold(Why::Unreadable) if !confirmed.is_empty() => format!(
+            "touches nothing, because {} cannot be asked, and the old slot is not there for it to go home to",
+            with(Newest::Unreadable)
+        ),
         Way::Hold(Why::Unreadable) => format!(
             "leaves both slots up, because nobody can tell whether the switch was confirmed on {}",
             with(Newest::Unreadable)
@@ -86,6 +90,10 @@ mod tests {
             new_is_healthy: false,
             ..BOTH
         };
+        let gone = Slots {
+            old_is_alive: false,
+            ..BOTH
+        };
         let dead = Slots {
             old_is_alive: false,
             ..sick
@@ -96,6 +104,7 @@ mod tests {
             said(&[("a", Newest::None)], BOTH),
             said(&[("a", confirmed)], sick),
             said(&[("a", armed), ("b", Newest::Unreadable)], BOTH),
+            said(&[("a", confirmed), ("b", Newest::Unreadable)], gone),
             said(&[("a", confirmed)], dead),
         ];
         assert_eq!(
@@ -106,6 +115,7 @@ mod tests {
                 "goes back to blue, because no nginx host was switched",
                 "goes back to blue, because the new slot is not healthy on every endpoint",
                 "leaves both slots up, because nobody can tell whether the switch was confirmed on b",
+                "touches nothing, because b cannot be asked, and the old slot is not there for it to go home to",
                 "touches nothing, because neither slot could carry the traffic",
             ]
         );
