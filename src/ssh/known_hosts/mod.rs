@@ -11,7 +11,7 @@ mod line;
 mod pattern;
 mod verdict;
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use russh::keys::{Algorithm, PublicKey};
@@ -94,14 +94,9 @@ impl KnownHost {
     /// Reads all lines about a host, in the order of the files; a file that does not exist is empty.
     /// Returns an error if a file exists and cannot be read.
     pub fn read(lookup: Lookup, files: &[PathBuf]) -> Result<Self, UnreadableFile> {
-        let mut found = Self {
-            lookup,
-            entries: Vec::new(),
-            without_port: Vec::new(),
-            bad_lines: Vec::new(),
-        };
+        let mut found = Self::new(lookup);
         for file in files {
-            match std::fs::read(file) {
+            match read_bounded(file) {
                 Ok(bytes) => found.take_in(file, &String::from_utf8_lossy(&bytes)),
                 Err(source) if is_absent(&source) => {}
                 Err(source) => {
@@ -113,6 +108,22 @@ impl KnownHost {
             }
         }
         Ok(found)
+    }
+
+    fn new(lookup: Lookup) -> Self {
+        Self {
+            lookup,
+            entries: Vec::new(),
+            without_port: Vec::new(),
+            bad_lines: Vec::new(),
+        }
+    }
+
+    /// Reads all lines about a host of one file that is there already.
+    pub fn of_text(lookup: Lookup, file: &Path, text: &str) -> Self {
+        let mut found = Self::new(lookup);
+        found.take_in(file, text);
+        found
     }
 
     /// Takes in the lines of one file.
@@ -168,6 +179,20 @@ impl Entry {
             line,
         }
     }
+}
+
+/// No list of hosts is larger: this is a device, or a file by mistake.
+const LARGEST_BYTES: u64 = 64 << 20;
+
+fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut opened = std::fs::File::open(file)?.take(LARGEST_BYTES + 1);
+    opened.read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_BYTES {
+        let message = format!("it is larger than {} MiB", LARGEST_BYTES >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
 }
 
 fn is_absent(error: &io::Error) -> bool {
