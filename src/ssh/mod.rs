@@ -25,7 +25,7 @@ mod fleet;
 mod handler;
 mod handshake;
 mod http;
-pub pub mod known_hosts;
+pub mod known_hosts;
 mod login;
 mod options;
 mod output;

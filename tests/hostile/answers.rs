@@ -385,11 +385,19 @@ fn the_largest_answers_take_neither_the_memory_nor_the_time_of_the_controller() 
     assert!(status.success(), "{status}");
 }
 
+/// Whether true answers to it may be large.
+fn is_large(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Observe(_) | Command::Peers(_) | Command::AwaitWorkers(_) | Command::LogTail(_)
+    )
+}
+
 #[test]
 #[ignore = "run by another test, with little memory"]
 fn reads_the_largest_answers() {
     for (name, stdout) in huge() {
-        for (command, _) in answered() {
+        for (command, _) in answered().into_iter().filter(|(command, _)| is_large(command)) {
             let output = RawOutput {
                 stdout: stdout.clone(),
                 ..RawOutput::default()

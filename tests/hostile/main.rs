@@ -9,6 +9,8 @@
 
 mod answers;
 mod cases;
+mod files;
 mod nginx;
 mod records;
+mod shown;
 mod vocabulary;

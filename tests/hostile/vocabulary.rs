@@ -100,7 +100,7 @@ const NGINX: &str = "nginx=yes conf=/etc/nginx/nginx.conf master=present master.
     master.start_ticks=21 master.boot_id=boot master.uid=0 master.serving=22 master.leaving= \
     error_log=/var/log/nginx/error.log dump=x entry=link entry.target=../a entry.resolved=/etc/nginx/a \
     entry.content=x entry.owner=0:0 entry.mode=644 sibling=default sibling.kind=file \
-    slot_file=blue slot_file.content=x address=10.0.0.1 saved_home=run-1 token=run-1 token.epoch=7 \
+    slot_file=blue slot_file.content=x address=10.0.0.1 saved_home=run-1 watch_keeper=session token=run-1 token.epoch=7 \
     token.number=2 token.state=armed token.left_ms=1000 token.restored=no";
 
 fn reading() -> Vec<(Command, String)> {

@@ -90,14 +90,14 @@ impl Dump {
             .enumerate()
             .map(|(at, file)| (file.path.as_str(), at))
             .collect();
-        let mut left = MAX_MATCHES;
+        let patterns = arguments.iter().filter(|argument| is_pattern(argument));
+        if patterns.count().saturating_mul(by_path.len()) > MAX_MATCHES {
+            return Err(NginxConfError::TooManyIncludes);
+        }
         let mut includes = BTreeMap::new();
         for argument in arguments {
             let absolute = self.absolute(argument);
             let found = if is_pattern(&absolute) {
-                left = left
-                    .checked_sub(by_path.len())
-                    .ok_or(NginxConfError::TooManyIncludes)?;
                 let pattern = Pattern::new(&absolute);
                 let matching = by_path.iter().filter(|(path, _)| pattern.matches(path));
                 matching.map(|(_, at)| *at).collect()

@@ -7,8 +7,8 @@ use super::dump::{Dump, Placed};
 use super::targets::{Names, Reached, Target, split_authority};
 
 /// Addresses to which all server blocks together may lead. A thousand servers that share an upstream of
-/// a thousand hosts are within it, and more fit into memory only by mistake.
-const MAX_TARGETS: usize = 1_000_000;
+/// two hundred hosts are within it.
+const MAX_TARGETS: usize = 200_000;
 
 /// A server block and where its requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
