@@ -19,7 +19,7 @@ use super::fleet::Host;
 use super::lock::{self, Lost};
 use super::run::Verdict;
 use super::steps::Job;
-use super::walk::{self, Refusal, TakenOver};
+use super::walk::{self, Refusal, Rest, TakenOver, Walked};
 use super::{observe, preflight, record};
 
 /// Why a run turns around.
@@ -81,22 +81,25 @@ pub async fn go<H: Host>(
         },
     );
     let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
-    let outcome = if moved && !home_is_alive(context, before, job).await {
+    let walked = if moved && !home_is_alive(context, before, job).await {
         let slot = job.plan.from.clone();
         let finding = Finding::warning(None, Problem::HomeGone { slot });
         context.tell(Event::Warned { finding });
-        Outcome::Mixed
+        Walked {
+            outcome: Outcome::Mixed,
+            rest: Rest::Some,
+        }
     } else {
         walk::home(context, job, &stages, &record.owner).await
     };
-    if outcome != Outcome::Mixed && outcome != Outcome::TakenOver {
+    if walked.rest == Rest::None {
         record.status = RunStatus::Done;
         record.epoch = context.crew.epoch();
         if let Err(failures) = record::write(context, &record).await {
             warn(context, failures);
         }
     }
-    ended(context, before, job, &reason, outcome)
+    ended(context, before, job, &reason, walked.outcome)
 }
 
 /// Puts on record that the run turns around. Where a lease of ours was over and nobody has come, the locks

@@ -26,7 +26,8 @@ use super::fleet::Host;
 use super::run::{Request, Verdict, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
-use super::{ending, homeward, observe, preflight, record, walk};
+use super::walk::{self, Rest};
+use super::{ending, homeward, observe, preflight, record};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
@@ -346,17 +347,20 @@ async fn back<H: Host>(
         home: &home,
         jar: None,
     };
-    let outcome = walk::home(context, &job, &plan.stages, &record.owner).await;
+    let walked = walk::home(context, &job, &plan.stages, &record.owner).await;
+    let outcome = walked.outcome;
     if matches!(outcome, Outcome::Mixed | Outcome::TakenOver) {
         return Round::stuck(outcome);
     }
     if !sees_through {
         return Round::Went(Went::Converged);
     }
-    record.status = RunStatus::Done;
-    record.epoch = context.crew.epoch();
-    if let Err(failures) = record::write(context, record).await {
-        warn(context, failures);
+    if walked.rest == Rest::None {
+        record.status = RunStatus::Done;
+        record.epoch = context.crew.epoch();
+        if let Err(failures) = record::write(context, record).await {
+            warn(context, failures);
+        }
     }
     let exit = context.interrupt.signal().map_or(Exit::Done, Exit::Signalled);
     Round::Went(Went::Over(Ended {

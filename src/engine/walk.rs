@@ -56,14 +56,38 @@ pub(super) fn refusal<H: Host>(
     refusals.min_by_key(|refusal| *refusal != Refusal::Foreign)
 }
 
+/// How a way home ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Walked {
+    /// In what state it leaves the fleet.
+    pub(super) outcome: Outcome,
+    /// What of the run is left.
+    pub(super) rest: Rest,
+}
+
+/// What is left of a run that went home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing.
+    None,
+    /// Something that could not be taken back, such as a process on a host that gives no answer: the run stays
+    /// open, so that whoever comes next takes it away.
+    Some,
+}
+
 /// Runs the stages to their end, and says in what state that leaves the fleet.
 pub(super) async fn home<H: Host>(
     context: &Context<'_, H>,
     job: &Job<'_>,
     stages: &[Stage],
     owner: &Owner,
-) -> Outcome {
+) -> Walked {
     let mut outcome = Outcome::AsItWas;
+    let mut rest = Rest::None;
+    let stays = |outcome| Walked {
+        outcome,
+        rest: Rest::Some,
+    };
     for stage in stages {
         let traffic = stage.phase == Phase::Revert;
         if traffic {
@@ -76,19 +100,20 @@ pub(super) async fn home<H: Host>(
         };
         match end {
             Ok(failures) if failures.is_empty() => {}
-            Ok(_) if traffic => return Outcome::Mixed,
+            Ok(_) if traffic => return stays(Outcome::Mixed),
             Ok(failures) => {
                 if stage.phase == Phase::Drain {
                     // Who cannot be seen to have left may still be there.
                     let hosts = failures.iter().map(|(host, _)| host.clone());
                     context.ledger.borrow_mut().undrained.extend(hosts);
                 }
+                rest = Rest::Some;
                 warn(context, failures);
             }
-            Err(TakenOver) => return Outcome::TakenOver,
+            Err(TakenOver) => return stays(Outcome::TakenOver),
         }
     }
-    outcome
+    Walked { outcome, rest }
 }
 
 /// Somebody else has the hosts now.

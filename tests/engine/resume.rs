@@ -410,3 +410,18 @@ async fn a_record_that_cannot_be_read_is_not_taken_for_none() {
     assert!(ended.says(|it| matches!(it, Problem::RecordUnreadable { .. })));
     scene.is_unlocked();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_way_home_could_not_take_back_is_taken_back_by_whoever_comes_next() {
+    let scene = Scene::on_blue()
+        .change(|world| world.host("was-1").start = crate::world::Start::Exits)
+        .faults("was-2", "stop", (0, 1), Fault::LostBefore);
+    scene.deploy().await.ends(&scene, Outcome::AsItWas, 6);
+    scene.rests(5).await;
+    assert_eq!(scene.listeners(8081), ["was-2"]);
+    assert_eq!(scene.records(), [RunStatus::Open; 4]);
+    scene.resume().await.ends(&scene, Outcome::AsItWas, 0);
+    scene.rests(60).await;
+    scene.is_as_it_was();
+    assert_eq!(scene.records(), [RunStatus::Done; 4]);
+}
