@@ -343,3 +343,28 @@ fn hosts_that_are_left_out_or_behind_are_named() {
     `nonstop rollback` is an instant switch back to green with 20260102-100000-sokdak-2.
     ");
 }
+
+#[test]
+fn a_slot_whose_end_has_begun_is_none_to_go_back_to() {
+    let (mut fleet, record) = in_the_commit();
+    let record = RunRecord {
+        phase: Phase::Stop,
+        point_of_no_return: true,
+        ..record
+    };
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.record = Some(record.clone());
+    }
+    for (name, slot) in [("was-1", "blue"), ("was-2", "green")] {
+        let was = fleet.host(name).was.as_mut().unwrap();
+        was.slots.get_mut(&SlotName::new(slot).unwrap()).unwrap().listener = None;
+    }
+    token(&mut fleet, "nginx-1", TokenState::Confirmed, None);
+    token(&mut fleet, "nginx-2", TokenState::Confirmed, None);
+    let text = render(&fleet);
+    let way = text
+        .lines()
+        .find(|line| line.contains("nonstop resume  "))
+        .unwrap();
+    assert_snapshot!(way, @"  nonstop resume  touches nothing, because the new slot is not healthy on every endpoint, and the old one is gone or on its way out");
+}

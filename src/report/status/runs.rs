@@ -59,7 +59,7 @@ impl OpenRun {
             Some(lock) if lock.run.as_ref() == Some(&record.run) => RunState::AtWork,
             Some(_) => RunState::BeingFinished,
             None => {
-                let slots = slots(topology, observed, &record);
+                let slots = slots(topology, observed, &record, &tokens);
                 let way = decide(tokens.values().copied(), slots);
                 RunState::Interrupted { way, slots }
             }
@@ -82,20 +82,35 @@ fn newest(observed: &Observed, host: &HostName, record: &RunRecord) -> Newest {
 }
 
 /// What can be told without asking for health: whether the processes listen.
-fn slots(topology: &Topology, observed: &Observed, record: &RunRecord) -> Slots {
+fn slots(
+    topology: &Topology,
+    observed: &Observed,
+    record: &RunRecord,
+    tokens: &BTreeMap<HostName, Newest>,
+) -> Slots {
     let listens = |slot: &SlotName, endpoint: &Endpoint| {
         let seen = observed.slot(&endpoint.host, slot);
         seen.is_some_and(|seen| seen.listener.is_some())
     };
-    let endpoints = |slot: &SlotName| topology.endpoints(slot);
+    let up = |slot: &SlotName| {
+        let endpoints = topology.endpoints(slot);
+        let listening = endpoints.iter().filter(|endpoint| listens(slot, endpoint));
+        (listening.count(), endpoints.len())
+    };
+    let was_switched = tokens.values().any(|newest| *newest != Newest::None);
+    let old_is_alive = match &record.from_slot {
+        Some(slot) if was_switched => match up(slot) {
+            // Where its end has begun, only a slot of which nothing is missing is one to go back to.
+            (listening, all) if record.point_of_no_return => listening == all,
+            (listening, _) => listening > 0,
+        },
+        _ => true,
+    };
     Slots {
-        new_is_healthy: record
-            .to_slot
-            .as_ref()
-            .is_some_and(|slot| endpoints(slot).iter().all(|endpoint| listens(slot, endpoint))),
-        old_is_alive: record
-            .from_slot
-            .as_ref()
-            .is_none_or(|slot| endpoints(slot).iter().any(|endpoint| listens(slot, endpoint))),
+        new_is_healthy: record.to_slot.as_ref().is_some_and(|slot| {
+            let (listening, all) = up(slot);
+            listening == all
+        }),
+        old_is_alive,
     }
 }

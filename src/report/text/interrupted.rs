@@ -53,7 +53,7 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
             with(Newest::Unreadable)
         ),
         Way::Hold(Why::BothSlotsDead) => {
-            "touches nothing, because neither slot could carry the traffic".to_owned()
+            "touches nothing, because the new slot is not healthy on every endpoint, and the old one is gone or on its way out".to_owned()
         }
     }
 }
@@ -116,7 +116,7 @@ mod tests {
                 "goes back to blue, because the new slot is not healthy on every endpoint",
                 "leaves both slots up, because nobody can tell whether the switch was confirmed on b",
                 "touches nothing, because b cannot be asked, and the old slot is not there for it to go home to",
-                "touches nothing, because neither slot could carry the traffic",
+                "touches nothing, because the new slot is not healthy on every endpoint, and the old one is gone or on its way out",
             ]
         );
     }
