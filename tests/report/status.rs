@@ -338,7 +338,7 @@ fn hosts_that_are_left_out_or_behind_are_named() {
       was-1  REFUSED  the record of the last run, /var/lib/nonstop/sokdak/record, cannot be read: EOF while parsing
                       hint: what that run meant is unknown. If a newer nonstop wrote it, use that one; if it is torn, see with `nonstop status` that no other host names an open run, and move the file away
       was-2  warning  is behind: run 0197-died of kim@ci-7 went on without it
-                      hint: nothing that it remembers can act by itself; the next deploy brings it along, and `nonstop resume --to SLOT` leads an nginx host to the slot of the others
+                      hint: nothing that it remembers can act by itself; the next deploy brings it along, but an nginx host that routes elsewhere needs `nonstop resume --to SLOT` first
 
     `nonstop rollback` is an instant switch back to green with 20260102-100000-sokdak-2.
     ");

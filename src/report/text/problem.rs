@@ -203,8 +203,8 @@ fn run_hint(problem: &Problem) -> Option<String> {
              to one slot, and then go on from there"
         }
         Problem::Behind { .. } => {
-            "nothing that it remembers can act by itself; the next deploy brings it along, and `nonstop resume --to \
-             SLOT` leads an nginx host to the slot of the others"
+            "nothing that it remembers can act by itself; the next deploy brings it along, but an nginx host that \
+             routes elsewhere needs `nonstop resume --to SLOT` first"
         }
         Problem::LockLeft { .. } => "it frees itself when its lease is over",
         Problem::RecordedHostMissing { missing } => {
