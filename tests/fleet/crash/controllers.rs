@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use super::scene::Scene;
 use crate::fixture::{Fleet, Is};
 
-/// Longer than the lease and the watch of [`Scene::hasty_shop`].
+/// Longer than the lease of [`Scene::patient_shop`].
 const LONG: Duration = Duration::from_secs(8);
 
 /// Stops the controller where a phase begins, for longer than its lease.
@@ -15,7 +15,7 @@ fn sleeps(scene: &mut Scene<'_>, phase: &'static str, meanwhile: Meanwhile) {
     scene.fleet.forgets_runs();
     let old = scene.live.clone();
     let version = scene.next_version();
-    let shop = scene.hasty_shop();
+    let shop = scene.patient_shop();
     let load = shop.load();
     let mut run = shop.deploy(version.as_str()).start();
     run.reaches(Is::PhaseStarted(phase));
@@ -34,9 +34,12 @@ fn sleeps(scene: &mut Scene<'_>, phase: &'static str, meanwhile: Meanwhile) {
             super::links::says_the_truth(scene, &run, &old, &version);
             assert_ne!(run.code(), 0, "it went on after its lease:\n{run}");
         }
-        Meanwhile::SomebodyDeploys => {
-            let other = scene.next_version();
-            scene.deploys(&scene.fleet.shop(), &other);
+        Meanwhile::SomebodyResumes => {
+            let resume = shop.resume().run();
+            assert!([0, 6, 7].contains(&resume.code()), "{resume}");
+            let routes = scene.routes();
+            let live = routes.uniform().unwrap_or_else(|| panic!("{routes}{resume}"));
+            scene.live = live.clone();
             let before = scene.fleet.photograph();
             run.signal(Signal::SIGCONT);
             run.wait().ends(5, "taken_over");
@@ -53,14 +56,14 @@ fn sleeps(scene: &mut Scene<'_>, phase: &'static str, meanwhile: Meanwhile) {
 #[derive(Clone, Copy)]
 enum Meanwhile {
     Nothing,
-    SomebodyDeploys,
+    SomebodyResumes,
 }
 
 #[test]
 fn a_controller_that_slept_through_its_lease_changes_nothing_that_its_successor_did() {
     let fleet = Fleet::reset();
     let mut scene = Scene::begin(&fleet);
-    sleeps(&mut scene, "commit", Meanwhile::SomebodyDeploys);
+    sleeps(&mut scene, "commit", Meanwhile::SomebodyResumes);
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn a_controller_that_slept_through_its_lease_in_any_phase() {
     for phase in [
         "upload", "start", "verify", "prepare", "commit", "bake", "drain", "stop",
     ] {
-        for meanwhile in [Meanwhile::Nothing, Meanwhile::SomebodyDeploys] {
+        for meanwhile in [Meanwhile::Nothing, Meanwhile::SomebodyResumes] {
             sleeps(&mut scene, phase, meanwhile);
         }
     }
@@ -81,7 +84,7 @@ fn a_controller_that_slept_through_its_lease_in_any_phase() {
 fn of_two_resumes_at_once_one_does_it_and_the_other_exits_5() {
     let fleet = Fleet::reset();
     let mut scene = Scene::begin(&fleet);
-    let shop = scene.hasty_shop();
+    let shop = scene.patient_shop();
     let load = shop.load();
     let mut run = shop.deploy("v2").start();
     run.reaches(Is::PhaseStarted("bake"));
@@ -103,7 +106,7 @@ fn of_two_resumes_at_once_one_does_it_and_the_other_exits_5() {
 fn a_second_signal_leaves_at_once_and_resume_mends() {
     let fleet = Fleet::reset();
     let scene = Scene::begin(&fleet);
-    let shop = scene.hasty_shop();
+    let shop = scene.patient_shop();
     let load = shop.load();
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let mut run = shop.deploy("v2").start();
@@ -124,7 +127,7 @@ fn a_second_signal_leaves_at_once_and_resume_mends() {
 fn term_and_soon_kill_as_a_ci_server_does() {
     let fleet = Fleet::reset();
     let mut scene = Scene::begin(&fleet);
-    let shop = scene.hasty_shop();
+    let shop = scene.patient_shop();
     let load = shop.load();
     for phase in ["start", "commit"] {
         let version = scene.next_version();

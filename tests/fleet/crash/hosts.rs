@@ -16,7 +16,7 @@ fn nginx_that_is_killed_in_mid_commit_and_started_again() {
         host: "nginx-2",
         edge: Edge::Begin,
     };
-    let shop = scene.hasty_shop();
+    let shop = scene.patient_shop();
     let load = shop.load();
     scene.gate.hold(commit);
     let mut run = shop.deploy("v2").start();
@@ -38,7 +38,7 @@ fn a_was_host_that_restarts_in_the_bake() {
     let fleet = Fleet::reset();
     let mut scene = Scene::begin(&fleet);
     let old = scene.live.clone();
-    let shop = scene.hasty_shop().with("/bake/for", json!("30s"));
+    let shop = scene.patient_shop().with("/bake/for", json!("30s"));
     let load = shop.load();
     let mut run = shop.deploy("v2").start();
     run.reaches(Is::PhaseStarted("bake"));
@@ -71,7 +71,7 @@ fn an_nginx_host_that_restarts_while_it_is_armed() {
         host,
         edge: Edge::Begin,
     });
-    let shop = scene.hasty_shop();
+    let shop = scene.patient_shop();
     let load = shop.load();
     for confirm in confirms {
         scene.gate.hold(confirm);
@@ -124,6 +124,8 @@ fn an_nginx_host_that_is_gone_is_left_out_and_comes_back_behind() {
     shop.deploy("v2").arg("--without").arg("nginx-2").run().deployed();
     fleet.ctl(&["power-on", "nginx-2"]);
     shop.command("status").run().says("nginx-2").says("behind");
+    shop.resume().arg("--to").arg("green").arg("--yes").run().exits(0);
+    shop.serves("v2");
     shop.has_deployed("v3");
     load.lost_nothing_through(&["nginx-1"]);
     shop.serves("v3");

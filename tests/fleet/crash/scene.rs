@@ -50,6 +50,11 @@ impl<'f> Scene<'f> {
             .with("/bake/for", json!("1s"))
     }
 
+    /// The same with a watch that outlasts a slow machine and every sleep of these tests.
+    pub(super) fn patient_shop(&self) -> App<'f> {
+        self.hasty_shop().with("/watch/deadline", json!("20s"))
+    }
+
     /// A version that nobody has deployed yet.
     pub(super) fn next_version(&mut self) -> String {
         self.versions += 1;
