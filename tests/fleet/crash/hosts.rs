@@ -18,6 +18,7 @@ fn nginx_that_is_killed_in_mid_commit_and_started_again() {
     };
     let shop = scene.patient_shop();
     let load = shop.load();
+    scene.gate.clear();
     scene.gate.hold(commit);
     let mut run = shop.deploy("v2").start();
     assert!(run.awaits(|_| scene.gate.count(commit) > 0), "no commit");
@@ -73,6 +74,7 @@ fn an_nginx_host_that_restarts_while_it_is_armed() {
     });
     let shop = scene.patient_shop();
     let load = shop.load();
+    scene.gate.clear();
     for confirm in confirms {
         scene.gate.hold(confirm);
     }
