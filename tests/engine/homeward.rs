@@ -243,6 +243,7 @@ async fn a_way_back_whose_answer_is_lost_once_is_asked_for_again() {
             .fault("nginx-1", "commit", Fault::LostAfter)
             .fault("nginx-2", "revert", fault);
         scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+        assert_eq!(scene.records(), [RunStatus::Done; 4]);
         settled(&scene).await;
     }
 }
