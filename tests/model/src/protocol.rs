@@ -8,9 +8,10 @@ use stateright::{Model, Property};
 use crate::controller::{self, Choice};
 use crate::host::{self, Answer, Arrival, Reach};
 use crate::judge;
-use crate::rules::Rules;
+use crate::rules::{Rule, Rules};
 use crate::state::{
-    BOTH, CONTROLLERS, Controller, DEPLOY, Drive, HOSTS, LAST, Late, NGINX, New, Phase, State, Watch,
+    BOTH, CONTROLLERS, Controller, DEPLOY, Drive, HOSTS, LAST, Late, Mail, NGINX, NOBODY, New, Phase, State,
+    Watch,
 };
 
 /// Something that happens.
@@ -274,13 +275,28 @@ impl Protocol {
             host::forget_the_dead_letters(state, self.rules, host);
         }
         for who in 0..CONTROLLERS {
-            if state.controllers[who].phase != Phase::Gone {
-                continue;
+            let from_it = |mail: &Mail| usize::from(mail.from) == who;
+            let is_heard = state.late.iter().flat_map(Late::iter).any(from_it);
+            if state.controllers[who].phase == Phase::Gone && !is_heard {
+                state.controllers[who] = Controller::at(Phase::Gone);
+                self.forget(state, who);
             }
-            let mut mails = state.late.iter().flat_map(Late::iter);
-            if !mails.any(|mail| usize::from(mail.from) == who) {
-                let gone = Controller::at(Phase::Gone);
-                state.controllers[who] = gone;
+        }
+        state.renumber_epochs();
+    }
+
+    /// Forgets the name of a controller that is gone for good.
+    fn forget(self, state: &mut State, who: usize) {
+        for lock in &mut state.locks {
+            if usize::from(lock.holder) == who {
+                lock.holder = NOBODY;
+            }
+        }
+        for nginx in &mut state.nginx {
+            // A watch that obeys the epoch asks who armed it.
+            if usize::from(nginx.armed_by) == who && who != LAST && self.rules.hold(Rule::TokenBeforeEpoch) {
+                let is_armed = nginx.token == Some(TokenState::Armed);
+                nginx.armed_by = if is_armed { NOBODY } else { 0 };
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::controller::Choice;
 use crate::host::Reach;
 use crate::protocol::{Action, Fate};
-use crate::state::{DEPLOY, LAST, Lock, New, Nginx, Old, Phase, Said, Slot, State, WAS, Watch};
+use crate::state::{DEPLOY, LAST, Lock, NOBODY, New, Nginx, Old, Phase, Said, Slot, State, WAS, Watch};
 
 /// Writes the steps, numbered, each with what changed on the fleet.
 pub(crate) fn schedule(path: &[(State, Option<Action>)]) -> String {
@@ -95,7 +95,7 @@ fn effects(before: &State, action: Action, after: &State) -> Vec<String> {
     }
     for host in 0..before.locks.len() {
         let (was, is): (Lock, Lock) = (before.locks[host], after.locks[host]);
-        if (was.holder, was.epoch) != (is.holder, is.epoch) {
+        if was.holder != is.holder && is.holder != NOBODY {
             let holder = name(usize::from(is.holder));
             effects.push(format!(
                 "{}: locked by {holder} under epoch {}",

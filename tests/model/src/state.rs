@@ -23,6 +23,9 @@ pub(crate) const LAST: usize = 3;
 /// All controllers: the deploy, two that resume, and the last.
 pub(crate) const CONTROLLERS: usize = 4;
 
+/// Who holds a lock, or armed a token, that does not act any more and has nothing under way.
+pub(crate) const NOBODY: u8 = 7;
+
 /// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
@@ -286,22 +289,70 @@ impl State {
         }
     }
 
-    /// The same world with the names of the two nginx hosts exchanged, if that comes first: the protocol
-    /// does not tell them apart.
+    /// The same world under other names, if those come first: the protocol does not tell the two nginx
+    /// hosts apart, nor two resumers that have both come.
     pub(crate) fn representative(&self) -> Self {
-        let mut other = *self;
-        other.nginx.swap(0, 1);
-        other.locks.swap(0, 1);
-        other.late.swap(0, 1);
-        for controller in &mut other.controllers {
+        let mut one = *self;
+        let [_, first, second, _] = &self.controllers;
+        if first.phase != Phase::Idle && second.phase != Phase::Idle && first > second {
+            one.exchange_resumers();
+        }
+        let mut other = one;
+        other.exchange_nginx();
+        if other.packed() < one.packed() { other } else { one }
+    }
+
+    fn exchange_nginx(&mut self) {
+        self.nginx.swap(0, 1);
+        self.locks.swap(0, 1);
+        self.late.swap(0, 1);
+        for controller in &mut self.controllers {
             controller.pending = exchanged(controller.pending);
             controller.again = exchanged(controller.again);
             controller.expected.swap(0, 1);
         }
-        if other.packed() < self.packed() {
-            other
-        } else {
-            *self
+    }
+
+    fn exchange_resumers(&mut self) {
+        let renamed = |who: &mut u8| {
+            *who = match *who {
+                1 => 2,
+                2 => 1,
+                other => other,
+            }
+        };
+        self.controllers.swap(1, 2);
+        self.nginx
+            .iter_mut()
+            .for_each(|nginx| renamed(&mut nginx.armed_by));
+        self.locks.iter_mut().for_each(|lock| renamed(&mut lock.holder));
+        for late in &mut self.late {
+            let mut sorted = Late::default();
+            for mail in late.iter() {
+                let mut mail = *mail;
+                renamed(&mut mail.from);
+                sorted.push(mail);
+            }
+            *late = sorted;
+        }
+    }
+
+    /// Numbers the epochs anew from 1: only their order counts. 0 stays none.
+    pub(crate) fn renumber_epochs(&mut self) {
+        let locks = self.locks.iter().map(|lock| lock.epoch);
+        let controllers = self.controllers.iter();
+        let theirs = controllers.flat_map(|it| it.expected.into_iter().chain([it.epoch]));
+        let used = locks.chain(theirs).fold(0_u16, |used, epoch| used | 1 << epoch) & !1;
+        let rank = |epoch: &mut u8| {
+            if *epoch > 0 {
+                let lower = used & ((1 << *epoch) - 1);
+                *epoch = 1 + u8::try_from(lower.count_ones()).expect("there are few");
+            }
+        };
+        self.locks.iter_mut().for_each(|lock| rank(&mut lock.epoch));
+        for controller in &mut self.controllers {
+            rank(&mut controller.epoch);
+            controller.expected.iter_mut().for_each(rank);
         }
     }
 
@@ -312,12 +363,12 @@ impl State {
             packer.put(nginx.runs as u8, 1);
             packer.put(nginx.token.map_or(0, |token| 1 + token as u8), 3);
             packer.put(nginx.watch as u8, 2);
-            packer.put(nginx.armed_by, 2);
+            packer.put(nginx.armed_by, 3);
             packer.put(u8::from(nginx.was_proven), 1);
             packer.put(u8::from(nginx.is_haunted), 1);
         }
         for lock in &self.locks {
-            packer.put(lock.holder, 2);
+            packer.put(lock.holder, 3);
             packer.put(lock.epoch, 4);
             packer.put(u8::from(lock.over), 1);
         }
