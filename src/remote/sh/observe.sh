@@ -265,7 +265,7 @@ say state.status "$STATE_STATUS"
 lock_read
 lock_say
 if [ -f "$STATE/record" ]; then
-    text_from record 262144 <"$STATE/record"
+    text_from record 1048576 <"$STATE/record"
 fi
 [ "$WAS" = no ] || was_say
 [ -z "$NGINX" ] || nginx_say
