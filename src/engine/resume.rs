@@ -226,12 +226,11 @@ async fn forward<H: Host>(
     if let Some(round) = switch(context, &job).await {
         return round;
     }
-    Round::Went(match request.wanted {
-        Wanted::Resume => Went::Over(complete(context, &job, record.clone()).await),
-        _ => {
-            drain(context, &job).await;
-            Went::Converged
-        }
+    Round::Went(if request.wanted == Wanted::Resume {
+        Went::Over(complete(context, &job, record.clone()).await)
+    } else {
+        drain(context, &job).await;
+        Went::Converged
     })
 }
 
