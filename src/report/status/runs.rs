@@ -99,11 +99,9 @@ fn slots(
     };
     let was_switched = tokens.values().any(|newest| *newest != Newest::None);
     let old_is_alive = match &record.from_slot {
-        Some(slot) if was_switched => match up(slot) {
-            // Where its end has begun, only a slot of which nothing is missing is one to go back to.
-            (listening, all) if record.point_of_no_return => listening == all,
-            (listening, _) => listening > 0,
-        },
+        // Its end has begun: a process that was told to end may still listen.
+        Some(_) if was_switched && record.point_of_no_return => false,
+        Some(slot) if was_switched => up(slot).0 > 0,
         _ => true,
     };
     Slots {
