@@ -4,6 +4,7 @@
 mod behind;
 pub mod context;
 pub mod decision;
+pub mod defect;
 pub mod endpoint;
 pub mod event;
 pub mod failure;

@@ -30,13 +30,14 @@ use nonstop::model::names::HostName;
 use nonstop::model::token::TokenId;
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, Commit, Stop};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use fault::{Fault, Rule};
 pub(crate) use flaw::Flaw;
 pub(crate) use host::{Health, SimHost, Start};
 pub(crate) use nginx::SimNginx;
-pub(crate) use reach::SimFleet;
+pub(crate) use reach::{Reached, SimFleet};
 
 /// The way to a host and back.
 pub(crate) const LATENCY: Duration = Duration::from_millis(5);
@@ -64,6 +65,8 @@ pub(crate) struct World {
     pub(crate) has_watches: bool,
     /// How long an upload takes.
     pub(crate) upload_takes: Duration,
+    /// Rings when something new is under way.
+    pub(crate) bell: Rc<Notify>,
     under_way: BTreeMap<(Instant, u64), (HostName, Due)>,
     replies: BTreeMap<u64, Result<Answer, CallError>>,
     calls: u64,
@@ -125,6 +128,7 @@ impl World {
             may_cut: false,
             has_watches: true,
             upload_takes: Duration::ZERO,
+            bell: Rc::default(),
             under_way: BTreeMap::new(),
             replies: BTreeMap::new(),
             calls: 0,
@@ -157,6 +161,7 @@ impl World {
     fn queue(&mut self, at: Instant, host: &HostName, due: Due) {
         self.calls += 1;
         self.under_way.insert((at, self.calls), (host.clone(), due));
+        self.bell.notify_one();
     }
 
     /// Sends a command; its effect takes place at `due`.
@@ -165,6 +170,7 @@ impl World {
         let call = self.calls;
         self.under_way
             .insert((due, call), (host.clone(), Due::Command(call, command)));
+        self.bell.notify_one();
         call
     }
 

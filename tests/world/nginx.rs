@@ -30,6 +30,8 @@ pub(crate) struct SimNginx {
     pub(crate) tokens: BTreeMap<TokenId, SimToken>,
     /// Whether it refuses what its test lets through, as with a port that is taken.
     pub(crate) refuses_reload: bool,
+    /// Until when it refuses whatever it is given.
+    pub(crate) refuses_until: Option<Instant>,
     /// Whether its test refuses every candidate.
     pub(crate) refuses_candidate: bool,
     /// Old workers that never end.
@@ -76,6 +78,7 @@ impl SimNginx {
             homes: BTreeMap::new(),
             tokens: BTreeMap::new(),
             refuses_reload: false,
+            refuses_until: None,
             refuses_candidate: false,
             old_workers: 0,
             drains_in: Duration::ZERO,
@@ -95,7 +98,7 @@ impl SimNginx {
 
     /// Whether the files on the disk run now.
     pub(crate) fn reload(&mut self) -> bool {
-        if self.refuses_reload {
+        if self.refuses_reload || self.refuses_until.is_some_and(|until| until > Instant::now()) {
             return false;
         }
         let dump = self.dump();
@@ -113,6 +116,7 @@ impl SimNginx {
 
     /// Starts anew from what is on the disk, as after a boot.
     pub(super) fn start(&mut self) {
+        self.refuses_until = None;
         self.reload();
         self.leaving.clear();
     }

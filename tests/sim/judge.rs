@@ -1,0 +1,175 @@
+//! Decides whether what was seen may be: after every effect, when a controller ends, and at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nonstop::engine::run::Verdict;
+use nonstop::model::names::{HostName, RunId};
+use nonstop::model::outcome::{Exit, Outcome};
+use nonstop::model::token::TokenState;
+use nonstop::remote::command::{Command, Confirm};
+
+use crate::world::{SimNginx, World};
+
+/// The ports to which each nginx host leads: what it runs, or would run after a boot.
+pub(crate) type Routes = BTreeMap<HostName, BTreeSet<u16>>;
+
+pub(crate) fn routes(world: &World) -> Routes {
+    let routed = world.hosts.iter().filter_map(|(name, host)| {
+        let nginx = host.nginx.as_ref().filter(|_| !host.is_left_out)?;
+        let targets = if host.is_up {
+            nginx.targets()
+        } else {
+            SimNginx::targets_on(&nginx.files)
+        };
+        let ports = targets.iter().map(|(_, port)| port.number()).collect();
+        Some((name.clone(), ports))
+    });
+    routed.collect()
+}
+
+/// The one routing that all have.
+pub(crate) fn uniform(routes: &Routes) -> Option<&BTreeSet<u16>> {
+    let all: BTreeSet<_> = routes.values().collect();
+    all.first().copied().filter(|_| all.len() == 1)
+}
+
+/// What a word of confirmation rests on: every nginx host runs the same as the one that is told, and its
+/// watch leaves a third of its deadline. A host that a fault has struck since cannot be known.
+pub(crate) fn may_confirm(
+    world: &World,
+    host: &HostName,
+    confirm: &Confirm,
+    deadline: Duration,
+) -> Result<(), String> {
+    let routes = routes(world);
+    let slack = deadline / 20;
+    for (name, it) in &world.hosts {
+        let Some(nginx) = it.nginx.as_ref().filter(|_| !it.is_left_out) else {
+            continue;
+        };
+        if it.clock.boot > 1 || !it.is_up {
+            continue;
+        }
+        if routes[name] != routes[host] {
+            return Err(format!("{host} is confirmed, and {name} is not switched"));
+        }
+        let Some((_, token)) = nginx.newest(&confirm.token.run) else {
+            return Err(format!("{host} is confirmed, and {name} was never armed"));
+        };
+        match (token.state, token.left(&it.clock)) {
+            (TokenState::Confirmed, _) => {}
+            (TokenState::Armed, Some(left)) if left + slack >= deadline / 3 => {}
+            (state, left) => {
+                return Err(format!(
+                    "{host} is confirmed, and the token of {name} is {state:?} with {left:?} left"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Which confirms have begun, and what was found wrong with one.
+#[derive(Debug, Default)]
+pub(crate) struct Confirms {
+    began: BTreeSet<RunId>,
+}
+
+impl Confirms {
+    /// Looks at a command that is about to be sent.
+    pub(crate) fn sees(&mut self, world: &mut World, host: &HostName, command: &Command, deadline: Duration) {
+        let Command::Confirm(confirm) = command else {
+            return;
+        };
+        if !self.began.insert(confirm.token.run.clone()) {
+            return;
+        }
+        if let Err(broken) = may_confirm(world, host, confirm, deadline) {
+            world.broken.push(broken);
+        }
+    }
+}
+
+/// Whether nginx hosts that disagree may do so: the design names when they may.
+pub(crate) fn split_is_named(world: &World) -> bool {
+    let mut states = BTreeSet::new();
+    let mut runs: BTreeMap<&RunId, BTreeSet<TokenState>> = BTreeMap::new();
+    for host in world.hosts.values() {
+        let Some(nginx) = &host.nginx else { continue };
+        for (id, _) in &nginx.tokens {
+            if let Some((_, token)) = nginx.newest(&id.run) {
+                runs.entry(&id.run).or_default().insert(token.state);
+                let lost_watch = token.state == TokenState::Armed && token.left(&host.clock).is_none();
+                let unrestored = token.state == TokenState::Fired && !token.restored;
+                if lost_watch || unrestored {
+                    states.insert(token.state);
+                }
+            }
+        }
+    }
+    let amid_confirms =
+        |states: &BTreeSet<TokenState>| states.contains(&TokenState::Confirmed) && states.len() > 1;
+    !states.is_empty() || runs.values().any(amid_confirms)
+}
+
+/// Whether a verdict is true of what is there now.
+pub(crate) fn is_true(
+    verdict: Verdict,
+    before: &Routes,
+    now: &Routes,
+    may_change: bool,
+) -> Result<(), String> {
+    let unchanged = before == now || may_change;
+    match verdict.outcome {
+        Outcome::Deployed if verdict.exit != Exit::Mixed => uniform(now).map_or(
+            Err(format!("deployed, and nginx hosts disagree: {now:?}")),
+            |ports| {
+                if ports.len() == 1 {
+                    Ok(())
+                } else {
+                    Err(format!("deployed, and traffic goes to {ports:?}"))
+                }
+            },
+        ),
+        Outcome::AsItWas if !unchanged => Err(format!("as it was, and {before:?} became {now:?}")),
+        Outcome::RolledBack if uniform(now).is_none() => {
+            Err(format!("rolled back, and nginx hosts disagree: {now:?}"))
+        }
+        Outcome::RolledBack if uniform(before).is_some() && !unchanged => {
+            Err(format!("rolled back, and {before:?} became {now:?}"))
+        }
+        _ if verdict.exit == Exit::Internal => Err("an internal error".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a fault ever hit something that serves.
+pub(crate) fn was_struck(world: &World) -> bool {
+    let struck = |host: &crate::world::SimHost| !host.struck.is_empty() || host.clock.boot > 1;
+    world.hosts.values().any(struck)
+}
+
+/// Whether everything is closed: no lock, no open record, no watch that waits.
+pub(crate) fn is_closed(world: &World) -> Result<(), String> {
+    for (name, host) in &world.hosts {
+        if let Some(run) = &host.lock.run {
+            return Err(format!("{name} is locked by {run}"));
+        }
+        if let Some(nginx) = &host.nginx {
+            for (id, token) in &nginx.tokens {
+                if token.left(&host.clock).is_some() {
+                    return Err(format!("a watch of {} waits on {name}", id.run));
+                }
+            }
+        }
+    }
+    let newest = world.hosts.values().filter_map(|host| host.record.as_ref());
+    let newest = newest.max_by_key(|record| (record.epoch, &record.run));
+    match newest {
+        Some(record) if record.status == nonstop::model::record::RunStatus::Open => {
+            Err(format!("the record of {} is open", record.run))
+        }
+        _ => Ok(()),
+    }
+}
