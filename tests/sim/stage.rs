@@ -294,6 +294,6 @@ fn wanted(what: What) -> Wanted {
     match what {
         What::Deploy(version) => jar(version),
         What::Rollback => Wanted::Earlier(None),
-        What::Resume => jar(50),
+        What::Resume => Wanted::Resume,
     }
 }
