@@ -244,6 +244,7 @@ fn troubles(world: &mut World, host: &HostName, at: Instant, strike: Strike) {
 /// The weather clears up: what was wrong is mended, and nothing more goes wrong.
 pub(crate) fn calms_down(world: &mut World) {
     world.weather = None;
+    world.is_spared();
     world.cut_off.clear();
     let names: Vec<_> = world.hosts.keys().cloned().collect();
     for name in names {

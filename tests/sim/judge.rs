@@ -150,19 +150,24 @@ pub(crate) fn was_struck(world: &World) -> bool {
     world.hosts.values().any(struck)
 }
 
+/// A watch that is still armed, if there is one.
+pub(crate) fn watch_that_waits(world: &World) -> Option<String> {
+    world.hosts.iter().find_map(|(name, host)| {
+        let mut tokens = host.nginx.as_ref()?.tokens.iter();
+        let (id, _) = tokens.find(|(_, token)| token.left(&host.clock).is_some())?;
+        Some(format!("a watch of {} waits on {name}", id.run))
+    })
+}
+
 /// Whether everything is closed: no lock, no open record, no watch that waits.
 pub(crate) fn is_closed(world: &World) -> Result<(), String> {
     for (name, host) in &world.hosts {
         if let Some(run) = &host.lock.run {
             return Err(format!("{name} is locked by {run}"));
         }
-        if let Some(nginx) = &host.nginx {
-            for (id, token) in &nginx.tokens {
-                if token.left(&host.clock).is_some() {
-                    return Err(format!("a watch of {} waits on {name}", id.run));
-                }
-            }
-        }
+    }
+    if let Some(waits) = watch_that_waits(world) {
+        return Err(waits);
     }
     let newest = world.hosts.values().filter_map(|host| host.record.as_ref());
     let newest = newest.max_by_key(|record| (record.epoch, &record.run));

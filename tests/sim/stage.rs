@@ -19,7 +19,8 @@ use crate::controller::{LedFleet, Life};
 use crate::fleet;
 use crate::judge::{self, Confirms, Routes};
 use crate::story::{Act, Fate, Story, What};
-use crate::world::{Flaw, Shared, SimFleet};
+use crate::defects::Planted;
+use crate::world::{Shared, SimFleet};
 
 /// No controller works for longer than that.
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -50,15 +51,11 @@ struct ActEnd {
 }
 
 /// Plays a seed; says what was broken.
-pub(crate) async fn play(seed: u64, telling: Telling, flaw: Option<Flaw>) -> Vec<String> {
+pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<String> {
     let story = Story::of(seed);
     let config = fleet::config(&story);
     let world = fleet::world(&story, &config);
-    if let Some(flaw) = flaw {
-        for host in world.borrow_mut().hosts.values_mut() {
-            host.flaws.insert(flaw);
-        }
-    }
+    planted.plant(&mut world.borrow_mut());
     let stage = Stage {
         story,
         config,
@@ -219,6 +216,12 @@ impl Stage {
         let now = judge::routes(&self.world.borrow());
         if let Err(broken) = judge::is_true(verdict, &end.before, &now, may_change) {
             self.broken(broken);
+        }
+        if verdict.outcome == Outcome::Deployed && verdict.exit == Exit::Done && !may_change {
+            let waits = judge::watch_that_waits(&self.world.borrow());
+            if let Some(waits) = waits {
+                self.broken(format!("deployed, and {waits}"));
+            }
         }
         let calm = self.story.is_calm() && end.act.what == What::Deploy(2);
         if calm && verdict.exit != Exit::Done {

@@ -37,6 +37,11 @@ impl World {
         }
     }
 
+    /// Nothing more befalls any host.
+    pub(crate) fn is_spared(&mut self) {
+        self.under_way.retain(|_, (_, due)| !matches!(due, Due::Happens(..)));
+    }
+
     /// What goes on by itself on a host.
     pub(super) fn goes_on(&mut self, name: &HostName, due: Due) {
         match due {

@@ -1,0 +1,69 @@
+//! The deliberate defects, each of which has to be found: a simulator that cannot fail shows nothing.
+
+use nonstop::model::defect::{self, Defect};
+
+use crate::world::{Flaw, World};
+
+/// What is wrong on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    Nothing,
+    /// In the program.
+    Program(Defect),
+    /// On every host.
+    Hosts(Flaw),
+}
+
+/// Every defect, by the name under which it can be asked for.
+pub(crate) const ALL: [(&str, Planted); 18] = [
+    ("no_barrier_before_commit", Planted::Program(Defect::NoBarrierBeforeCommit)),
+    ("stop_before_proof", Planted::Program(Defect::StopBeforeProof)),
+    ("no_undo_of_unknown", Planted::Program(Defect::NoUndoOfUnknown)),
+    ("no_fence", Planted::Hosts(Flaw::NoFence)),
+    ("fence_without_lease", Planted::Hosts(Flaw::FenceWithoutLease)),
+    ("fence_without_sequence", Planted::Hosts(Flaw::FenceWithoutSequence)),
+    (
+        "revert_past_point_of_no_return",
+        Planted::Program(Defect::RevertPastPointOfNoReturn),
+    ),
+    (
+        "take_over_without_higher_epoch",
+        Planted::Program(Defect::TakeOverWithoutHigherEpoch),
+    ),
+    (
+        "confirm_before_all_are_proven",
+        Planted::Program(Defect::ConfirmBeforeAllAreProven),
+    ),
+    ("confirm_without_margin", Planted::Program(Defect::ConfirmWithoutMargin)),
+    (
+        "lost_confirm_is_confirmed",
+        Planted::Program(Defect::LostConfirmIsConfirmed),
+    ),
+    ("stop_without_look", Planted::Hosts(Flaw::StopWithoutLook)),
+    ("watch_forgets_home", Planted::Hosts(Flaw::WatchForgetsHome)),
+    ("watch_obeys_epoch", Planted::Hosts(Flaw::WatchObeysEpoch)),
+    ("trusts_reload", Planted::Hosts(Flaw::TrustsReload)),
+    ("stop_by_port", Planted::Hosts(Flaw::StopByPort)),
+    ("writes_in_place", Planted::Hosts(Flaw::WritesInPlace)),
+    ("stop_while_unreachable", Planted::Program(Defect::StopWhileUnreachable)),
+];
+
+impl Planted {
+    /// The defect of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|(known, _)| *known == name).map(|(_, planted)| *planted)
+    }
+
+    /// Plants it, in this thread's program and in a world.
+    pub(crate) fn plant(self, world: &mut World) {
+        defect::plant(match self {
+            Self::Program(defect) => Some(defect),
+            _ => None,
+        });
+        if let Self::Hosts(flaw) = self {
+            for host in world.hosts.values_mut() {
+                host.flaws.insert(flaw);
+            }
+        }
+    }
+}
