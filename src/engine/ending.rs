@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::live::Live;
@@ -158,7 +159,14 @@ async fn ready_to_stop<H: Host>(
 ) -> Result<(), Vec<(HostName, Failure)>> {
     let looked = context.topology.nginx.keys().map(|host| async move {
         let runs = runs_new_routing(context, job, host).await;
-        runs.err().map(|failure| (host.clone(), failure))
+        let ignored = |failure: &Failure| {
+            matches!(
+                failure,
+                Failure::OutcomeUnknown { .. } | Failure::Unreachable { .. }
+            ) && planted(Defect::StopWhileUnreachable)
+        };
+        let failure = runs.err().filter(|failure| !ignored(failure))?;
+        Some((host.clone(), failure))
     });
     let failures: Vec<_> = join_all(looked).await.into_iter().flatten().collect();
     if !failures.is_empty() {

@@ -1,6 +1,7 @@
 //! The way home: observes what is true now, plans from that to the routing before the run, and goes
 //! there stage by stage. Where it cannot be completed, both slots stay up and the outcome says so.
 
+use crate::model::defect::{Defect, planted};
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
@@ -10,7 +11,7 @@ use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Outcome, Signal};
 use crate::model::phase::Phase;
-use crate::model::plan::{self, HomeGoal, Scene};
+use crate::model::plan::{self, HomeGoal, Scene, Stage};
 use crate::model::record::{RunRecord, RunStatus};
 
 use super::context::Context;
@@ -67,7 +68,7 @@ pub async fn go<H: Host>(
         });
     }
     let told = context.ledger.borrow().told_to_switch.clone();
-    let stages = plan::home(
+    let mut stages = plan::home(
         &Scene {
             topology: context.topology,
             playbook: context.playbook,
@@ -80,6 +81,9 @@ pub async fn go<H: Host>(
             blames_release: blames_release(context, &reason).await,
         },
     );
+    if planted(Defect::NoUndoOfUnknown) {
+        forget_unknown(&mut stages, &reason);
+    }
     let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
     let walked = if moved && !home_is_alive(context, before, job).await {
         let slot = job.plan.from.clone();
@@ -100,6 +104,23 @@ pub async fn go<H: Host>(
         }
     }
     ended(context, before, job, &reason, walked.outcome)
+}
+
+/// What a defect leaves out of the way home: the hosts of which it is not known what they did.
+fn forget_unknown(stages: &mut [Stage], reason: &Reason) {
+    let Reason::Failed { failures, .. } = reason else {
+        return;
+    };
+    let unknown = |host: &HostName| {
+        let of_host = |it: &&(HostName, Failure)| it.0 == *host;
+        failures
+            .iter()
+            .filter(of_host)
+            .any(|(_, failure)| matches!(failure, Failure::OutcomeUnknown { .. }))
+    };
+    for stage in stages {
+        stage.steps.retain(|step| !unknown(&step.host));
+    }
 }
 
 /// Puts on record that the run turns around. Where a lease of ours was over and nobody has come, the locks

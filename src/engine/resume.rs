@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 
 use crate::model::decision::{self, Newest, Slots, Way};
+use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
@@ -127,7 +128,10 @@ async fn choose<H: Host>(
     let asked = record.nginx.iter().filter(|host| !left_out.contains_key(*host));
     let tokens: BTreeMap<_, _> = asked.cloned().zip(evidence.iter().copied()).collect();
     let slots = slots(context, record, &evidence).await;
-    let way = decision::decide(evidence, slots);
+    let mut way = decision::decide(evidence, slots);
+    if record.point_of_no_return && planted(Defect::RevertPastPointOfNoReturn) {
+        way = Way::Back;
+    }
     context.tell(Event::InterruptedFound {
         record: Box::new(RunRecord {
             owner: began_by.clone(),

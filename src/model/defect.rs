@@ -21,8 +21,6 @@ pub enum Defect {
     ConfirmWithoutMargin,
     /// A confirm whose answer was lost counts as answered.
     LostConfirmIsConfirmed,
-    /// The old slot is stopped without reading every token back.
-    StopWithoutReadBack,
     /// The old slot is stopped though an nginx host cannot be asked.
     StopWhileUnreachable,
 }

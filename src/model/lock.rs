@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::defect::{Defect, planted};
 use super::names::{HostName, RunId};
 
 /// Counts the owners of a host's lock; never lowered, never deleted.
@@ -108,7 +109,8 @@ impl<Run: PartialEq> Gate<'_, Run> {
     /// Whether the lock may be taken under `epoch` by somebody who read `expected`: nobody came
     /// between, and it is free or its lease is over. `lock.sh` decides the same.
     pub fn may_be_taken(&self, expected: Epoch, epoch: Epoch) -> bool {
-        self.epoch == expected && epoch > self.epoch && (self.run.is_none() || self.lease_is_over)
+        let rises = epoch > self.epoch || planted(Defect::TakeOverWithoutHigherEpoch);
+        self.epoch == expected && rises && (self.run.is_none() || self.lease_is_over)
     }
 }
 
@@ -130,7 +132,8 @@ pub fn next_epoch<'a>(
     {
         return Err(first);
     }
-    Ok(Epoch(highest.0 + 1))
+    let step = u64::from(!planted(Defect::TakeOverWithoutHigherEpoch));
+    Ok(Epoch(highest.0 + step))
 }
 
 /// What a lease has left on its host. `taken` is when it was taken or renewed last, `now` the uptime, both

@@ -16,12 +16,18 @@ pub(crate) enum Planted {
 
 /// Every defect, by the name under which it can be asked for.
 pub(crate) const ALL: [(&str, Planted); 18] = [
-    ("no_barrier_before_commit", Planted::Program(Defect::NoBarrierBeforeCommit)),
+    (
+        "no_barrier_before_commit",
+        Planted::Program(Defect::NoBarrierBeforeCommit),
+    ),
     ("stop_before_proof", Planted::Program(Defect::StopBeforeProof)),
     ("no_undo_of_unknown", Planted::Program(Defect::NoUndoOfUnknown)),
     ("no_fence", Planted::Hosts(Flaw::NoFence)),
     ("fence_without_lease", Planted::Hosts(Flaw::FenceWithoutLease)),
-    ("fence_without_sequence", Planted::Hosts(Flaw::FenceWithoutSequence)),
+    (
+        "fence_without_sequence",
+        Planted::Hosts(Flaw::FenceWithoutSequence),
+    ),
     (
         "revert_past_point_of_no_return",
         Planted::Program(Defect::RevertPastPointOfNoReturn),
@@ -34,7 +40,10 @@ pub(crate) const ALL: [(&str, Planted); 18] = [
         "confirm_before_all_are_proven",
         Planted::Program(Defect::ConfirmBeforeAllAreProven),
     ),
-    ("confirm_without_margin", Planted::Program(Defect::ConfirmWithoutMargin)),
+    (
+        "confirm_without_margin",
+        Planted::Program(Defect::ConfirmWithoutMargin),
+    ),
     (
         "lost_confirm_is_confirmed",
         Planted::Program(Defect::LostConfirmIsConfirmed),
@@ -45,13 +54,18 @@ pub(crate) const ALL: [(&str, Planted); 18] = [
     ("trusts_reload", Planted::Hosts(Flaw::TrustsReload)),
     ("stop_by_port", Planted::Hosts(Flaw::StopByPort)),
     ("writes_in_place", Planted::Hosts(Flaw::WritesInPlace)),
-    ("stop_while_unreachable", Planted::Program(Defect::StopWhileUnreachable)),
+    (
+        "stop_while_unreachable",
+        Planted::Program(Defect::StopWhileUnreachable),
+    ),
 ];
 
 impl Planted {
     /// The defect of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        ALL.iter().find(|(known, _)| *known == name).map(|(_, planted)| *planted)
+        ALL.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, planted)| *planted)
     }
 
     /// Plants it, in this thread's program and in a world.

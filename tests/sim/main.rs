@@ -71,7 +71,11 @@ fn main() -> ExitCode {
 }
 
 fn exit(is_well: bool) -> ExitCode {
-    if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Plays one seed on a clock of its own.
@@ -103,7 +107,10 @@ fn broken_seeds(from: u64, seeds: u64, planted: Planted, enough: usize) -> (Vec<
             }
             let broken = one(seed, Telling::Silent, planted);
             if let Some(first) = broken.into_iter().next() {
-                found.lock().expect("no thread panics with it").push((seed, first));
+                found
+                    .lock()
+                    .expect("no thread panics with it")
+                    .push((seed, first));
             }
         }
     };
@@ -150,7 +157,9 @@ fn all_found() -> bool {
 fn twice() -> bool {
     let program = std::env::current_exe().expect("this program has a path");
     let told = |seed: u64| {
-        let output = Command::new(&program).args(["--seed", &seed.to_string()]).output();
+        let output = Command::new(&program)
+            .args(["--seed", &seed.to_string()])
+            .output();
         output.expect("this program runs").stdout
     };
     for seed in [3, 77, 4_711] {

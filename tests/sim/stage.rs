@@ -16,10 +16,10 @@ use nonstop::model::outcome::{Exit, Outcome};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::controller::{LedFleet, Life};
+use crate::defects::Planted;
 use crate::fleet;
 use crate::judge::{self, Confirms, Routes};
 use crate::story::{Act, Fate, Story, What};
-use crate::defects::Planted;
 use crate::world::{Shared, SimFleet};
 
 /// No controller works for longer than that.

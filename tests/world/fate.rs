@@ -39,7 +39,8 @@ impl World {
 
     /// Nothing more befalls any host.
     pub(crate) fn is_spared(&mut self) {
-        self.under_way.retain(|_, (_, due)| !matches!(due, Due::Happens(..)));
+        self.under_way
+            .retain(|_, (_, due)| !matches!(due, Due::Happens(..)));
     }
 
     /// What goes on by itself on a host.

@@ -11,6 +11,7 @@ use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::CallError;
 use crate::engine::fleet::Host;
 use crate::engine::observe;
+use crate::model::defect::{Defect, planted};
 use crate::model::event::{Event, Note, ProofUsed};
 use crate::model::failure::Failure;
 use crate::model::lock::Fence;
@@ -71,11 +72,18 @@ pub(in crate::engine) async fn commit<H: Host>(
     }
     match passed(answer!(answered?, Commit)?)? {
         SwitchAnswer::Proven { watch_left, .. } => is_armed(context, host, watch_left),
+        SwitchAnswer::Unproven { .. } if planted(Defect::StopBeforeProof) => {
+            is_armed(context, host, Some(watch.deadline));
+            return Ok(None);
+        }
         SwitchAnswer::Drifted => return Err(Failure::Drifted),
         SwitchAnswer::Unproven { reason } => return Err(Failure::Unproven { reason }),
         SwitchAnswer::NoHome => return Err(no_home()),
     }
     let proof = proof::prove(context, host, switch, &before).await?;
+    if planted(Defect::ConfirmBeforeAllAreProven) {
+        confirm(context, host).await?;
+    }
     Ok(Some(Note::Proven { proof }))
 }
 
