@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help cargo demo test test-all model lint bench
+.PHONY: help cargo demo test test-all model lint bench sim
 SHELL := /bin/sh
 TEST_TOOLS := nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
 export PATH := $(PATH):/usr/sbin:/sbin:$(HOME)/.cargo/bin
@@ -33,7 +33,8 @@ lint: cargo ## Formatting, clippy and shellcheck, with warnings as errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@if [ -e tests/fleet/main.rs ]; then cargo clippy --test fleet -- -D warnings; fi
-	shellcheck -x -P SCRIPTDIR .ci/need .ci/run .ci/test tests/fleet/ctl tests/fleet/host/*
+	cargo clippy --features defects --test sim -- -D warnings
+	shellcheck -x -P SCRIPTDIR .ci/need .ci/run .ci/sim .ci/test tests/fleet/ctl tests/fleet/host/*
 	git ls-files -z --cached --others --exclude-standard -- '*.sh' | xargs -0 shellcheck -x
 	visudo -cqf examples/sudoers/nonstop
 
@@ -41,3 +42,6 @@ bench: cargo ## nonstop beside bare parallel ssh and scp: the same deploy on the
 	@.ci/need ssh
 	@tests/fleet/ctl up
 	@tests/fleet/bench
+
+sim: cargo ## The simulator: SEEDS=1000000 plays more, ARGS='--seed N' tells one step by step
+	@.ci/sim $(ARGS)

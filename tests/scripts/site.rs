@@ -38,6 +38,13 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(shell: Shell) -> Self {
+        let site = Self::unlocked(shell);
+        site.host.lock();
+        site
+    }
+
+    /// The same on a host that nobody has locked.
+    pub(crate) fn unlocked(shell: Shell) -> Self {
         let host = Host::new(shell);
         let include = format!("include {};", host.path("sites-enabled/*").display());
         let site = Self {
@@ -49,7 +56,6 @@ impl Site {
             fs::create_dir(site.host.path(folder)).expect("a folder");
         }
         fs::write(site.conf(), site.main_file(&site.include)).expect("written");
-        site.host.lock();
         site
     }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::story::Fate;
 use crate::world::{Reached, SimFleet};
 
-/// Hears of every command in the moment in which it is sent.
+/// Hears of every command in the moment in which the controller decides to send it.
 pub(crate) type Overseer = Rc<dyn Fn(&HostName, &Command)>;
 
 /// How far a controller is, and what becomes of it.
@@ -138,8 +138,8 @@ impl Fleet for LedFleet {
 impl LedHost {
     /// Steps before the call, when it is sent, and when its answer is there.
     async fn led<T>(&self, command: &Command, call: impl Future<Output = T>) -> T {
-        self.life.step().await;
         (self.life.overseer)(&self.name, command);
+        self.life.step().await;
         let mut call = pin!(call);
         let at_once = poll_fn(|context| {
             Poll::Ready(match call.as_mut().poll(context) {

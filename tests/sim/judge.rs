@@ -6,6 +6,7 @@ use std::time::Duration;
 use nonstop::engine::run::Verdict;
 use nonstop::model::names::{HostName, RunId};
 use nonstop::model::outcome::{Exit, Outcome};
+use nonstop::model::record::RunStatus;
 use nonstop::model::token::TokenState;
 use nonstop::remote::command::{Command, Confirm};
 
@@ -162,18 +163,23 @@ pub(crate) fn watch_that_waits(world: &World) -> Option<String> {
 /// Whether everything is closed: no lock, no open record, no watch that waits.
 pub(crate) fn is_closed(world: &World) -> Result<(), String> {
     for (name, host) in &world.hosts {
-        if let Some(run) = &host.lock.run {
+        let lock = host.lock_now();
+        if let Some(run) = lock.run.as_ref().filter(|_| lock.is_held()) {
             return Err(format!("{name} is locked by {run}"));
         }
     }
     if let Some(waits) = watch_that_waits(world) {
         return Err(waits);
     }
-    let newest = world.hosts.values().filter_map(|host| host.record.as_ref());
-    let newest = newest.max_by_key(|record| (record.epoch, &record.run));
-    match newest {
-        Some(record) if record.status == nonstop::model::record::RunStatus::Open => {
-            Err(format!("the record of {} is open", record.run))
+    // What one host says to be done is done: another one may have missed the word.
+    let records = || world.hosts.values().filter_map(|host| host.record.as_ref());
+    let newest = records().map(|record| (record.epoch, &record.run)).max();
+    let mut of_newest = records()
+        .filter(|record| Some((record.epoch, &record.run)) == newest)
+        .peekable();
+    match of_newest.peek().map(|record| record.run.clone()) {
+        Some(run) if of_newest.all(|record| record.status == RunStatus::Open) => {
+            Err(format!("the record of {run} is open"))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! Plays a story: controllers come and go, the clock runs, and everything is judged.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -41,6 +41,8 @@ struct Stage {
     telling: Telling,
     began: Instant,
     confirms: Rc<RefCell<Confirms>>,
+    /// How many controllers are at work.
+    at_work: Cell<u32>,
 }
 
 /// How an act ended.
@@ -63,6 +65,7 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
         telling,
         began: Instant::now(),
         confirms: Rc::default(),
+        at_work: Cell::new(0),
     };
     stage.tell(&format!("seed {seed}: {:?}", stage.story));
     stage.watch_everything();
@@ -82,9 +85,6 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
     };
     tokio::select! { biased; () = ticking => {}, () = stage.plays(seed) => {} }
     let broken = std::mem::take(&mut stage.world.borrow_mut().broken);
-    for line in &broken {
-        stage.tell(&format!("BROKEN {line}"));
-    }
     broken
 }
 
@@ -96,16 +96,17 @@ impl Stage {
     }
 
     fn broken(&self, line: String) {
+        self.tell(&format!("BROKEN {line}"));
         self.world.borrow_mut().broken.push(line);
     }
 
     fn watch_everything(&self) {
         let (began, telling, is_live) = (self.began, self.telling, self.story.is_live);
+        let mut known = 0;
         let witness = move |world: &mut crate::world::World, line: &str| {
             if telling == Telling::Aloud {
                 println!("{:>10.3}   {line}", began.elapsed().as_secs_f64());
             }
-            let known = world.broken.len();
             world.request_everywhere();
             for (name, ports) in judge::routes(world) {
                 if is_live && ports.is_empty() {
@@ -120,6 +121,7 @@ impl Stage {
             {
                 println!("{:>10.3}   BROKEN {line}", began.elapsed().as_secs_f64());
             }
+            known = world.broken.len();
         };
         self.world.borrow_mut().witness = Some(Box::new(witness));
     }
@@ -131,13 +133,14 @@ impl Stage {
             sleep(round.after).await;
             let acts = round.acts.iter().enumerate().map(|(place, act)| async move {
                 sleep(act.after).await;
-                self.act(&format!("run-{}-{}", number + 1, place + 1), *act).await
+                let end = self.act(&format!("run-{}-{}", number + 1, place + 1), *act).await;
+                if self.at_work.get() == 0 {
+                    self.judge(&end, number > 0 || round.acts.len() > 1);
+                }
+                end
             });
             let ends = join_all(acts).await;
             let alone = ends.len() == 1;
-            for end in &ends {
-                self.judge(end, !alone || number > 0);
-            }
             last = ends.into_iter().next().filter(|_| alone);
         }
         self.ends(last).await;
@@ -147,7 +150,7 @@ impl Stage {
     async fn ends(&self, last: Option<ActEnd>) {
         self.tell("the weather clears up");
         fleet::calms_down(&mut self.world.borrow_mut());
-        sleep(Duration::from_secs(self.story.lease + self.story.watch + 20)).await;
+        sleep(Duration::from_secs(self.story.lease + self.story.watch + 70)).await;
         let verdict = last.and_then(|end| end.verdict);
         {
             let world = self.world.borrow();
@@ -171,7 +174,7 @@ impl Stage {
                 ));
             }
         }
-        let struck = judge::was_struck(&self.world.borrow());
+        let struck = judge::was_struck(&self.world.borrow()) || self.story.has_edits();
         let faultless = |what| Act {
             after: Duration::ZERO,
             what,
@@ -234,6 +237,7 @@ impl Stage {
 
     async fn act(&self, name: &str, act: Act) -> ActEnd {
         let before = judge::routes(&self.world.borrow());
+        self.at_work.set(self.at_work.get() + 1);
         self.tell(&format!("{name} begins: {:?}, {:?}", act.what, act.fate));
         let deadline = self.config.playbook.watch.deadline;
         let (world, confirms) = (self.world.clone(), self.confirms.clone());
@@ -259,6 +263,7 @@ impl Stage {
             None => None,
         };
         self.tell(&format!("{name} ends: {verdict:?}"));
+        self.at_work.set(self.at_work.get() - 1);
         ActEnd { act, before, verdict }
     }
 

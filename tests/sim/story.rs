@@ -125,6 +125,13 @@ impl Story {
         }
     }
 
+    /// Whether a person edits a file: only a person can undo that.
+    pub(crate) fn has_edits(&self) -> bool {
+        self.strikes
+            .iter()
+            .any(|(_, strike)| matches!(strike, Strike::Edits(_)))
+    }
+
     /// Whether nothing goes wrong in it.
     pub(crate) fn is_calm(&self) -> bool {
         let mut acts = self.rounds.iter().flat_map(|round| &round.acts);

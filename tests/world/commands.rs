@@ -2,6 +2,7 @@
 
 use nonstop::engine::fleet::CallError;
 use nonstop::model::names::{HostName, RemotePath};
+use nonstop::model::token::TokenState;
 use nonstop::remote::answer::{Answer, Fenced, LogEnd};
 use nonstop::remote::command::Command;
 use tokio::time::Instant;
@@ -78,10 +79,11 @@ impl World {
             Command::Revert(revert) => return self.revert(name, job, &revert),
             Command::CleanNginx(clean) => {
                 pass!(host, clean.fence, CleanNginx);
-                let left = |token: &super::nginx::SimToken| token.left(&host.clock).is_some();
+                let armed = |token: &super::nginx::SimToken| token.state == TokenState::Armed;
                 let nginx = host.nginx.as_mut().expect("an nginx host");
-                if !nginx.tokens.values().any(left) {
+                if !nginx.tokens.values().any(armed) {
                     nginx.homes.clear();
+                    nginx.tokens.clear();
                 }
                 Answer::CleanNginx(Fenced::Passed(()))
             }

@@ -58,7 +58,7 @@ impl World {
                 self.seen(name, what);
             }
             Due::Committed(job, ..)
-            | Due::Reverted(job)
+            | Due::Reverted(job, _)
             | Due::Started(job, _)
             | Due::Kill(job, _)
             | Due::Answer(job, _)
@@ -67,7 +67,7 @@ impl World {
                 self.lose(name, job.call);
             }
             Due::Committed(job, commit) => self.committed(name, job, &commit),
-            Due::Reverted(job) => self.reverted(name, job),
+            Due::Reverted(job, home) => self.reverted(name, job, &home),
             Due::Started(job, identity) => self.has_started(name, job, identity),
             Due::Kill(job, stop) => self.kill(name, job, &stop),
             Due::Answer(Job { call, .. }, answer) => self.reply(name, call, "answer", Ok(answer)),
@@ -131,7 +131,7 @@ impl World {
         }
         let host = self.at(name);
         let nginx = host.nginx.as_mut().expect("an nginx host");
-        let proven = nginx.reload();
+        let proven = nginx.comes_home(&token.run);
         if let Some(token) = nginx.tokens.get_mut(token).filter(|_| proven) {
             token.restored = true;
         }

@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nonstop::engine::fleet::CallError;
-use nonstop::model::names::HostName;
+use nonstop::model::names::{HostName, RunId};
 use nonstop::model::token::TokenId;
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, Commit, Stop};
@@ -79,7 +79,7 @@ enum Due {
     /// A commit's reload is through, or was refused.
     Committed(Job, Commit),
     /// A way back's reload is through, or was refused.
-    Reverted(Job),
+    Reverted(Job, RunId),
     /// A process was given its time to listen.
     Started(Job, nonstop::model::process::ProcessIdentity),
     /// The grace of a stop is over.

@@ -109,7 +109,9 @@ impl World {
         }
         let result = if reloaded { "proven" } else { "unproven" };
         host.audits(commit.home.as_str(), "commit", result);
-        self.leads(name);
+        if reloaded {
+            self.leads(name);
+        }
         self.reply(
             name,
             job.call,
@@ -198,23 +200,21 @@ impl World {
             Err(NotHome::Drifted) => return answer(SwitchAnswer::Drifted),
             Ok(()) => {}
         }
-        if let Some(home) = nginx.homes.get_mut(&revert.home) {
-            if !home.left {
-                return answer(proof(nginx, true));
-            }
-            home.left = false;
+        if nginx.homes.get(&revert.home).is_some_and(|home| !home.left) {
+            return answer(proof(nginx, true));
         }
         let takes = host.clock.takes(RELOAD);
         host.busy_until = Some(Instant::now() + takes);
-        self.queue(Instant::now() + takes, name, Due::Reverted(job));
+        let home = revert.home.clone();
+        self.queue(Instant::now() + takes, name, Due::Reverted(job, home));
         Ok(Effect::Later)
     }
 
-    pub(super) fn reverted(&mut self, name: &HostName, job: Job) {
+    pub(super) fn reverted(&mut self, name: &HostName, job: Job, home: &RunId) {
         let host = self.at(name);
         host.renew();
         let nginx = host.nginx.as_mut().expect("an nginx host");
-        let reloaded = nginx.reload();
+        let reloaded = nginx.comes_home(home);
         let answer = proof(nginx, reloaded);
         self.reply(
             name,
@@ -226,6 +226,15 @@ impl World {
 }
 
 impl SimNginx {
+    /// Reloads what was put back; whether it runs now.
+    pub(super) fn comes_home(&mut self, run: &RunId) -> bool {
+        let reloaded = self.reload();
+        if let Some(home) = self.homes.get_mut(run) {
+            home.left = home.left && !reloaded;
+        }
+        reloaded
+    }
+
     /// Puts home back on the disk.
     pub(super) fn go_home(&mut self, run: &RunId) -> Result<(), NotHome> {
         let home = self.homes.get(run).ok_or(NotHome::None)?;
