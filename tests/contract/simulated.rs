@@ -67,7 +67,7 @@ impl Simulated {
             host.nginx = Some(nginx);
             World::of([(name(), host)].into())
         });
-        world.borrow_mut().has_watches = true;
+        world.borrow_mut().cleans_tokens = true;
         Self { runtime, world }
     }
 

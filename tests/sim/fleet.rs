@@ -11,8 +11,8 @@ use nonstop::model::observed::ReleaseObserved;
 use tokio::time::Instant;
 
 use crate::random::Random;
-use crate::story::{Story, Strike};
-use crate::world::{Fault, Health, Shared, SimHost, SimNginx, World};
+use crate::story::{Bad, Story, Strike};
+use crate::world::{Fault, Health, Shared, SimHost, SimNginx, Start, World};
 
 const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
@@ -75,6 +75,17 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     }
     if story.is_live {
         goes_live(config, &mut hosts);
+    }
+    if let Some((which, bad)) = story.bad {
+        let was = hosts.values_mut().filter(|host| !host.ports.is_empty());
+        let which = usize::try_from(which).unwrap();
+        for host in was.skip(which % 2).take(1) {
+            match bad {
+                Bad::Exits => host.start = Start::Exits,
+                Bad::Sick => host.health = Health::Down,
+                Bad::Silent => host.health = Health::Silent,
+            }
+        }
     }
     let world = World::of(hosts);
     world.borrow_mut().has_watches = true;
@@ -186,6 +197,18 @@ fn strikes(world: &mut World, hosts: &[HostName], at: Instant, strike: Strike) {
                 world.host(name.as_str()).strike(port(second));
             });
         }
+        Strike::Restart(host, second) => {
+            let host = named(host);
+            let name = host.clone();
+            world.happens(at, &host, "has an instance started by hand", move |world| {
+                let host = world.host(name.as_str());
+                if host.listener(port(second)).is_some() {
+                    host.strike(port(second));
+                    host.spawn(port(second), Duration::from_secs(1));
+                    host.struck.insert(port(second), Instant::now());
+                }
+            });
+        }
         Strike::Sick(host, second, lasts) => {
             let host = named(host);
             for (at, health) in [(at, Health::Down), (at + lasts, Health::Up)] {
@@ -251,6 +274,8 @@ pub(crate) fn calms_down(world: &mut World) {
         world.boot(&name);
         let host = world.host(name.as_str());
         host.disk_is_full = false;
+        host.start = Start::Listens(Duration::from_secs(2));
+        host.health = Health::Up;
         for process in &mut host.processes {
             process.health = Health::Up;
         }

@@ -157,8 +157,12 @@ impl Stage {
             let now = judge::routes(&world);
             let split = judge::uniform(&now).is_none();
             self.tell(&format!("at rest: {now:?}"));
+            let waits = judge::watch_that_waits(&world);
             let unnamed = split && !judge::split_is_named(&world);
             drop(world);
+            if let Some(waits) = waits {
+                self.broken(format!("long after every deadline {waits}"));
+            }
             if unnamed {
                 self.broken(format!(
                     "at rest nginx hosts disagree, and the design does not name why: {now:?}"

@@ -25,6 +25,8 @@ pub(crate) struct Story {
     pub(crate) skews: Vec<i32>,
     /// Of ten thousand calls, how many meet a fault.
     pub(crate) call_faults: u64,
+    /// A WAS host on which new instances do not get healthy, or end at once.
+    pub(crate) bad: Option<(u64, Bad)>,
     pub(crate) rounds: Vec<Round>,
     /// What befalls the fleet, and when after the story began.
     pub(crate) strikes: Vec<(Duration, Strike)>,
@@ -68,6 +70,14 @@ pub(crate) enum Fate {
     Sleeps(u64, Duration),
 }
 
+/// What is wrong with new instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bad {
+    Exits,
+    Sick,
+    Silent,
+}
+
 /// What befalls a host. Hosts are counted through, WAS hosts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strike {
@@ -78,6 +88,8 @@ pub(crate) enum Strike {
     DiskFull(u64, Duration),
     /// An instance dies: of the first port, or of the second.
     Kill(u64, bool),
+    /// A person starts an instance anew, and tells nobody.
+    Restart(u64, bool),
     /// An instance answers 503 for a while.
     Sick(u64, bool, Duration),
     /// nginx refuses to reload for a while, behind an answer of 0.
@@ -120,6 +132,12 @@ impl Story {
             strikes: (0..strikes)
                 .map(|_| (random.millis(0, 25_000), strike(random, hosts)))
                 .collect(),
+            bad: (!is_calm && random.one_in(8)).then(|| {
+                (
+                    random.below(hosts),
+                    *random.of(&[Bad::Exits, Bad::Sick, Bad::Silent]),
+                )
+            }),
             rounds: rounds(random, is_calm, is_live),
             last: *random.of(&[What::Resume, What::Resume, What::Deploy(9), What::Rollback]),
         }
@@ -135,7 +153,10 @@ impl Story {
     /// Whether nothing goes wrong in it.
     pub(crate) fn is_calm(&self) -> bool {
         let mut acts = self.rounds.iter().flat_map(|round| &round.acts);
-        self.call_faults == 0 && self.strikes.is_empty() && acts.all(|act| act.fate == Fate::Lives)
+        self.call_faults == 0
+            && self.bad.is_none()
+            && self.strikes.is_empty()
+            && acts.all(|act| act.fate == Fate::Lives)
     }
 }
 
@@ -202,6 +223,7 @@ fn strike(random: &mut Random, hosts: u64) -> Strike {
         0..=2 => Strike::Crash(host, lasts),
         3..=5 => Strike::Cut(1 + random.below((1 << hosts) - 1), lasts),
         6 => Strike::DiskFull(host, lasts),
+        7 if random.one_in(2) => Strike::Restart(host, second),
         7 => Strike::Kill(host, second),
         8 => Strike::Sick(host, second, lasts),
         9 => Strike::Refuses(host, lasts),

@@ -79,11 +79,15 @@ impl World {
             Command::Revert(revert) => return self.revert(name, job, &revert),
             Command::CleanNginx(clean) => {
                 pass!(host, clean.fence, CleanNginx);
+                let cleans_tokens = self.cleans_tokens;
+                let host = self.at(name);
                 let armed = |token: &super::nginx::SimToken| token.state == TokenState::Armed;
                 let nginx = host.nginx.as_mut().expect("an nginx host");
                 if !nginx.tokens.values().any(armed) {
                     nginx.homes.clear();
-                    nginx.tokens.clear();
+                    if cleans_tokens {
+                        nginx.tokens.clear();
+                    }
                 }
                 Answer::CleanNginx(Fenced::Passed(()))
             }

@@ -130,8 +130,9 @@ impl World {
             return;
         }
         let host = self.at(name);
+        let trusts = host.has(super::Flaw::TrustsReload);
         let nginx = host.nginx.as_mut().expect("an nginx host");
-        let proven = nginx.comes_home(&token.run);
+        let proven = nginx.comes_home(&token.run) || trusts;
         if let Some(token) = nginx.tokens.get_mut(token).filter(|_| proven) {
             token.restored = true;
         }

@@ -47,6 +47,8 @@ pub(crate) struct SimHost {
     pub(crate) struck: BTreeMap<Port, Instant>,
     /// The audit trail, a line an event.
     pub(crate) audit: Vec<String>,
+    /// What no script may ever do, and one did.
+    pub(super) broken: Vec<String>,
     /// Rules that it does not keep.
     pub(crate) flaws: BTreeSet<Flaw>,
     /// Until when a script holds the flocks.
@@ -115,6 +117,7 @@ impl SimHost {
             is_left_out: false,
             struck: BTreeMap::new(),
             audit: Vec::new(),
+            broken: Vec::new(),
             flaws: BTreeSet::new(),
             busy_until: None,
             accepted: (Epoch(0), 0),

@@ -64,6 +64,7 @@ impl SimHost {
             let reason = "the state folder cannot be written".to_owned();
             return Err(CallError::Script { reason });
         }
+        self.writes_under(fence, accepted);
         self.accepted = (fence.epoch, fence.sequence);
         self.renew();
         Ok(Ok(()))
@@ -74,9 +75,26 @@ impl SimHost {
         let first = self.accepted == (fence.epoch, fence.sequence) || self.has(Flaw::FenceWithoutSequence);
         let passes = (first || self.has(Flaw::NoFence)) && self.may_pass(fence, 0);
         if passes {
+            self.writes_under(fence, fence.sequence.saturating_sub(1));
             self.renew();
         }
         passes
+    }
+
+    /// I4: whoever writes has the lock, its lease is not over, and nothing later came before.
+    fn writes_under(&mut self, fence: &Fence, accepted: u64) {
+        let lock = self.lock_now();
+        let why = if lock.epoch != fence.epoch || lock.run.as_ref() != Some(&fence.run) {
+            "without the lock"
+        } else if lock.is_over() {
+            "after its lease was over"
+        } else if fence.sequence <= accepted {
+            "after a later script"
+        } else {
+            return;
+        };
+        let broken = format!("I4: {} changed {} {why}", fence.run, self.address);
+        self.broken.push(broken);
     }
 
     pub(super) fn renew(&mut self) {

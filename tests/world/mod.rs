@@ -37,6 +37,7 @@ pub(crate) use fault::{Fault, Rule};
 pub(crate) use flaw::Flaw;
 pub(crate) use host::{Health, SimHost, Start};
 pub(crate) use nginx::SimNginx;
+#[allow(unused_imports, reason = "only the simulator wraps a host")]
 pub(crate) use reach::{Reached, SimFleet};
 
 /// The way to a host and back.
@@ -63,6 +64,8 @@ pub(crate) struct World {
     pub(crate) may_cut: bool,
     /// Whether a commit arms its watch. A run that never confirms needs a fleet without.
     pub(crate) has_watches: bool,
+    /// Whether cleaning up takes the tokens of the run away as well, as the scripts do.
+    pub(crate) cleans_tokens: bool,
     /// How long an upload takes.
     pub(crate) upload_takes: Duration,
     /// Rings when something new is under way.
@@ -127,6 +130,7 @@ impl World {
             cut_off: BTreeMap::new(),
             may_cut: false,
             has_watches: true,
+            cleans_tokens: false,
             upload_takes: Duration::ZERO,
             bell: Rc::default(),
             under_way: BTreeMap::new(),
@@ -246,6 +250,9 @@ impl World {
 
     /// Tells the witness, who looks at everything.
     fn seen(&mut self, host: &HostName, what: &str) {
+        for host in self.hosts.values_mut() {
+            self.broken.append(&mut host.broken);
+        }
         let Some(mut witness) = self.witness.take() else {
             return;
         };

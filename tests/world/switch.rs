@@ -213,8 +213,9 @@ impl World {
     pub(super) fn reverted(&mut self, name: &HostName, job: Job, home: &RunId) {
         let host = self.at(name);
         host.renew();
+        let trusts = host.has(Flaw::TrustsReload);
         let nginx = host.nginx.as_mut().expect("an nginx host");
-        let reloaded = nginx.comes_home(home);
+        let reloaded = nginx.comes_home(home) || trusts;
         let answer = proof(nginx, reloaded);
         self.reply(
             name,

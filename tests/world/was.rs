@@ -99,9 +99,17 @@ impl World {
                 return Ok(Effect::Answered(stopped(StopAnswer::SuccessorMissing { reason })));
             }
         }
+        let orphans = stop.successor.as_ref().is_some_and(|successor| {
+            let listener = self.hosts[name].listener(successor.port);
+            listener.is_none_or(|process| process.identity != successor.identity)
+        });
         let Some((port, heeds)) = self.meant(name, &stop) else {
             return Ok(Effect::Answered(stopped(StopAnswer::AlreadyGone)));
         };
+        if orphans {
+            let broken = format!("I1: {name}:{port} was stopped, and nobody is there in its place");
+            self.broken.push(broken);
+        }
         if heeds {
             self.ends(name, &stop, port, Instant::now() + ENDS);
             self.queue(
