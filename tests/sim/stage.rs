@@ -158,7 +158,7 @@ impl Stage {
             let split = judge::uniform(&now).is_none();
             self.tell(&format!("at rest: {now:?}"));
             let waits = judge::watch_that_waits(&world);
-            let unnamed = split && !judge::split_is_named(&world);
+            let unnamed = split && !judge::split_is_named(&world) && !self.story.has_edits();
             drop(world);
             if let Some(waits) = waits {
                 self.broken(format!("long after every deadline {waits}"));
