@@ -22,6 +22,7 @@ pub struct ProcessIdentity {
 /// Whether a text can be a boot id: it is a word that no shell, file or terminal takes for more.
 pub fn is_boot_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
+        && !text.contains("..")
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
