@@ -103,23 +103,25 @@ async fn stop_old_slot<H: Host>(
     (step(context, job, stop).await, Word::Taken)
 }
 
+/// Says on record that the run is over, and only then tidies up: what is removed with it, the tokens, is what
+/// would decide of an open run.
 async fn finish<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: RunRecord, word: Word) -> End {
-    if let Some(stage) = job.plan.stage(Phase::Finish)
-        && step(context, job, stage).await == End::TakenOver
-    {
-        return End::TakenOver;
+    if let Err(failures) = record::write(context, &record.finished()).await {
+        // One host that takes our word shows that nobody had taken over.
+        let silent = failures.len() == context.crew.hosts().count();
+        let end = match end_of(&failures) {
+            End::Whole if silent && word == Word::Unheard => End::Unknown,
+            end => end,
+        };
+        warn(context, failures);
+        if silent || end != End::Whole {
+            return end;
+        }
     }
-    let Err(failures) = record::write(context, &record.finished()).await else {
-        return End::Whole;
-    };
-    // One host that takes our word shows that nobody had taken over.
-    let silent = failures.len() == context.crew.hosts().count();
-    let end = match end_of(&failures) {
-        End::Whole if silent && word == Word::Unheard => End::Unknown,
-        end => end,
-    };
-    warn(context, failures);
-    end
+    match job.plan.stage(Phase::Finish) {
+        Some(stage) => step(context, job, stage).await,
+        None => End::Whole,
+    }
 }
 
 async fn step<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &crate::model::plan::Stage) -> End {

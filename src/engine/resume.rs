@@ -158,12 +158,12 @@ async fn slots<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: 
 /// Whether there is anybody to go back to: once the old slot's end has begun, nobody. Where nothing was switched
 /// nobody is asked, and an empty fleet goes back to being empty.
 async fn old_is_alive<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> bool {
-    if record.from_slot.is_none() || evidence.iter().all(|newest| *newest == Newest::None) {
-        return true;
-    }
     if record.point_of_no_return {
         // Its end has begun: a process that was told to end may still answer.
         return false;
+    }
+    if record.from_slot.is_none() || evidence.iter().all(|newest| *newest == Newest::None) {
+        return true;
     }
     let old = homeward::alive(context, endpoints(context, record.from_slot.as_ref())).await;
     let was_confirmed = evidence.contains(&Newest::Is(TokenState::Confirmed));

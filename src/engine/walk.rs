@@ -19,7 +19,7 @@ use super::execute::warn;
 use super::fleet::Host;
 use super::lock::{self, Lost};
 use super::stage::{self, Patience, StageEnd};
-use super::steps::{Job, switch};
+use super::steps::{Job, drain, switch};
 
 /// How often a host is asked that gave no answer.
 const TRIES: u32 = 3;
@@ -99,6 +99,15 @@ pub(super) async fn home<H: Host>(
             leased(context, job, stage, owner).await
         };
         match end {
+            Ok(failures) if failures.is_empty() && traffic => {
+                let failures = drain_unseen(context, stage).await;
+                if !failures.is_empty() {
+                    let hosts = failures.iter().map(|(host, _)| host.clone());
+                    context.ledger.borrow_mut().undrained.extend(hosts);
+                    rest = Rest::Some;
+                    warn(context, failures);
+                }
+            }
             Ok(failures) if failures.is_empty() => {}
             Ok(_) if traffic => return stays(Outcome::Mixed),
             Ok(failures) => {
@@ -193,6 +202,22 @@ async fn back<H: Host>(
         sleep(PAUSE).await;
     }
     Ok(unarmed)
+}
+
+/// Waits for the old workers of hosts that could not be looked at when the way home was planned, and were led
+/// home all the same.
+async fn drain_unseen<H: Host>(context: &Context<'_, H>, stage: &Stage) -> Failures {
+    let unseen = stage.steps.iter().map(|HostStep { host, step }| async move {
+        let Step::Revert { nginx: None, .. } = step else {
+            return None;
+        };
+        let drained = async {
+            let facts = switch::facts_of(context, host, None).await?;
+            drain::workers(context, host, &facts.master).await
+        };
+        Some((host.clone(), drained.await.err()?))
+    });
+    join_all(unseen).await.into_iter().flatten().collect()
 }
 
 /// Whether nobody knows what the host did.

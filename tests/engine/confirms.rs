@@ -1,6 +1,7 @@
 //! The second half of a switch: confirmed when all are proven, in time and everywhere; and what comes of it
 //! where a host stays silent or its watch was faster.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nonstop::model::event::Event;
@@ -22,13 +23,24 @@ fn fails(ended: &Ended, wanted: impl Fn(&Failure) -> bool) -> bool {
         .any(|event| matches!(event, Event::HostFailed { failure, .. } if wanted(failure)))
 }
 
+/// What became of the token of each nginx host, in the order of their names.
+fn tokens(ended: &Ended) -> Vec<&'static str> {
+    let moved = |event: &Event| match event {
+        Event::TokenMoved { host, state, .. } => Some((host.clone(), state.as_str())),
+        _ => None,
+    };
+    let last: BTreeMap<_, _> = ended.events.iter().filter_map(moved).collect();
+    last.into_values().collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_switch_stays_only_when_all_are_proven_and_then_for_good() {
     let scene = Scene::with(BAKE);
-    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
     assert!(scene.times("commit").last() < scene.times("confirm").first());
     assert!(scene.times("confirm").last() < scene.times("stop").first());
-    assert_eq!(scene.tokens(), ["confirmed", "confirmed"]);
+    assert_eq!(tokens(&ended), ["confirmed", "confirmed"]);
     scene.rests(120).await;
     assert_eq!(scene.live_port(), 8081, "no watch was left to go home");
 }
@@ -36,9 +48,10 @@ async fn a_switch_stays_only_when_all_are_proven_and_then_for_good() {
 #[tokio::test(start_paused = true)]
 async fn nobody_is_told_that_it_stays_while_one_is_not_proven() {
     let scene = Scene::on_blue().change(|world| world.nginx("nginx-1").refuses_reload = true);
-    scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::RolledBack, 7);
     assert_eq!(scene.times("confirm"), [0; 0]);
-    assert_eq!(scene.tokens(), ["reverted", "reverted"]);
+    assert_eq!(tokens(&ended), ["reverted", "reverted"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,9 +83,10 @@ async fn a_host_whose_watch_was_faster_is_switched_again() {
     let fired = |scene: &Scene| scene.times("commit").len();
     let scene =
         Scene::with("watch: { deadline: 6s }\n").faults("nginx-2", "confirm", (0, 20), Fault::LostBefore);
-    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
     assert_eq!(fired(&scene), 3, "one of the two was committed twice");
-    assert_eq!(scene.tokens(), ["confirmed", "confirmed"]);
+    assert_eq!(tokens(&ended), ["confirmed", "confirmed"]);
     scene.rests(60).await;
     scene.is_deployed();
 }
@@ -119,10 +133,11 @@ async fn a_way_back_after_a_confirm_arms_every_host_before_the_first_goes_home()
             .filter(|process| process.port.number() == 8081);
         green.for_each(|process| process.health = Health::Down);
     });
-    scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::RolledBack, 7);
     assert_eq!(scene.world.borrow().hosts_with("arm").len(), 2);
     assert!(scene.times("arm").last() < scene.times("revert").first());
-    assert_eq!(scene.tokens(), ["reverted", "reverted"]);
+    assert_eq!(tokens(&ended), ["reverted", "reverted"]);
     scene.rests(60).await;
     scene.is_as_it_was();
 }

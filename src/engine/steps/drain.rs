@@ -16,7 +16,7 @@ use crate::remote::command::{AwaitConnections, AwaitWorkers, Command};
 
 use super::endpoint;
 
-pub(super) async fn workers<H: Host>(
+pub(in crate::engine) async fn workers<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
     master: &ProcessIdentity,

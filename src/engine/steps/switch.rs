@@ -272,7 +272,7 @@ fn place<H>(context: &Context<'_, H>, host: &HostName, facts: &NginxFacts) -> Re
 
 /// The nginx as it is known, or as it is now on a host that could not be looked at when the way home was
 /// planned.
-async fn facts_of<H: Host>(
+pub(in crate::engine) async fn facts_of<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
     known: Option<&NginxFacts>,
