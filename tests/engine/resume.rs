@@ -149,7 +149,7 @@ async fn with_both_slots_dead_nothing_is_touched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_died_in_its_bake_is_finished() {
-    for phase in [Phase::Bake, Phase::Drain, Phase::Stop, Phase::Finish] {
+    for phase in [Phase::Bake, Phase::Drain, Phase::Stop] {
         let scene = Scene::with("bake: { for: 10s, then: stop }\n");
         scene.dies(phase, Duration::from_millis(3)).await;
         scene.rests(31).await;
@@ -424,4 +424,20 @@ async fn what_a_way_home_could_not_take_back_is_taken_back_by_whoever_comes_next
     scene.rests(60).await;
     scene.is_as_it_was();
     assert_eq!(scene.records(), [RunStatus::Done; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_died_while_it_tidied_up_is_over() {
+    // With what is removed then go the tokens: the record said before that it is done.
+    for after in [3, 7, 12] {
+        let scene = Scene::on_blue();
+        scene.dies(Phase::Finish, Duration::from_millis(after)).await;
+        scene.rests(31).await;
+        scene.resume().await.ends(&scene, Outcome::AsItWas, 0);
+        assert_eq!(scene.live_port(), 8081);
+        let next = Wanted::Jar(jar("sokdak-3.jar", "c"));
+        scene.run("run-2", next).await.ends(&scene, Outcome::Deployed, 0);
+        assert_eq!(scene.live_port(), 8080);
+        scene.is_unlocked();
+    }
 }
