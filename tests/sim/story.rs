@@ -143,11 +143,11 @@ impl Story {
         }
     }
 
-    /// Whether a person edits a file: only a person can undo that.
+    /// Whether a person edits a file or starts an instance: only a person can undo that.
     pub(crate) fn has_edits(&self) -> bool {
         self.strikes
             .iter()
-            .any(|(_, strike)| matches!(strike, Strike::Edits(_)))
+            .any(|(_, strike)| matches!(strike, Strike::Edits(_) | Strike::Restart(..)))
     }
 
     /// Whether nothing goes wrong in it.
