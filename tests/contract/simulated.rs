@@ -37,7 +37,7 @@ fn name() -> HostName {
 }
 
 fn run(number: u32) -> RunId {
-    RunId::new(&format!("run-{number}")).unwrap()
+    RunId::new(format!("run-{number}")).unwrap()
 }
 
 /// A record of no importance.
