@@ -183,6 +183,10 @@ async fn runs_new_routing<H: Host>(
     host: &HostName,
 ) -> Result<(), Failure> {
     let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
+    if seen.lock.epoch != context.crew.epoch() || seen.lock.run.as_ref() != Some(context.crew.run_id()) {
+        // Whatever else it shows is somebody else's doing.
+        return Err(Failure::Fenced { lock: seen.lock });
+    }
     let nginx = seen.nginx.as_ref().ok_or(Failure::Drifted)?;
     let state = nginx.newest_token(job.home).map(|token| token.state);
     if state != Some(TokenState::Confirmed) {

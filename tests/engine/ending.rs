@@ -146,3 +146,18 @@ async fn an_end_that_nobody_hears_of_is_not_called_a_success() {
     // The point of no return was on record everywhere: nobody turns back any more.
     scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_slept_while_another_finished_the_run_was_taken_over() {
+    let scene = Scene::on_blue().when(Phase::Drain, |world| {
+        for host in world.hosts.values_mut() {
+            host.lock.epoch = Epoch(9);
+            host.lock.run = None;
+            if let Some(nginx) = &mut host.nginx {
+                nginx.tokens.clear();
+            }
+        }
+    });
+    scene.deploy().await.ends(&scene, Outcome::TakenOver, 5);
+    assert_eq!(scene.world.borrow().times("stop"), [0; 0]);
+}
