@@ -155,6 +155,8 @@ pub(super) fn scripts() -> Vec<Point> {
         script("stop", "was-2", Begin, Late, New),
         script("stop", "was-2", Begin, AfterAll, New),
         script("stop", "was-1", End, Lost, New),
+        script("clean_nginx", "nginx-1", End, Lost, New),
+        script("clean_nginx", "nginx-2", Begin, AfterAll, New),
         script("unlock", "nginx-1", Begin, Lost, New),
         script("unlock", "was-2", End, Lost, New),
     ];
