@@ -103,7 +103,10 @@ pub(crate) fn split_is_named(world: &World) -> bool {
                 runs.entry(&id.run).or_default().insert(token.state);
                 let lost_watch = token.state == TokenState::Armed && token.left(&host.clock).is_none();
                 let unrestored = token.state == TokenState::Fired && !token.restored;
-                if lost_watch || unrestored {
+                // nginx refused the reload of a way back: what it runs is not what was put in place.
+                let refused = token.state == TokenState::Reverted
+                    && nginx.targets() != SimNginx::targets_on(&nginx.files);
+                if lost_watch || unrestored || refused {
                     states.insert(token.state);
                 }
             }
