@@ -88,7 +88,7 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
         }
     }
     let world = World::of(hosts);
-    world.borrow_mut().has_watches = true;
+    world.borrow_mut().cleans_tokens = true;
     world.borrow_mut().upload_takes = Duration::from_millis(400);
     world
 }
