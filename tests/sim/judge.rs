@@ -98,7 +98,7 @@ pub(crate) fn split_is_named(world: &World) -> bool {
     let mut runs: BTreeMap<&RunId, BTreeSet<TokenState>> = BTreeMap::new();
     for host in world.hosts.values() {
         let Some(nginx) = &host.nginx else { continue };
-        for (id, _) in &nginx.tokens {
+        for id in nginx.tokens.keys() {
             if let Some((_, token)) = nginx.newest(&id.run) {
                 runs.entry(&id.run).or_default().insert(token.state);
                 let lost_watch = token.state == TokenState::Armed && token.left(&host.clock).is_none();

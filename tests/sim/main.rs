@@ -142,12 +142,11 @@ fn all_found() -> bool {
     let mut is_well = true;
     for (name, planted) in defects::ALL {
         let (found, played) = broken_seeds(0, BOUND, planted, 1);
-        match found.first() {
-            Some((seed, broken)) => println!("{name}: found by seed {seed}: {broken}"),
-            None => {
-                println!("{name}: NOT FOUND by {played} seeds");
-                is_well = false;
-            }
+        if let Some((seed, broken)) = found.first() {
+            println!("{name}: found by seed {seed}: {broken}");
+        } else {
+            println!("{name}: NOT FOUND by {played} seeds");
+            is_well = false;
         }
     }
     is_well

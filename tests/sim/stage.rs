@@ -84,8 +84,8 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
         }
     };
     tokio::select! { biased; () = ticking => {}, () = stage.plays(seed) => {} }
-    let broken = std::mem::take(&mut stage.world.borrow_mut().broken);
-    broken
+    let mut world = stage.world.borrow_mut();
+    std::mem::take(&mut world.broken)
 }
 
 impl Stage {
