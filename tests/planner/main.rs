@@ -7,6 +7,7 @@
     reason = "what a test expects and does not find is a failed test"
 )]
 
+mod converge;
 mod deploy;
 mod fixture;
 mod home;
