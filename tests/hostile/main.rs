@@ -7,9 +7,13 @@
     reason = "a fixture that cannot be made is a failed test"
 )]
 
+// The targets of `fuzz/` ask for libFuzzer's macro by this name.
+extern crate self as libfuzzer_sys;
+
 mod answers;
 mod cases;
 mod files;
+mod fuzzed;
 mod nginx;
 mod records;
 mod shown;
