@@ -5,6 +5,7 @@
 //! turns.
 
 mod bench;
+mod contract;
 mod crash;
 mod deploys;
 mod draining;
@@ -17,3 +18,15 @@ mod refused;
 mod reverted;
 mod rollback;
 mod stays_as_it_was;
+#[path = "../contract/suite/mod.rs"]
+#[expect(
+    clippy::unwrap_used,
+    reason = "what does not go without saying is a failed test"
+)]
+mod suite;
+#[path = "../world/mod.rs"]
+#[expect(
+    clippy::unwrap_used,
+    reason = "what does not go without saying is a failed test"
+)]
+mod world;

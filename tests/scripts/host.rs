@@ -368,9 +368,9 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        // Whatever runs from this host's folder goes with it.
+impl Host {
+    /// Kills whatever runs from this host's folder.
+    pub(crate) fn kill_all(&self) {
         let folder = self.folder.path().to_string_lossy().into_owned();
         for entry in fs::read_dir("/proc").expect("/proc").flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
@@ -384,6 +384,12 @@ impl Drop for Host {
                 let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
             }
         }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.kill_all();
     }
 }
 

@@ -85,7 +85,7 @@ enum Due {
     Reverted(Job, RunId),
     /// A process was given its time to listen.
     Started(Job, nonstop::model::process::ProcessIdentity),
-    /// The grace of a stop is over.
+    /// A process that was told to end has ended, or its grace is over.
     Kill(Job, Stop),
     /// An answer that took its time.
     Answer(Job, Answer),

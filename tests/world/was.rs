@@ -11,7 +11,8 @@ use nonstop::remote::command::{Put, Start as StartCommand, Stop};
 use tokio::time::Instant;
 
 use super::commands::pass;
-use super::{Due, Effect, Flaw, Job, Start, World};
+use super::host::Process;
+use super::{Due, Effect, Flaw, Job, SimHost, Start, World};
 
 /// How long a process takes to end after TERM.
 const ENDS: Duration = Duration::from_millis(200);
@@ -26,6 +27,23 @@ fn stopped(answer: StopAnswer) -> Answer {
 
 fn tail() -> String {
     "the end of the log".to_owned()
+}
+
+impl SimHost {
+    /// Who is on record for an earlier try of this very start, and when it listens.
+    fn adopted(&self, start: &StartCommand) -> Option<(ProcessIdentity, Instant)> {
+        let record = self.instances.get(&start.slot)?;
+        let same = record.release == start.release && record.port == start.port;
+        let lives = |process: &&Process| process.identity == record.identity && process.lives();
+        let process = self.processes.iter().find(lives).filter(|_| same)?;
+        Some((record.identity.clone(), process.listens_at))
+    }
+
+    /// A process that ended is on record no more.
+    fn forgets(&mut self, stop: &Stop) {
+        self.instances
+            .retain(|slot, record| *slot != stop.slot || record.identity != stop.identity);
+    }
 }
 
 impl World {
@@ -56,6 +74,15 @@ impl World {
     ) -> Result<Effect, CallError> {
         let host = self.at(name);
         pass!(host, start.fence, Start);
+        if !host.releases.contains_key(&start.release) {
+            let reason = "app.jar is not there".to_owned();
+            return Ok(started(StartAnswer::Exited { reason, tail: tail() }));
+        }
+        if let Some((identity, listens_at)) = host.adopted(start) {
+            let at = listens_at.max(Instant::now());
+            self.queue(at, name, Due::Started(job, identity));
+            return Ok(Effect::Later);
+        }
         if let Some(taken) = host.listener(start.port) {
             let by = ListeningProcess {
                 identity: Some(taken.identity.clone()),
@@ -88,6 +115,11 @@ impl World {
     pub(super) fn stop(&mut self, name: &HostName, job: Job, stop: Stop) -> Result<Effect, CallError> {
         let host = self.at(name);
         pass!(host, stop.fence, Stop);
+        let Some((port, heeds)) = self.meant(name, &stop) else {
+            self.at(name).forgets(&stop);
+            return Ok(Effect::Answered(stopped(StopAnswer::AlreadyGone)));
+        };
+        let host = self.at(name);
         if let Some(successor) = stop
             .successor
             .as_ref()
@@ -103,37 +135,31 @@ impl World {
             let listener = self.hosts[name].listener(successor.port);
             listener.is_none_or(|process| process.identity != successor.identity)
         });
-        let Some((port, heeds)) = self.meant(name, &stop) else {
-            return Ok(Effect::Answered(stopped(StopAnswer::AlreadyGone)));
-        };
         if orphans {
             let broken = format!("I1: {name}:{port} was stopped, and nobody is there in its place");
             self.broken.push(broken);
         }
+        let grace = if heeds { ENDS } else { stop.grace };
+        let looks_at = Instant::now() + grace;
         if heeds {
-            self.ends(name, &stop, port, Instant::now() + ENDS);
-            self.queue(
-                Instant::now() + ENDS,
-                name,
-                Due::Answer(job, stopped(StopAnswer::Terminated)),
-            );
-        } else {
-            self.queue(Instant::now() + stop.grace, name, Due::Kill(job, stop));
+            self.ends(name, &stop, port, looks_at);
         }
+        self.queue(looks_at, name, Due::Kill(job, stop));
         Ok(Effect::Later)
     }
 
-    /// The grace is over: whoever holds the lock now decides whether KILL may follow TERM.
+    /// It ended, or its grace is over: whoever holds the lock now decides what may follow TERM.
     pub(super) fn kill(&mut self, name: &HostName, job: Job, stop: &Stop) {
         let host = self.at(name);
         let answer = if host.fence_again(&stop.fence) {
-            match self.meant(name, stop) {
-                Some((port, _)) => {
-                    self.ends(name, stop, port, Instant::now());
-                    stopped(StopAnswer::Killed)
-                }
-                None => stopped(StopAnswer::Terminated),
-            }
+            let how = if let Some((port, _)) = self.meant(name, stop) {
+                self.ends(name, stop, port, Instant::now());
+                StopAnswer::Killed
+            } else {
+                StopAnswer::Terminated
+            };
+            self.at(name).forgets(stop);
+            stopped(how)
         } else {
             Answer::Stop(Fenced::Refused(host.lock_now()))
         };

@@ -1,9 +1,10 @@
 //! The moves, and what is told of their answers: no pids, times or words of a system.
 
 use nonstop::model::lock::LockState;
-use nonstop::model::token::Token;
+use nonstop::model::observed::{HostObserved, SlotObserved};
 use nonstop::remote::answer::{
-    Answer, ArmAnswer, ConfirmAnswer, Fenced, LockAnswer, PrepareAnswer, SwitchAnswer,
+    Answer, ArmAnswer, ConfirmAnswer, Fenced, LockAnswer, PrepareAnswer, StartAnswer, StopAnswer,
+    SwitchAnswer,
 };
 
 /// Who moves, and with which number.
@@ -12,6 +13,33 @@ pub(crate) struct Fence {
     pub(crate) run: u32,
     pub(crate) epoch: u64,
     pub(crate) sequence: u64,
+}
+
+/// One of the two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Slot {
+    Blue,
+    Green,
+}
+
+impl Slot {
+    pub(crate) const BOTH: [Self; 2] = [Self::Blue, Self::Green];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Blue => "blue",
+            Self::Green => "green",
+        }
+    }
+}
+
+/// Whose identity is named: that of the process that was started last, or one that differs from it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whom {
+    Itself,
+    AnotherStart,
+    AnotherBoot,
+    AnotherUser,
 }
 
 /// One move. Home is that of run 1, and a lease lasts for 30 seconds.
@@ -36,6 +64,18 @@ pub(crate) enum Move {
     Confirm(Fence, (u64, u64)),
     Revert(Fence),
     Clean(Fence),
+    /// A release is put in place, by its number.
+    Put(Fence, u32),
+    /// A release is started in a slot.
+    Start(Fence, Slot, u32),
+    /// The process of a slot is stopped, where its successor is there.
+    Stop(Fence, Slot, Whom, Option<(Slot, Whom)>),
+    /// The process of a slot dies by itself.
+    Dies(Slot),
+    /// The host loses its power and comes up again.
+    Reboots,
+    /// Somebody sets the host's wall clock forward, or back.
+    ClockJumps(i64),
     /// So many seconds pass on the host.
     Later(u64),
     /// The watch's deadline passes, and it goes home.
@@ -72,6 +112,20 @@ pub(crate) fn told(answer: &Answer) -> String {
             ArmAnswer::NoHome => "no home".to_owned(),
         }),
         Answer::Confirm(fenced) => fenced_told(fenced, |answer: &ConfirmAnswer| format!("{answer:?}")),
+        Answer::Put(fenced) => fenced_told(fenced, |answer| format!("{answer:?}")),
+        Answer::Start(fenced) => fenced_told(fenced, |answer| {
+            match answer {
+                StartAnswer::Listening { .. } => "listening",
+                StartAnswer::Exited { .. } => "exited",
+                StartAnswer::NotListening { .. } => "not listening",
+                StartAnswer::PortTaken { .. } => "port taken",
+            }
+            .to_owned()
+        }),
+        Answer::Stop(fenced) => fenced_told(fenced, |answer| match answer {
+            StopAnswer::SuccessorMissing { .. } => "no successor".to_owned(),
+            other => format!("{other:?}"),
+        }),
         other => panic!("no move has such an answer: {other:?}"),
     }
 }
@@ -88,19 +142,43 @@ pub(crate) fn lock_told(lock: &LockState) -> String {
     format!("{run} under {}, over: {}", lock.epoch.0, lock.is_over())
 }
 
-/// What the tokens and the traffic are.
-pub(crate) fn state_told(tokens: &[Token], lock: &LockState, serves: &str, homes: &[String]) -> String {
-    let mut tokens: Vec<_> = tokens.iter().collect();
+/// What the lock, the tokens, the traffic and the instances are.
+pub(crate) fn state_told(seen: &HostObserved, serves: &str) -> String {
+    let nginx = seen.nginx.as_ref().expect("an nginx host");
+    let mut tokens: Vec<_> = nginx.tokens.iter().collect();
     tokens.sort_by_key(|token| (token.id.epoch, token.id.number));
     let tokens: Vec<_> = tokens
         .iter()
         .map(|token| {
+            let (state, watched) = (token.state.as_str(), token.left.is_some());
             let number = token.id.number;
-            format!("{number} {}, restored: {}", token.state.as_str(), token.restored)
+            format!(
+                "{number} {state}, watched: {watched}, restored: {}",
+                token.restored
+            )
         })
         .collect();
+    let slots = &seen.was.as_ref().expect("a WAS host").slots;
+    let slots: Vec<_> = slots
+        .iter()
+        .map(|(slot, it)| format!("{slot} {}", slot_told(it)))
+        .collect();
     format!(
-        "{tokens:?}; {}; serves {serves}; homes {homes:?}",
-        lock_told(lock)
+        "{tokens:?}; {}; serves {serves}; homes {:?}; {slots:?}",
+        lock_told(&seen.lock),
+        nginx.saved_homes
     )
+}
+
+fn slot_told(slot: &SlotObserved) -> String {
+    let record = match &slot.record {
+        None => "nobody".to_owned(),
+        Some(record) => format!("{}, which runs: {}", record.release, slot.record_runs),
+    };
+    let listens = match (&slot.listener, slot.recorded_process_listens()) {
+        (None, _) => "nobody",
+        (Some(_), true) => "it",
+        (Some(_), false) => "somebody else",
+    };
+    format!("on record: {record}; listens: {listens}")
 }
