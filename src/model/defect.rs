@@ -1,6 +1,6 @@
-//! Deliberate defects: each switches one rule of the program off, so that the simulator can show that it
-//! would find its absence. They exist only with the feature `defects`, which nothing but the simulator is
-//! built with; elsewhere every question is answered by a constant.
+//! Deliberate defects: each switches one rule of the program off, so that the simulator and the crash tests
+//! can show that they would find its absence. They exist only with the feature `defects`, which nothing else
+//! is built with; elsewhere every question is answered by a constant.
 
 /// A rule that is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,12 @@ pub enum Defect {
     LostConfirmIsConfirmed,
     /// The old slot is stopped though an nginx host cannot be asked.
     StopWhileUnreachable,
+    /// Every script passes the fence, whoever holds the lock.
+    NoFence,
+    /// A watch is there, and does nothing at its deadline.
+    WatchNeverFires,
+    /// A reload that answers 0 is a switch.
+    TrustsReload,
 }
 
 #[cfg(feature = "defects")]
@@ -33,6 +39,34 @@ mod planted {
 
     thread_local! {
         static PLANTED: Cell<Option<Defect>> = const { Cell::new(None) };
+    }
+
+    const BY_NAME: [(&str, Defect); 12] = [
+        ("no_barrier_before_commit", Defect::NoBarrierBeforeCommit),
+        ("stop_before_proof", Defect::StopBeforeProof),
+        ("no_undo_of_unknown", Defect::NoUndoOfUnknown),
+        (
+            "revert_past_point_of_no_return",
+            Defect::RevertPastPointOfNoReturn,
+        ),
+        (
+            "take_over_without_higher_epoch",
+            Defect::TakeOverWithoutHigherEpoch,
+        ),
+        ("confirm_before_all_are_proven", Defect::ConfirmBeforeAllAreProven),
+        ("confirm_without_margin", Defect::ConfirmWithoutMargin),
+        ("lost_confirm_is_confirmed", Defect::LostConfirmIsConfirmed),
+        ("stop_while_unreachable", Defect::StopWhileUnreachable),
+        ("no_fence", Defect::NoFence),
+        ("watch_never_fires", Defect::WatchNeverFires),
+        ("trusts_reload", Defect::TrustsReload),
+    ];
+
+    /// Plants the defect of that name in this thread; false where there is none.
+    pub fn plant_named(name: &str) -> bool {
+        let found = BY_NAME.iter().find(|(known, _)| *known == name);
+        plant(found.map(|(_, defect)| *defect));
+        found.is_some()
     }
 
     /// Plants a defect in this thread, or takes it out.
@@ -47,7 +81,7 @@ mod planted {
 }
 
 #[cfg(feature = "defects")]
-pub use planted::{plant, planted};
+pub use planted::{plant, plant_named, planted};
 
 /// Whether a defect is planted.
 #[cfg(not(feature = "defects"))]

@@ -4,6 +4,8 @@
 pub mod answer;
 mod assignments;
 pub mod command;
+#[cfg(feature = "defects")]
+mod flawed;
 pub mod parse;
 mod quote;
 pub mod render;

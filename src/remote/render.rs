@@ -72,6 +72,8 @@ fn program(body: Body, assignments: &[(&str, String)], positional: &[String]) ->
     for part in body.parts() {
         text.push_str(part);
     }
+    #[cfg(feature = "defects")]
+    super::flawed::flaw(&mut text);
     text
 }
 

@@ -11,7 +11,7 @@ use crate::fixture::{Fleet, Is};
 const LONG: Duration = Duration::from_secs(8);
 
 /// Stops the controller where a phase begins, for longer than its lease.
-fn sleeps(scene: &mut Scene<'_>, phase: &'static str, meanwhile: Meanwhile) {
+pub(super) fn sleeps(scene: &mut Scene<'_>, phase: &'static str, meanwhile: Meanwhile) {
     scene.fleet.forgets_runs();
     let old = scene.live.clone();
     let version = scene.next_version();
@@ -53,8 +53,9 @@ fn sleeps(scene: &mut Scene<'_>, phase: &'static str, meanwhile: Meanwhile) {
     shop.stands(&scene.live.version, scene.live.port);
 }
 
+/// What happens while it sleeps.
 #[derive(Clone, Copy)]
-enum Meanwhile {
+pub(super) enum Meanwhile {
     Nothing,
     SomebodyResumes,
 }

@@ -34,6 +34,29 @@ fn nginx_that_is_killed_in_mid_commit_and_started_again() {
     shop.stands("v3", scene.live.port);
 }
 
+/// A reload that nginx answers with 0 and refuses: it tests no port that it does not have yet.
+pub(super) fn refused(scene: &mut Scene<'_>) {
+    let old = scene.live.clone();
+    let version = scene.next_version();
+    let shop = scene.patient_shop();
+    let load = shop.load();
+    scene.fleet.ctl(&["squat", "nginx-2", "8088"]);
+    let run = shop.with_site_line("listen 8088;").deploy(version.as_str()).run();
+    println!("exit code {}, {}", run.code(), run.end()["outcome"]);
+    scene.awaits_watches();
+    run.rolled_back();
+    says_the_truth(scene, &run, &old, &version);
+    load.lost_nothing();
+    scene.fleet.shop().stands(&old.version, old.port);
+}
+
+#[test]
+#[ignore = "the same as in `reverted`, with gates and watches: make test-all"]
+fn a_reload_that_is_refused_while_every_watch_is_armed() {
+    let fleet = Fleet::reset();
+    refused(&mut Scene::begin(&fleet));
+}
+
 #[test]
 fn a_was_host_that_restarts_in_the_bake() {
     let fleet = Fleet::reset();

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::scene::Scene;
-use crate::fixture::{Fleet, Is, Live, Run};
+use crate::fixture::{Edge, Fate, Fleet, Is, Live, Run, Stop};
 
 /// Shorter than the lease and the watch of [`Scene::hasty_shop`].
 const SHORT: Duration = Duration::from_secs(2);
@@ -62,6 +62,36 @@ pub(super) fn says_the_truth(scene: &Scene<'_>, run: &Run, old: &Live, version: 
     scene.is_up(&routes);
 }
 
+/// Loses the word for one nginx host that its switch stays, with every later one for `time`.
+pub(super) fn unheard(scene: &mut Scene<'_>, time: Duration) {
+    let old = scene.live.clone();
+    let version = scene.next_version();
+    let word = Stop {
+        script: "confirm",
+        host: "nginx-2",
+        edge: Edge::Begin,
+    };
+    scene.gate.clear();
+    scene.gate.hold(word);
+    let shop = scene.hasty_shop();
+    let load = shop.load();
+    let mut run = shop.deploy(version.as_str()).start();
+    assert!(run.awaits(|_| scene.gate.count(word) > 0), "no confirm");
+    scene.fleet.ctl(&["cut", "nginx-2", "ssh"]);
+    scene.gate.open(word, Fate::Lost);
+    std::thread::sleep(time);
+    scene.fleet.ctl(&["mend", "nginx-2"]);
+    let run = run.wait();
+    println!("unheard: exit code {}, {}", run.code(), run.end()["outcome"]);
+    scene.awaits_watches();
+    says_the_truth(scene, &run, &old, &version);
+    let version = scene.next_version();
+    let shop = scene.fleet.shop();
+    scene.deploys(&shop, &version);
+    load.lost_nothing();
+    shop.stands(&scene.live.version, scene.live.port);
+}
+
 /// Every phase whose hosts hold the host that is cut off.
 const WAS_PHASES: [&str; 6] = ["preflight", "upload", "start", "verify", "bake", "stop"];
 const NGINX_PHASES: [&str; 6] = ["preflight", "verify", "prepare", "commit", "bake", "drain"];
@@ -77,6 +107,13 @@ fn cuts(phases: &[&'static str], host: &str, time: Duration) {
 #[test]
 fn a_link_to_nginx_that_is_cut_in_the_commit_for_longer_than_the_watch() {
     cuts(&["commit"], "nginx-2", LONG);
+}
+
+#[test]
+#[ignore = "takes a while: make test-all"]
+fn a_switch_that_does_not_hear_that_it_stays_before_its_watch_fires() {
+    let fleet = Fleet::reset();
+    unheard(&mut Scene::begin(&fleet), LONG);
 }
 
 #[test]

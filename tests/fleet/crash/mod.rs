@@ -10,8 +10,11 @@
 //! | `links` | links that are cut in a phase |
 //! | `hosts` | hosts that restart or stay away |
 //! | `controllers` | controllers that sleep, are told to go, or come in twos |
+//! | `defects` | deliberate defects, each of which one of these cases has to find |
 
 mod controllers;
+#[cfg(feature = "defects")]
+mod defects;
 mod hosts;
 mod killed;
 mod links;

@@ -170,6 +170,14 @@ pub(super) fn scripts() -> Vec<Point> {
             ..script("confirm", "nginx-2", Begin, straggler, expect)
         });
     }
+    // One nginx is switched and proven, and the controller has had the time to say that it stays.
+    points.push(Point {
+        moment: Moment::Script {
+            at: stop("commit", "nginx-2", Begin),
+            first: Some(stop("commit", "nginx-1", End)),
+        },
+        ..script("commit", "nginx-2", Begin, Lost, Old)
+    });
     points.extend(homeward());
     points
 }
@@ -227,9 +235,13 @@ fn script(name: &'static str, host: &'static str, edge: Edge, straggler: Straggl
 }
 
 impl Point {
-    /// How long after its event the controller is killed: up to twenty milliseconds, by the seed.
+    /// How long after its event the controller is killed: up to twenty milliseconds, by the seed, or as long
+    /// as a hasty controller would need for its next step.
     pub(super) fn delay(&self, seed: u64) -> Duration {
         match self.moment {
+            Moment::Script {
+                first: Some(first), ..
+            } if first.script == "commit" => Duration::from_millis(500),
             Moment::Event {
                 is: Is::PhaseStarted(_) | Is::PhaseEnded(_),
                 ..
@@ -254,7 +266,10 @@ impl fmt::Display for Point {
                 Is::TokenMoved(state) => write!(f, "{count} {state}"),
                 Is::Named(name) => write!(f, "{count} {name}"),
             },
-            Moment::Script { at, .. } => {
+            Moment::Script { at, first } => {
+                if let Some(first) = first.filter(|first| first.host != at.host) {
+                    write!(f, "{} through, ", first.host)?;
+                }
                 let straggler = match (at.edge, self.straggler) {
                     (Edge::Begin, Straggler::Lost) => "before it begins",
                     (Edge::Begin, Straggler::Late) => "and it runs late",

@@ -1,0 +1,87 @@
+//! Deliberate defects in the real binary: for each, a case of these tests must fail. By hand, for it builds
+//! everything anew: `cargo test --features defects --test fleet -- --ignored --nocapture crash::defects`;
+//! `NONSTOP_POINT` leaves only the defects whose name holds it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::controllers::{Meanwhile, sleeps};
+use super::point::{Then, beginnings, between, ends, scripts};
+use super::scene::Scene;
+use super::{hosts, links};
+use crate::fixture::Fleet;
+
+/// A case that has to find a defect.
+type Case = fn(&mut Scene<'_>);
+
+/// The defects, and who has to find them.
+const HUNTS: [(&str, Case); 9] = [
+    ("no_fence", |scene| {
+        dies(scene, "start on was-1, and it runs after all", Then::Resume);
+    }),
+    ("no_fence", |scene| {
+        sleeps(scene, "commit", Meanwhile::SomebodyResumes);
+    }),
+    ("watch_never_fires", |scene| {
+        dies(
+            scene,
+            "commit on nginx-1, with its answer on the way",
+            Then::Nobody,
+        );
+    }),
+    ("stop_before_proof", hosts::refused),
+    ("trusts_reload", hosts::refused),
+    ("confirm_before_all_are_proven", |scene| {
+        dies(
+            scene,
+            "nginx-1 through, commit on nginx-2, before it begins",
+            Then::Nobody,
+        );
+    }),
+    ("take_over_without_higher_epoch", |scene| {
+        dies(scene, "bake begins", Then::Resume);
+    }),
+    ("revert_past_point_of_no_return", |scene| {
+        dies(scene, "stop on was-1, with its answer on the way", Then::Resume);
+    }),
+    ("stop_while_unreachable", |scene| {
+        links::unheard(scene, Duration::from_secs(20));
+    }),
+];
+
+/// The controller dies at the point of that name.
+fn dies(scene: &mut Scene<'_>, name: &str, then: Then) {
+    let points = [beginnings(), ends(), between(), scripts()].concat();
+    let point = points.iter().find(|point| point.to_string() == name);
+    scene.play(point.expect("a point of that name"), then, 7);
+}
+
+#[test]
+#[ignore = "builds everything with the defects: by hand"]
+fn every_planted_defect_fails_a_case() {
+    let only = std::env::var("NONSTOP_POINT").unwrap_or_default();
+    let mut missed = Vec::new();
+    for (number, (defect, case)) in HUNTS.into_iter().enumerate() {
+        if !defect.contains(&only) {
+            continue;
+        }
+        let fleet = Fleet::reset();
+        let mut scene = Scene::begin(&fleet);
+        fleet.plants(Some(defect));
+        let played = catch_unwind(AssertUnwindSafe(|| case(&mut scene)));
+        match played {
+            Ok(()) => missed.push(format!("{defect} (hunt {number})")),
+            Err(words) => println!("{defect} (hunt {number}): found: {}", first_line(words.as_ref())),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+fn first_line(words: &(dyn Any + Send)) -> &str {
+    let text = words
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| words.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next()).unwrap_or("a panic")
+}
