@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help cargo demo test test-all model lint bench sim
+.PHONY: help cargo demo test test-all model lint format clippy bench sim
 SHELL := /bin/sh
 TEST_TOOLS := nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
 export PATH := $(PATH):/usr/sbin:/sbin:$(HOME)/.cargo/bin
@@ -28,15 +28,19 @@ test-all: cargo ## The same, and every crash on the real fleet: half an hour mor
 model: cargo ## Every state of the commit protocol (ARGS=quick is what CI runs, ARGS="without fence" shows why)
 	cargo run --quiet --package nonstop-model -- $(or $(ARGS),full)
 
-lint: cargo ## Formatting, clippy and shellcheck, with warnings as errors
+lint: format clippy ## Formatting, clippy and shellcheck, with warnings as errors
+
+format: cargo
 	@.ci/need shellcheck visudo
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	@if [ -e tests/fleet/main.rs ]; then cargo clippy --test fleet -- -D warnings; fi
-	cargo clippy --features defects --test sim -- -D warnings
 	shellcheck -x -P SCRIPTDIR .ci/need .ci/run .ci/sim .ci/test tests/fleet/ctl tests/fleet/host/*
 	git ls-files -z --cached --others --exclude-standard -- '*.sh' | xargs -0 shellcheck -x
 	visudo -cqf examples/sudoers/nonstop
+
+clippy: cargo
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --test fleet -- -D warnings
+	cargo clippy --workspace --features nonstop/defects --test sim --test fleet -- -D warnings
 
 bench: cargo ## nonstop beside bare parallel ssh and scp: the same deploy on the same fleet
 	@.ci/need ssh
