@@ -201,8 +201,13 @@ impl<'f> Scene<'f> {
             Expect::Any => {}
         }
         self.live = live.clone();
-        if point.straggler != Straggler::AfterAll {
-            self.fleet.shop().stands(&self.live.version, self.live.port);
+        let shop = self.fleet.shop();
+        if point.kind == Kind::Retiring {
+            // What an earlier run kept on purpose may still be there.
+            shop.serves(&self.live.version);
+            self.fleet.is_tidy();
+        } else if point.straggler != Straggler::AfterAll {
+            shop.stands(&self.live.version, self.live.port);
         }
         ended
     }
