@@ -83,10 +83,12 @@ impl<'f> Scene<'f> {
             Then::Resume => self.is_resumed(point, &old, &new),
             Then::Nobody => self.comes_to_rest(point, &old, &new),
         };
+        if then == Then::Nobody {
+            let version = self.next_version();
+            self.deploys(&shop, &version);
+        }
         if let (Straggler::AfterAll, Moment::Script { at, .. }) = (point.straggler, point.moment) {
             self.is_too_late(at);
-        }
-        if then == Then::Nobody || point.straggler == Straggler::AfterAll {
             let version = self.next_version();
             self.deploys(&shop, &version);
         }
@@ -258,7 +260,11 @@ impl<'f> Scene<'f> {
         let began = Instant::now();
         loop {
             let now = self.fleet.photograph();
-            let left: Vec<_> = NGINX.into_iter().flat_map(|host| now.processes(host)).collect();
+            let left: Vec<_> = NGINX
+                .into_iter()
+                .flat_map(|host| now.processes(host))
+                .filter(|(_, command)| !Gate::is_of_gate(command))
+                .collect();
             if left.is_empty() {
                 return;
             }
