@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use rand::RngExt;
-use russh::client::{DisconnectReason, Session};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
-use russh::{ChannelId, ChannelOpenFailure};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 
 use super::error::HostKeyError;
 use super::known_hosts::{self, KnownHost, Lookup, Verdict};
@@ -128,8 +128,36 @@ impl Handler {
     }
 }
 
+/// Refuses what russh accepts where nobody says otherwise: no server has anything to open with us, and a
+/// hostile one could go on for ever. Whoever drops the handle of a reply refuses.
+macro_rules! refuse_to_open {
+    ($($kind:ident($($told:ty),*);)*) => {
+        $(
+            async fn $kind(
+                &mut self,
+                _: Channel<Msg>,
+                $(_: $told,)*
+                _: ChannelOpenHandle,
+                _: &mut Session,
+            ) -> Result<(), HandlerError> {
+                Ok(())
+            }
+        )*
+    };
+}
+
 impl russh::client::Handler for Handler {
     type Error = HandlerError;
+
+    refuse_to_open! {
+        server_channel_open_session();
+        server_channel_open_agent_forward();
+        server_channel_open_x11(&str, u32);
+        server_channel_open_forwarded_tcpip(&str, u32, &str, u32);
+        server_channel_open_forwarded_streamlocal(&str);
+        server_channel_open_direct_tcpip(&str, u32, &str, u32);
+        server_channel_open_direct_streamlocal(&str);
+    }
 
     async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
         self.judge(presented).map_err(HandlerError::HostKey)?;

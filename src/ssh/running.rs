@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use russh::ChannelMsg;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::exec::{ExecError, ExecOutput, Exit, NotSent};
 use super::output::{Collector, Lines};
@@ -63,23 +63,21 @@ impl Run<'_> {
         feed: impl Future<Output = Result<(), ExecError>>,
         each_line: &mut dyn FnMut(&str),
     ) -> Result<ExecOutput, ExecError> {
-        if self.session.is_lost() || channel.write.exec(true, command).await.is_err() {
+        if self.session.is_lost() {
             return Err(ExecError::NotSent(NotSent::ConnectionLost(self.session.loss())));
         }
-        let mut progress = Progress {
-            stdout: Collector::new(self.limit_bytes),
-            stderr: Collector::new(self.limit_bytes),
-            lines: Lines::default(),
-            status: None,
-            refused: false,
-            ended: false,
-            eof: false,
-        };
+        let mut progress = Progress::new(self.limit_bytes);
+        match timeout_at(self.deadline.at, channel.write.exec(true, command)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(ExecError::NotSent(NotSent::ConnectionLost(self.session.loss()))),
+            // A server that reads nothing: what waits to be written may still go out.
+            Err(_) => return self.finish(progress, false),
+        }
         tokio::pin!(feed);
         let mut all_sent = false;
         let grace = sleep_until(self.deadline.at);
         tokio::pin!(grace);
-        let mut graces = 0;
+        let (mut graces, mut late) = (0, None);
         let in_time = loop {
             if progress.ended {
                 break true;
@@ -89,6 +87,14 @@ impl Run<'_> {
                 message = channel.read.wait() => {
                     channel.closed |= matches!(message, None | Some(ChannelMsg::Close));
                     progress.take(message, each_line);
+                    // A server that never stops talking leaves no turn to the timer. What lay ready when we
+                    // slept through the deadline is read all the same.
+                    if Instant::now() > self.deadline.at {
+                        let since = *late.get_or_insert_with(Instant::now);
+                        if !progress.ended && since.elapsed() > GRACE * GRACES {
+                            break progress.status.is_some();
+                        }
+                    }
                     if progress.status.is_some() && graces < GRACES {
                         graces += 1;
                         grace.as_mut().reset(Instant::now() + GRACE);
@@ -136,6 +142,18 @@ impl Run<'_> {
 }
 
 impl Progress {
+    fn new(limit_bytes: usize) -> Self {
+        Self {
+            stdout: Collector::new(limit_bytes),
+            stderr: Collector::new(limit_bytes),
+            lines: Lines::default(),
+            status: None,
+            refused: false,
+            ended: false,
+            eof: false,
+        }
+    }
+
     fn take(&mut self, message: Option<ChannelMsg>, each_line: &mut dyn FnMut(&str)) {
         match message {
             Some(ChannelMsg::Data { data }) => {

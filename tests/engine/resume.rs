@@ -8,7 +8,7 @@ use nonstop::model::decision::{Way, Why};
 use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
 use nonstop::model::lock::Epoch;
-use nonstop::model::names::{HostName, SlotName};
+use nonstop::model::names::{HostName, Port, SlotName};
 use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
@@ -190,6 +190,24 @@ async fn a_deploy_that_meets_an_interrupted_run_brings_nginx_to_one_mind_and_pla
     assert_eq!(scene.listeners(8081), [""; 0]);
     assert_eq!(scene.records(), [RunStatus::Done; 4]);
     scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_went_forward_first_lets_requests_to_the_old_slot_end() {
+    let scene = half_confirmed().await;
+    scene.rests(60).await;
+    let port = Port::new(8080).unwrap();
+    let scene = scene.change(|world| {
+        let host = HostName::new("was-1").unwrap();
+        world.host("was-1").connections.insert(port, 1);
+        let soon = tokio::time::Instant::now() + Duration::from_secs(20);
+        world.happens(soon, &host, "a request ends", |world| {
+            world.host("was-1").connections.clear();
+        });
+    });
+    let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(way(&ended), Some(Way::Forward));
 }
 
 #[tokio::test(start_paused = true)]

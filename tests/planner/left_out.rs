@@ -106,6 +106,27 @@ fn a_left_out_host_of_the_other_slot_is_still_no_whole_slot() {
 }
 
 #[test]
+fn a_host_that_the_last_run_routed_to_and_somebody_took_out_since_is_not_behind_but_missing() {
+    let mut fleet = Fleet::on_blue();
+    let plan = fleet.deploy(V2).unwrap();
+    let record = fleet.intent(&plan, RunKind::Deploy).finished();
+    fleet.has(V2).runs("green", V2);
+    for name in ["nginx-1", "nginx-2"] {
+        fleet.file(name, "sokdak.conf", &alone(&our_site(8081, "run-2")));
+        fleet.nginx(name).generation = Some("run-2".to_owned());
+    }
+    for name in ["was-1", "was-2", "nginx-1", "nginx-2"] {
+        fleet.host(name).record = Some(record.clone());
+    }
+    let refusals = fleet.refusals();
+    let partial = |problem: &Problem| matches!(problem, Problem::PartialSlot { .. });
+    assert!(
+        refusals.iter().any(|(_, problem)| partial(problem)),
+        "{refusals:?}"
+    );
+}
+
+#[test]
 fn a_users_file_that_names_a_left_out_host_is_refused() {
     let mut fleet = Fleet::with_own_files();
     fleet.has(V1).runs("blue", V1);

@@ -95,15 +95,13 @@ fn tight_memory_is_a_warning() {
 }
 
 #[test]
-fn a_watch_that_nobody_would_keep_alive_is_a_warning_on_its_host() {
+fn a_host_on_which_nobody_would_keep_a_watch_alive_is_refused() {
     let mut fleet = Fleet::on_blue();
     fleet.nginx("nginx-2").watch_keeper = WatchKeeper::Nobody;
-    let plan = fleet.deploy(V2).unwrap();
     let wanted = Problem::WatchNotKept {
         user: "ubuntu".to_owned(),
     };
-    let warned: Vec<_> = plan.warnings.iter().map(|it| (&it.host, &it.problem)).collect();
-    assert_eq!(warned, [(&Some(host("nginx-2")), &wanted)]);
+    assert_eq!(fleet.refusals(), [("nginx-2".to_owned(), wanted)]);
 }
 
 #[test]

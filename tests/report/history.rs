@@ -93,3 +93,25 @@ fn hosts_without_a_trail_are_no_error() {
     let history = History::merge(&BTreeMap::from([(host("was-1"), String::new())]));
     assert_snapshot!(render(&history), @"No host has anything on record.");
 }
+
+#[test]
+fn a_run_that_somebody_else_finished_says_who_and_the_other_one_says_whose() {
+    let of = format!(r#","of":"{FIRST}","phase":"finish","status":"done""#);
+    let was = [
+        line("05:12:33", FIRST, "lock", "taken", LOCKED),
+        line("05:12:34", FIRST, "record", "written", IN_COMMIT),
+        line("05:40:00", SECOND, "lock", "taken", r#","command":"resume""#),
+        line("05:40:09", SECOND, "record", "written", &of),
+    ];
+    let mut history = History::merge(&BTreeMap::from([(host("was-1"), was.join("\n"))]));
+    assert!(history.keep_run(FIRST));
+    assert_snapshot!(render(&history), @r#"
+    2026-01-02 05:12:33  0197aaaa  deploy by kim@ci-7, 1 host, ended by 0197bbbb
+      05:12:33  was-1  lock    taken    command deploy, place ci-7
+      05:12:34  was-1  record  written  phase commit, status open
+
+    2026-01-02 05:40:00  0197bbbb  resume by kim, 1 host, went on with 0197aaaa
+      05:40:00  was-1  lock    taken    command resume
+      05:40:09  was-1  record  written  of 0197aaaa, phase finish, status done
+    "#);
+}

@@ -176,6 +176,27 @@ fn what_somebody_else_wrote_meanwhile_is_left_alone() {
 }
 
 #[test]
+fn a_watch_that_tries_again_leaves_the_host_to_a_token_that_was_armed_meanwhile() {
+    with_nginx_in_every_shell(|site| {
+        let placement = prepared(site);
+        proven(site.commit_for(&placement, SOON));
+        // nginx refuses whatever it is told from here on, the way home too.
+        let broken = site.host.path("sites-enabled/broken.conf");
+        fs::write(&broken, "no_such_directive;\n").expect("written");
+        eventually("the watch", || site.token_states() == [TokenState::Fired]);
+        let refused = site.commit_for(&placement, LATE);
+        assert!(matches!(refused, SwitchAnswer::Unproven { .. }), "{refused:?}");
+        eventually("the first watch leaves", || site.watches().len() == 1);
+        assert_eq!(site.token_states(), [TokenState::Fired, TokenState::Armed]);
+        let placed = fs::read_to_string(site.entry()).expect("a file");
+        assert_eq!(placed, site.site("v2"), "what is there is the later token's");
+        fs::remove_file(&broken).expect("it is there");
+        proven(site.revert());
+        assert_eq!(site.get(), "v1");
+    });
+}
+
+#[test]
 fn home_is_brought_to_an_nginx_that_was_started_anew_meanwhile() {
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);

@@ -107,6 +107,33 @@ async fn a_command_that_answers_nothing_ends_at_its_deadline_and_closes_its_chan
 }
 
 #[tokio::test]
+async fn a_server_that_never_stops_talking_ends_at_the_deadline_and_fills_no_memory() {
+    for command in ["flood", "complain"] {
+        let server = Server::start().await;
+        let session = server.connect().await;
+        let request = ExecRequest {
+            deadline: Duration::from_millis(500),
+            limit_bytes: 4096,
+            ..ExecRequest::new(command)
+        };
+        let error = session.exec(request).await.expect_err("no answer");
+        let ExecError::Deadline { stdout, stderr, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert!(stdout.bytes.len() <= 4096 && stderr.bytes.len() <= 4096);
+        assert!(stdout.is_truncated() || stderr.is_truncated(), "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_open_nothing() {
+    let server = Server::start().await;
+    let session = server.connect().await;
+    let output = session.exec(patient("open")).await.expect("an answer");
+    assert_eq!(output.stdout.text(), "[false, false, false, false]");
+}
+
+#[tokio::test]
 async fn a_dropped_command_gives_its_channel_back() {
     let server = Server::start().await;
     server.shared.most_sessions.store(1, Ordering::Relaxed);

@@ -330,6 +330,24 @@ async fn obey(command: String, channel: ChannelId, handle: Handle, shared: Arc<S
             tokio::time::sleep(Duration::from_millis(50)).await;
             shared.wire.send_replace(Wire::Stalled);
         }
+        "flood" => while handle.data(channel, vec![b'x'; 32 * 1024]).await.is_ok() {},
+        "complain" => {
+            while handle
+                .extended_data(channel, 1, vec![b'x'; 32 * 1024])
+                .await
+                .is_ok()
+            {}
+        }
+        "open" => {
+            let opened = [
+                handle.channel_open_session().await.is_ok(),
+                handle.channel_open_agent().await.is_ok(),
+                handle.channel_open_x11("a", 1).await.is_ok(),
+                handle.channel_open_forwarded_tcpip("a", 1, "b", 2).await.is_ok(),
+            ];
+            let _ = handle.data(channel, format!("{opened:?}")).await;
+            end(&handle, channel, &shared).await;
+        }
         _ => {}
     }
 }

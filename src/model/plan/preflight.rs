@@ -177,11 +177,12 @@ fn opaque(host: &HostName, was: &WasObserved, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Without its watch a host waits for the next command where the controller dies in mid-switch.
+/// Without its watch a host waits for the next command where the controller dies in mid-switch: nothing that
+/// is promised for that case would hold, and one command of a person mends it.
 fn watch_lives(host: &HostName, seen: &HostObserved, nginx: &NginxObserved, findings: &mut Vec<Finding>) {
     if nginx.watch_keeper == WatchKeeper::Nobody {
         let user = seen.machine.user.clone();
-        findings.push(Finding::warning(Some(host), Problem::WatchNotKept { user }));
+        findings.push(Finding::refusal(Some(host), Problem::WatchNotKept { user }));
     }
 }
 

@@ -58,6 +58,11 @@ impl Entry {
         self.touched.get(name).and_then(Value::as_str)
     }
 
+    /// The run of somebody else whose record was written here.
+    pub(super) fn goes_on_with(&self) -> Option<&str> {
+        self.text("of").filter(|_| self.event == "record")
+    }
+
     /// Reads a line; `None` where it is torn or not one of ours.
     pub(super) fn read(host: &HostName, line: &str) -> Option<(Option<RunId>, Self)> {
         if line.len() > LINE_LIMIT {

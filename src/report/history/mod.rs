@@ -7,7 +7,7 @@ mod text;
 pub use line::Entry;
 pub use text::render;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,6 +30,9 @@ pub struct Run {
     pub run: Option<RunId>,
     /// Everything, in order. A host's own lines keep their order whatever its clock did.
     pub entries: Vec<Entry>,
+    /// The runs of others that it went on with.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub went_on_with: BTreeSet<RunId>,
 }
 
 impl History {
@@ -50,9 +53,16 @@ impl History {
                 }
             }
         }
-        let run = |(run, trails): (Option<RunId>, BTreeMap<&HostName, VecDeque<Entry>>)| Run {
-            run,
-            entries: interleaved(trails.into_values().collect()),
+        let run = |(run, trails): (Option<RunId>, BTreeMap<&HostName, VecDeque<Entry>>)| {
+            let entries = interleaved(trails.into_values().collect());
+            let others = entries
+                .iter()
+                .filter_map(|entry| RunId::new(entry.goes_on_with()?).ok());
+            Run {
+                run,
+                went_on_with: others.collect(),
+                entries,
+            }
         };
         history.runs = by_run.into_iter().map(run).collect();
         history.runs.sort_by_key(Run::began);
@@ -65,14 +75,12 @@ impl History {
         self.runs.drain(..older);
     }
 
-    /// Keeps only the runs whose id begins like this. Returns whether there are any.
+    /// Keeps only the runs whose id begins like this, and those that went on with one of them. Returns
+    /// whether there are any.
     pub fn keep_run(&mut self, prefix: &str) -> bool {
-        let begins = |run: &Run| {
-            run.run
-                .as_ref()
-                .is_some_and(|run| run.as_str().starts_with(prefix))
-        };
-        self.runs.retain(begins);
+        let begins = |run: &RunId| run.as_str().starts_with(prefix);
+        self.runs
+            .retain(|run| run.run.iter().chain(&run.went_on_with).any(begins));
         !self.runs.is_empty()
     }
 }

@@ -23,7 +23,7 @@ const TOUCHED_LIMIT: usize = 120;
 pub fn render(history: &History, palette: Palette, zone: &TimeZone) -> String {
     let mut lines = Vec::new();
     for run in &history.runs {
-        lines.push(palette.heading(&heading(run, zone)));
+        lines.push(palette.heading(&heading(run, &history.runs, zone)));
         lines.extend(steps(run, zone).into_iter().map(|line| format!("  {line}")));
         lines.push(String::new());
     }
@@ -34,7 +34,7 @@ pub fn render(history: &History, palette: Palette, zone: &TimeZone) -> String {
     lines.join("\n").trim_end().to_owned() + "\n"
 }
 
-fn heading(run: &Run, zone: &TimeZone) -> String {
+fn heading(run: &Run, runs: &[Run], zone: &TimeZone) -> String {
     let name = run.run.as_ref().map_or("outside any run", |run| run.as_str());
     let who: BTreeSet<&str> = run
         .entries
@@ -59,17 +59,40 @@ fn heading(run: &Run, zone: &TimeZone) -> String {
     let hosts: BTreeSet<&HostName> = run.entries.iter().map(|entry| &entry.host).collect();
     let hosts = units::count(hosts.len(), "host");
     let began = run.began().map_or_else(String::new, |began| day(began, zone));
-    format!("{began}  {name}{command}{by}, {hosts}{}", last_phase(run))
+    format!(
+        "{began}  {name}{command}{by}, {hosts}{}{}",
+        went_on_with(run),
+        last_phase(run, runs)
+    )
 }
 
-/// How far the run came, as it wrote down last: a run that died is told by its not having ended.
-fn last_phase(run: &Run) -> String {
-    let mut records = run.entries.iter().rev().filter(|entry| entry.event == "record");
-    let last = records.find_map(|entry| Some((entry.text("status")?, entry.text("phase")?)));
-    match last {
-        Some(("done", _)) => ", ended".to_owned(),
-        Some((_, phase)) => format!(", NOT ENDED: last phase {}", harmless(phase)),
-        None => String::new(),
+fn went_on_with(run: &Run) -> String {
+    let others: Vec<_> = run.went_on_with.iter().map(ToString::to_string).collect();
+    match others.len() {
+        0 => String::new(),
+        _ => format!(", went on with {}", others.join(", ")),
+    }
+}
+
+/// How far the run came, as it was written down last, by itself or by whoever went on with it: a run that
+/// died is told by its not having ended.
+fn last_phase(run: &Run, runs: &[Run]) -> String {
+    let name = run.run.as_ref();
+    let went_on = |other: &&Run| name.is_some_and(|name| other.went_on_with.contains(name));
+    let of_it = |entry: &&Entry| entry.goes_on_with() == name.map(|name| name.as_str());
+    let by_others = runs.iter().rev().find(went_on).and_then(|other| {
+        let written = other.entries.iter().rev().find(of_it)?;
+        Some((written, format!(" by {}", other.run.as_ref()?)))
+    });
+    let is_own = |entry: &&Entry| entry.event == "record" && entry.goes_on_with().is_none();
+    let own = || Some((run.entries.iter().rev().find(is_own)?, String::new()));
+    let Some((written, by)) = by_others.or_else(own) else {
+        return String::new();
+    };
+    match (written.text("status"), written.text("phase")) {
+        (Some("done"), _) => format!(", ended{by}"),
+        (Some(_), Some(phase)) => format!(", NOT ENDED: last phase {}{by}", harmless(phase)),
+        _ => String::new(),
     }
 }
 
