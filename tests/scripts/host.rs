@@ -148,6 +148,8 @@ pub(crate) struct Host {
     environment: Mutex<BTreeMap<String, String>>,
     pub(crate) may_sudo: bool,
     sequence: AtomicU64,
+    /// How much later than outside it is there, in milliseconds.
+    passed: AtomicU64,
 }
 
 impl Host {
@@ -165,6 +167,7 @@ impl Host {
             environment: Mutex::default(),
             may_sudo: false,
             sequence: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
         }
     }
 
@@ -193,6 +196,13 @@ impl Host {
         fs::write(folder.join("new"), format!("{text}\n")).expect("written");
         fs::rename(folder.join("new"), folder.join(what)).expect("renamed");
         self.set("NONSTOP_MACHINE", folder);
+    }
+
+    /// Lets time pass on the host, for every script and watch that was started since it first did.
+    pub(crate) fn later(&self, time: Duration) {
+        let time = u64::try_from(time.as_millis()).expect("not for ever");
+        let passed = self.passed.fetch_add(time, Ordering::SeqCst) + time;
+        self.machine("uptime_offset", &(passed / 10).to_string());
     }
 
     pub(crate) fn place(&self) -> Place {

@@ -4,6 +4,7 @@
 
 mod audit;
 mod helper;
+mod hindered;
 mod host;
 mod instances;
 mod lease;

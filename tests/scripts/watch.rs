@@ -39,12 +39,19 @@ pub(crate) fn sites(site: &Site) -> Vec<(String, Vec<u8>, u32)> {
 
 /// nginx serves v1, and v2 is prepared.
 pub(crate) fn prepared(site: &Site) -> Placement {
+    site.host.later(Duration::ZERO);
     fs::write(site.entry(), site.site("v1")).expect("written");
     fs::set_permissions(site.entry(), fs::Permissions::from_mode(0o640)).expect("a mode");
     site.start();
     let placement = site.placement(&site.site("v2"));
     accepted(site.prepare(&placement));
     placement
+}
+
+/// The watch's deadline passes, and it goes home.
+pub(crate) fn fires(site: &Site) {
+    site.host.later(LATE);
+    restored(site);
 }
 
 pub(crate) fn restored(site: &Site) {

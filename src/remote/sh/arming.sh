@@ -23,7 +23,7 @@ logind_kills() {
         read -r a_only || :
         read -r a_exclude || :
     } <<END
-$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
+$(within 5 busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
         KillUserProcesses KillOnlyUsers KillExcludeUsers 2>/dev/null || :)
 END
     a_user=$(id -un 2>/dev/null) || a_user=$MY_UID
@@ -46,7 +46,7 @@ watch_keeper() {
     command -v systemd-run >/dev/null 2>&1 || return 0
     if [ "$MY_UID" = 0 ]; then
         KEEPER=systemd
-    elif [ "$(loginctl show-user -p Linger "$MY_UID" 2>/dev/null)" = Linger=yes ]; then
+    elif [ "$(within 5 loginctl show-user -p Linger "$MY_UID" 2>/dev/null)" = Linger=yes ]; then
         KEEPER=user
     fi
 }
@@ -65,10 +65,10 @@ watch_start() {
     set -- "$@" sh "$STATE/tokens/$TOKEN.watch" "$STATE"
     watch_keeper
     case $KEEPER in
-    systemd) systemd-run --quiet --unit "nonstop-$APP-$TOKEN" "$@" 8<&- 9<&- || return 1 ;;
+    systemd) within 5 systemd-run --quiet --unit "nonstop-$APP-$TOKEN" "$@" || return 1 ;;
     user)
-        XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$MY_UID} \
-            systemd-run --user --quiet --unit "nonstop-$APP-$TOKEN" "$@" 8<&- 9<&- || return 1
+        export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$MY_UID}"
+        within 5 systemd-run --user --quiet --unit "nonstop-$APP-$TOKEN" "$@" || return 1
         ;;
     *) (detached "$@") </dev/null >/dev/null 2>&1 3>&- 8<&- 9<&- & ;;
     esac

@@ -92,6 +92,24 @@ MY_UID=$(id -u)
 # How root's work is done: directly, or by `sudo -n`. `use_root` decides.
 ROOT_WAY=direct
 
+# within SECONDS COMMAND...: runs it, and waits no longer than that. Whatever becomes of it, it holds none of
+# the flocks: what sudo runs cannot be ended by the login.
+within() {
+    w_seconds=$1 w_status=0
+    shift
+    if ! command -v timeout >/dev/null 2>&1; then
+        "$@" 8<&- 9<&-
+        return
+    fi
+    # TERM may be ignored here, and then by every child.
+    timeout -s KILL "$w_seconds" "$@" 8<&- 9<&- || w_status=$?
+    [ "$w_status" -ne 137 ] || echo "it did not end within $w_seconds s" >&2
+    return "$w_status"
+}
+
+# How many seconds a command of root's may take; empty where there is no limit.
+ROOT_SECONDS=
+
 # use_root OWNER...: root's work is done directly by root, or where one of the numeric OWNERs is the
 # login itself; by sudo elsewhere, where that is allowed.
 use_root() {
@@ -108,11 +126,11 @@ use_root() {
 # subshell: the failure has to end the script.
 root() {
     if [ "$ROOT_WAY" = direct ]; then
-        "$@"
+        ${ROOT_SECONDS:+within "$ROOT_SECONDS"} "$@"
         return
     fi
     r_status=0
-    sudo -n -- "$@" 2>"$SCRATCH/sudo" || r_status=$?
+    ${ROOT_SECONDS:+within "$ROOT_SECONDS"} sudo -n -- "$@" 2>"$SCRATCH/sudo" || r_status=$?
     # Nobody may be there any more to read it: that must not stop what is half done.
     cat "$SCRATCH/sudo" >&2 || :
     if [ "$r_status" -ne 0 ] && sudo_refused "$@"; then

@@ -7,7 +7,7 @@
 # Prints: `lock=taken`, or `lock=held` and the lock that is there.
 EVENT=break_lock
 state_make
-state_lock 20
+state_lock
 lock_read
 if [ "$LOCK_EPOCH" = "$EPOCH" ] && [ -z "$LOCK_RUN" ]; then
     say lock taken

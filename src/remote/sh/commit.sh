@@ -49,7 +49,7 @@ make_candidate() {
         fi
         printf '%s' "$CANDIDATE" | base64 -d >"$SCRATCH/candidate"
         root tee -- "$CANDIDATE_FILE" <"$SCRATCH/candidate" >/dev/null
-        sync -- "$CANDIDATE_FILE" 2>/dev/null || :
+        synced "$CANDIDATE_FILE"
     fi
 }
 
@@ -77,5 +77,5 @@ placed || put_in_place
 INODE=$(stat -c %i -- "$TARGET")
 still_placed() { placed && [ "$(stat -c %i -- "$TARGET")" = "$INODE" ]; }
 reload_and_prove still_placed
-sync -- "${TARGET%/*}" "${ENTRY%/*}" 2>/dev/null || :
+synced "${TARGET%/*}" "${ENTRY%/*}"
 proven

@@ -170,12 +170,12 @@ state_ready_or_refuse() {
 # fence_or_refuse: takes the flock and asks the fence; where it refuses, the script answers and ends.
 fence_or_refuse() {
     state_ready_or_refuse
-    state_lock 20
+    state_lock
     fence || refuse
 }
 
 # fence_again: the same before a second effect, after unlocked work.
 fence_again() {
-    state_lock 20
+    state_lock
     fence || refuse
 }

@@ -68,12 +68,17 @@ is_placed() {
     esac
 }
 
-# put_thing SAVED PATH: puts a copy of a saved thing at PATH, by one rename in its folder.
+# put_thing SAVED PATH SHA256: puts a copy of a saved thing at PATH, by one rename in its folder; ends where
+# the copy is not what was saved.
 put_thing() {
     beside "$2" home
     root rm -f -- "$BESIDE"
-    root cp -a -T -- "$1" "$BESIDE"
-    [ -L "$BESIDE" ] || sync -- "$BESIDE" 2>/dev/null || :
+    root cp -a -T -- "$1" "$BESIDE" || unproven "the saved copy of $2 cannot be read"
+    if [ ! -L "$BESIDE" ]; then
+        digest_of "$BESIDE"
+        [ "$DIGEST" = "$3" ] || unproven "the saved copy of $2 is damaged: nothing was put in its place"
+        synced "$BESIDE"
+    fi
     root mv -T -- "$BESIDE" "$2"
 }
 
@@ -99,7 +104,7 @@ target_back() {
     if [ "$HOME_TARGET_KIND" = absent ]; then
         ! is_there "$HOME_TARGET" || root rm -f -- "$HOME_TARGET"
     elif ! same_thing "$HOME_TARGET" "$HOME_DIR/target" "$HOME_TARGET_SHA256"; then
-        put_thing "$HOME_DIR/target" "$HOME_TARGET"
+        put_thing "$HOME_DIR/target" "$HOME_TARGET" "$HOME_TARGET_SHA256"
     fi
 }
 
@@ -108,13 +113,13 @@ entry_back() {
     if [ -n "$HOME_TAKES_OVER" ]; then
         ! is_there "$HOME_TAKES_OVER" || return 0
         if ! same_thing "$HOME_ENTRY" "$HOME_DIR/takes_over" "$HOME_TAKES_OVER_SHA256"; then
-            put_thing "$HOME_DIR/takes_over" "$HOME_ENTRY"
+            put_thing "$HOME_DIR/takes_over" "$HOME_ENTRY" "$HOME_TAKES_OVER_SHA256"
         fi
         root mv -T -- "$HOME_ENTRY" "$HOME_TAKES_OVER"
     elif [ "$HOME_ENTRY_KIND" = absent ]; then
         ! is_there "$HOME_ENTRY" || root rm -f -- "$HOME_ENTRY"
     elif ! same_thing "$HOME_ENTRY" "$HOME_DIR/entry" "$HOME_ENTRY_SHA256"; then
-        put_thing "$HOME_DIR/entry" "$HOME_ENTRY"
+        put_thing "$HOME_DIR/entry" "$HOME_ENTRY" "$HOME_ENTRY_SHA256"
     fi
 }
 
@@ -173,7 +178,7 @@ go_home() {
     the_master || master_again || unproven "nginx does not run"
     reload_and_prove at_home
     rm -f -- "$HOME_DIR/committed"
-    sync -- "${HOME_TARGET%/*}" "${HOME_ENTRY%/*}" 2>/dev/null || :
+    synced "${HOME_TARGET%/*}" "${HOME_ENTRY%/*}"
     tokens_restored "$HOME_RUN"
     proven
 }

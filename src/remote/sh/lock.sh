@@ -9,7 +9,7 @@
 # Prints: `lock=taken`, or `lock=held` and the lock that is there.
 EVENT=lock
 state_make
-state_lock 20
+state_lock
 lock_read
 if holds "$EPOCH" "$RUN"; then
     lease_renew

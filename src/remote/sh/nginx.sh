@@ -8,6 +8,9 @@
 # How nginx is told its main file; empty where that is the one it was built with.
 CONF_OPTION=
 
+# How long nginx may test its files under its flock: longer than a resolver that is down is asked.
+TEST_SECONDS=15
+
 # nginx_find: sets CONF where it is empty, CONF_OPTION, and as it was built NGINX_PREFIX, NGINX_PID_FILE
 # and NGINX_ERROR_LOG.
 nginx_find() {

@@ -4,7 +4,7 @@
 #
 # Parameters: EPOCH, RUN. Prints: the fence's answer.
 state_ready_or_refuse
-state_lock 20
+state_lock
 lock_read
 holds "$EPOCH" "$RUN" || refuse
 lease_renew

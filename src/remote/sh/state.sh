@@ -4,9 +4,9 @@
 #
 # The folder is what STATE_DIR names; else /var/lib/nonstop/APP, where it is or root can make it; else
 # RELEASE_DIR/.nonstop/APP. In it: `lock`, `lease`, `sequence`, `record`, `instance.SLOT`, `home/RUN/`,
-# `tokens/`, `audit`. Every
-# file is written beside its place, synced and renamed. The folder itself is what is flocked, by
-# descriptor 9: there is nothing to make and nothing to leave behind.
+# `tokens/`, `audit`. What a power failure must not take is synced before it counts: a file is written
+# beside its place, synced and renamed. The folder itself is what is flocked, by descriptor 9: there is
+# nothing to make and nothing to leave behind.
 #
 # Parameters: those of base. Prints: nothing.
 
@@ -53,20 +53,38 @@ state_make() {
     [ "$STATE_STATUS" = ready ] || fail state_folder "$STATE belongs to another user"
 }
 
-# state_lock SECONDS: takes the flock of the state folder, or fails. busybox's flock knows no -w.
+# How long a script waits for flocks: less than the controller waits for any answer.
+LOCK_WAIT_MS=8000
+
+# flocked MILLISECONDS OPTION...: `flock -n OPTION...`, tried for so long: busybox's flock knows no -w.
+flocked() {
+    deadline_in "$1"
+    shift
+    until flock -n "$@"; do
+        time_left || return 1
+        nap
+    done
+}
+
+# state_lock: takes the flock of the state folder, or fails.
 state_lock() {
     need flock
     exec 9<"$STATE"
-    deadline_in "$(($1 * 1000))"
-    until flock -n 9; do
-        time_left || fail busy "$STATE"
-        nap
-    done
+    flocked "$LOCK_WAIT_MS" 9 || fail busy "$STATE"
 }
 
 # state_unlock: gives it back.
 state_unlock() {
     exec 9<&-
+}
+
+# synced PATH...: what is there survives a power failure. What the login may not read takes its whole file
+# system along; a link is in its folder.
+synced() {
+    for y_path; do
+        [ ! -L "$y_path" ] || continue
+        sync -- "$y_path" 2>/dev/null || sync -f -- "${y_path%/*}/" 2>/dev/null || sync
+    done
 }
 
 # write_file FILE: replaces a file of the state folder by what comes on standard input.
@@ -75,8 +93,9 @@ write_file() {
         rm -f -- "$1.new.$$"
         fail state_folder "$1 cannot be written"
     }
-    mv -f -- "$1.new.$$" "$1"
-    sync -- "${1%/*}" 2>/dev/null || sync "${1%/*}" 2>/dev/null || :
+    # Where the caller asks for the status of this, no error ends it by itself.
+    mv -f -- "$1.new.$$" "$1" || fail state_folder "$1 cannot be written"
+    synced "${1%/*}"
 }
 
 # instance_read SLOT: sets I_PORT, I_RELEASE, I_PID, I_START, I_BOOT, I_UID and I_LOG from what the

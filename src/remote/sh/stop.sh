@@ -20,7 +20,12 @@ send() {
     scratch
     # A process that ends by itself in between is no error: the caller looks again.
     root kill "-$1" "$PID" 2>"$SCRATCH/kill" || ERROR=$(head -n 1 "$SCRATCH/kill")
-    trail signalled slot "$SLOT" pid "$PID" signal "$1"
+    if [ -z "$ERROR" ]; then
+        trail signalled slot "$SLOT" pid "$PID" signal "$1"
+    else
+        words_of "$ERROR"
+        trail not_signalled slot "$SLOT" pid "$PID" signal "$1" reason "$WORDS"
+    fi
 }
 
 # gone RESULT: forgets the process where it is the recorded one, and answers. Under the flock.

@@ -8,26 +8,31 @@
 # Prints: `switch=proven` with `serving` and `leaving`, `switch=unproven` with `reason`,
 # `switch=drifted` or `switch=no_home`.
 
-# switch_begin: takes both flocks, the state's and then nginx's, and passes the fence. The nginx one is
-# the folder of the main file: shared by all apps and users of this nginx, and by nobody else's.
+# switch_begin: takes both flocks and passes the fence.
 switch_begin() {
+    need flock
     scratch
-    fence_or_refuse
+    state_ready_or_refuse
     nginx_find
     use_root "$MASTER_UID"
-    deadline_in 30000
-    until nginx_lock; do
-        time_left || fail busy "${CONF%/*}"
+    deadline_in "$LOCK_WAIT_MS"
+    until both_flocks; do
+        time_left || fail busy "$STATE or ${CONF%/*}"
         nap
     done
+    fence || refuse
     # From here on it goes to its end, whoever hangs up: it has a deadline of its own.
     trap '' HUP INT PIPE TERM
 }
 
-# nginx_lock: takes nginx's flock, if nobody has it.
-nginx_lock() {
-    exec 8<"${CONF%/*}"
-    flock -n 8
+# both_flocks: takes the state's flock and then nginx's, or none: who waits for the one must keep nobody
+# from the other. The nginx one is the folder of the main file: shared by all apps and users of this nginx,
+# and by nobody else's.
+both_flocks() {
+    exec 9<"$STATE" 8<"${CONF%/*}"
+    if flock -n 9 && flock -n 8; then return 0; fi
+    exec 9<&- 8<&-
+    return 1
 }
 
 # drifted: answers that something else is there than what was observed; nothing was changed.
@@ -86,7 +91,8 @@ systemd_runs_it() {
     [ "$(systemctl show -p MainPID nginx 2>/dev/null)" = "MainPID=$MASTER_PID" ]
 }
 
-# reload: tells nginx to read its files; false, with the words in $SCRATCH/reload, if it refuses.
+# reload: tells nginx to read its files; false, with the words in $SCRATCH/reload, if it refuses or takes
+# longer than ROOT_SECONDS.
 reload() {
     case $RELOAD in
     auto) if systemd_runs_it; then r_way=systemctl; else r_way=signal; fi ;;
@@ -141,9 +147,13 @@ reload_and_prove() {
     the_master || unproven "the nginx master is not the one that was observed"
     workers_before
     log_mark
-    reload || unproven "$(tail -c 4096 "$SCRATCH/reload")"
     deadline_in "$DEADLINE_MS"
-    t_end=$DEADLINE_CS t_look=$((UPTIME_CS + 50))
+    t_end=$DEADLINE_CS
+    # Names that cannot be resolved, or a bus that does not answer, must not hold the flocks.
+    ROOT_SECONDS=$(((DEADLINE_MS + 999) / 1000))
+    reload || unproven "$(tail -c 4096 "$SCRATCH/reload")"
+    uptime_read
+    t_look=$((UPTIME_CS + 50))
     until switched; do
         the_master || unproven "the nginx master ended"
         uptime_read

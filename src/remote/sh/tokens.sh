@@ -59,7 +59,7 @@ token_state() {
 # token_move TOKEN STATE: moves an armed token. Under the flock.
 token_move() {
     mv -f -- "$STATE/tokens/$1.armed" "$STATE/tokens/$1.$2" || fail state_folder "the token $1 cannot be moved"
-    sync -- "$STATE/tokens" 2>/dev/null || sync "$STATE/tokens" 2>/dev/null || :
+    synced "$STATE/tokens"
 }
 
 # tokens_retire RUN STATE [EXCEPT]: moves every armed token of the run to STATE, and those of other runs,

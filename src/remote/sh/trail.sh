@@ -62,14 +62,6 @@ words_of() {
 # five seconds, nothing is written.
 trail_late() {
     exec 9<"$STATE"
-    deadline_in 5000
-    until flock -n 9; do
-        if ! time_left; then
-            exec 9<&-
-            return 0
-        fi
-        nap
-    done
-    trail "$@"
+    ! flocked 5000 9 || trail "$@"
     exec 9<&-
 }

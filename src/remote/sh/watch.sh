@@ -18,16 +18,18 @@ SCRATCH=$STATE/tokens/$TOKEN.scratch
 TRAIL_RUN=$HOME_RUN TRAIL_EPOCH=$TOKEN_EPOCH TRAIL_WHO=watch
 cleanup() { rm -f -- "$STATE/tokens/$TOKEN.pid"; }
 
-# In an attempt these end it, and say how: 0 proven, 1 to be tried again, 2 nothing more to be done.
-proven() { exit 0; }
+# In an attempt these end it, and say how. Shells themselves end with 1 and 2 and above 125: those, and
+# whatever else is neither of these two, is tried again.
+IS_HOME=80 IS_NOT_OURS=81
+proven() { exit "$IS_HOME"; }
 ended() {
     printf '%s\n' "$2" >"$SCRATCH/reason"
     exit "$1"
 }
 unproven() { ended 1 "$1"; }
 fail() { ended 1 "$1: $2"; }
-drifted() { ended 2 "$1"; }
-no_home() { ended 2 "nothing was saved for $HOME_RUN"; }
+drifted() { ended "$IS_NOT_OURS" "$1"; }
+no_home() { ended "$IS_NOT_OURS" "nothing was saved for $HOME_RUN"; }
 
 # same_boot: whether the machine is up since the token was armed.
 same_boot() {
@@ -35,9 +37,14 @@ same_boot() {
     [ "$T_BOOT" = "$BOOT_ID" ]
 }
 
+# still_armed: whether nobody moved the token in this boot.
+still_armed() {
+    token_is_armed "$TOKEN" && same_boot
+}
+
 # sleep_until_deadline: leaves where somebody moved the token.
 sleep_until_deadline() {
-    while token_is_armed "$TOKEN" && same_boot; do
+    while still_armed; do
         token_left
         if [ "$T_LEFT_MS" -ge 1000 ]; then
             sleep 1
@@ -50,19 +57,15 @@ sleep_until_deadline() {
     exit 0
 }
 
-# take_locks: takes both flocks, and waits with none of them: a confirm must not have to wait for it.
+# take_locks CONDITION: takes both flocks, and waits with none of them: a confirm must not have to wait for
+# it. It waits for as long as the condition holds, and leaves where it does no more.
 take_locks() {
-    deadline_in 600000
-    while time_left; do
-        exec 9<"$STATE"
-        if flock -n 9; then
-            if nginx_lock; then return 0; fi
-            exec 8<&-
-        fi
-        exec 9<&-
-        nap
+    deadline_in 60000
+    until both_flocks; do
+        "$1" || exit 0
+        if time_left; then nap; else sleep 1; fi
     done
-    exit 1
+    "$1" || exit 0
 }
 
 # still_mine: whether it is still this watch that has to bring home.
@@ -78,11 +81,15 @@ attempt() {
 
 # fire: moves the token, unless somebody was faster.
 fire() {
-    take_locks
-    if ! token_is_armed "$TOKEN" || ! same_boot; then exit 0; fi
+    take_locks still_armed
     # From here on it goes to its end.
     trap '' HUP INT PIPE TERM
-    token_move "$TOKEN" fired
+    # A folder that takes no change now may take one later.
+    until (token_move "$TOKEN" fired); do
+        exec 8<&- 9<&-
+        sleep 1
+        take_locks still_armed
+    done
     trail fired token "$TOKEN"
 }
 
@@ -91,25 +98,26 @@ printf '%s\n' "$$" >"$STATE/tokens/$TOKEN.pid.new"
 mv -f -- "$STATE/tokens/$TOKEN.pid.new" "$STATE/tokens/$TOKEN.pid"
 sleep_until_deadline
 fire
-left=$ATTEMPTS
+left=$ATTEMPTS LONGER_MS=$DEADLINE_MS
 while :; do
     status=0
     # Not in a list with `||`: an attempt has to end at its first error.
     (attempt) &
     wait "$!" || status=$?
     RESULT=unproven
-    [ "$status" -ne 2 ] || RESULT=drifted
+    [ "$status" -ne "$IS_NOT_OURS" ] || RESULT=drifted
     left=$((left - 1))
-    if [ "$status" -eq 0 ]; then
+    if [ "$status" -eq "$IS_HOME" ]; then
         trail restored token "$TOKEN"
         break
     fi
     words_of "$(cat -- "$SCRATCH/reason" 2>/dev/null || echo "it ended with status $status")"
     rm -f -- "$SCRATCH/reason"
     trail "$RESULT" token "$TOKEN" attempts_left "$left" reason "$WORDS"
-    if [ "$status" -eq 2 ] || [ "$left" -eq 0 ]; then break; fi
+    if [ "$RESULT" = drifted ] || [ "$left" -eq 0 ]; then break; fi
     exec 8<&- 9<&-
     sleep $(((ATTEMPTS - left) * 2))
-    take_locks
-    still_mine || exit 0
+    # What was only slow is given longer.
+    DEADLINE_MS=$((DEADLINE_MS + LONGER_MS))
+    take_locks still_mine
 done
