@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::helper;
 use crate::host::{Host, free_port, in_every_shell, lock_by, release};
 use crate::site::{accepted, eventually, proven, with_nginx_in_every_shell};
+use crate::watch::{LATE, fires};
 
 fn audit(host: &Host, lines: u32) -> String {
     match host.run(Command::Audit(Audit { lines })) {
@@ -241,14 +242,15 @@ fn a_switch_its_watch_and_its_way_back_are_on_the_trail() {
         site.start();
         let placement = site.placement(&site.site("v2"));
         accepted(site.prepare(&placement));
-        proven(site.commit_for(&placement, Duration::from_secs(1)));
-        eventually("home", || site.tokens()[0].restored);
-        eventually("the watch leaves", || site.watches().is_empty());
-        proven(site.commit_for(&placement, Duration::from_secs(300)));
+        site.host.later(Duration::ZERO);
+        proven(site.commit_for(&placement, LATE));
+        fires(site);
+        proven(site.commit_for(&placement, LATE));
         let token = site.tokens().pop().expect("a token").id;
         site.confirm(&token);
-        site.arm(Duration::from_secs(1));
+        site.arm(LATE);
         fs::write(site.entry(), site.site("by hand")).expect("written");
+        site.host.later(LATE);
         eventually("the watch leaves", || site.watches().is_empty());
         site.revert();
         site.clean();

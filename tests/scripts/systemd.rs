@@ -10,7 +10,8 @@ use nonstop::remote::command::Command;
 use nonstop::remote::parse::{ParseError, parse};
 
 use crate::host::Shell;
-use crate::site::{Site, accepted, eventually, proven};
+use crate::site::{Site, accepted, proven};
+use crate::watch::{LATE, fires};
 
 /// busybox takes its own `id`, whatever the PATH says.
 const SHELLS: [Shell; 2] = [Shell::Dash, Shell::Bash];
@@ -99,14 +100,14 @@ fn systemd_keeps_a_watch_that_goes_home_like_any_other() {
             accepted(site.prepare(&placement));
             with_logind(&site, login, ["true", NONE, NONE], "yes");
             with_systemd_run(&site);
-            proven(site.commit_for(&placement, Duration::from_secs(1)));
+            site.host.later(Duration::ZERO);
+            proven(site.commit_for(&placement, LATE));
             let log = fs::read_to_string(site.host.path("systemd-run.log")).expect("it was asked");
             assert!(
                 log.starts_with(&format!("{first}nonstop-sokdak-run-1.1.")),
                 "{log}"
             );
-            eventually("home", || site.tokens()[0].restored);
-            assert_eq!(site.get(), "v1");
+            fires(&site);
         }
     }
 }

@@ -9,7 +9,7 @@ use nonstop::remote::command::{Arm, Command, Commit, Confirm, Revert};
 
 use crate::host::which;
 use crate::site::{accepted, eventually, proven, with_nginx_in_every_shell};
-use crate::watch::{LATE, SOON, last, prepared, restored, sites};
+use crate::watch::{LATE, fires, last, prepared, restored, sites};
 
 #[test]
 fn a_confirmed_switch_stays_and_its_watch_leaves() {
@@ -38,9 +38,9 @@ fn a_confirmed_switch_stays_and_its_watch_leaves() {
 
         // A way back after the confirm begins with another watch; it is home that it brings.
         assert!(matches!(site.arm(LATE), ArmAnswer::Armed { left } if left <= LATE));
-        assert!(matches!(site.arm(SOON), ArmAnswer::Armed { left } if left <= SOON));
+        assert!(matches!(site.arm(LATE), ArmAnswer::Armed { .. }));
         assert_eq!(site.get(), "v2");
-        restored(site);
+        fires(site);
         assert_eq!(
             site.token_states(),
             [TokenState::Confirmed, TokenState::Superseded, TokenState::Fired]
@@ -74,8 +74,8 @@ fn what_the_second_step_of_a_run_put_is_taken_back_to_where_it_was_before_the_ru
         proven(site.commit_for(&placement, LATE));
         let next = site.placement(&site.site("v3"));
         accepted(site.prepare(&next));
-        proven(site.commit_for(&next, SOON));
-        restored(site);
+        proven(site.commit_for(&next, LATE));
+        fires(site);
         assert_eq!(site.token_states(), [TokenState::Superseded, TokenState::Fired]);
         assert_eq!(sites(site), before);
     });
@@ -85,8 +85,8 @@ fn what_the_second_step_of_a_run_put_is_taken_back_to_where_it_was_before_the_ru
 fn a_commit_after_its_watch_fired_goes_forward_again() {
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);
-        proven(site.commit_for(&placement, SOON));
-        restored(site);
+        proven(site.commit_for(&placement, LATE));
+        fires(site);
         // The one who resumes has read what runs: either bytes are fine to begin with.
         let resumed = site.placement(&site.site("v2"));
         for placement in [placement, resumed] {
@@ -108,10 +108,11 @@ fn of_two_watches_and_a_confirm_that_race_exactly_one_decides() {
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);
         let before = sites(site);
-        for wait in [700, 850, 950, 1050] {
-            proven(site.commit_for(&placement, SOON));
-            assert!(matches!(site.arm(SOON), ArmAnswer::Armed { .. }));
+        for wait in [0, 300, 600, 900] {
+            proven(site.commit_for(&placement, LATE));
+            assert!(matches!(site.arm(LATE), ArmAnswer::Armed { .. }));
             let token = last(site);
+            site.host.later(LATE);
             std::thread::sleep(Duration::from_millis(wait));
             match site.confirm(&token) {
                 ConfirmAnswer::Confirmed => {
@@ -149,7 +150,7 @@ fn cleaning_up_leaves_everything_where_a_token_is_armed() {
         site.clean();
         assert!(site.tokens().is_empty() && site.observe().saved_homes.is_empty());
         assert!(!site.host.state().join("tokens").exists());
-        assert_eq!(site.arm(SOON), ArmAnswer::NoHome);
+        assert_eq!(site.arm(LATE), ArmAnswer::NoHome);
         assert!(site.tokens().is_empty());
     });
 }
@@ -165,14 +166,14 @@ fn what_the_network_delivers_late_moves_no_token() {
             fence: late.clone(),
             home: token.run.clone(),
             nginx: site.nginx_place(),
-            watch: SOON,
-            deadline: SOON,
+            watch: LATE,
+            deadline: LATE,
         });
         let revert = Command::Revert(Revert {
             fence: late.clone(),
             home: token.run.clone(),
             nginx: site.nginx_place(),
-            deadline: SOON,
+            deadline: LATE,
         });
         let confirm = Command::Confirm(Confirm {
             fence: late.clone(),

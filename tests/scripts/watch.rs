@@ -17,7 +17,6 @@ use nonstop::remote::command::{Command, Commit, Placement};
 use crate::host::{Shell, remote, tree, which};
 use crate::site::{Site, accepted, eventually, proven, with_nginx_in_every_shell};
 
-pub(crate) const SOON: Duration = Duration::from_secs(1);
 pub(crate) const LATE: Duration = Duration::from_secs(300);
 
 /// Everything below sites-enabled and sites-available with modes, our own dotfiles left out.
@@ -72,15 +71,15 @@ fn a_watch_that_nobody_stops_brings_home_every_byte_and_proves_it() {
         let before = {
             let placement = prepared(site);
             let before = sites(site);
-            match site.commit_for(&placement, SOON) {
+            match site.commit_for(&placement, LATE) {
                 SwitchAnswer::Proven { watch_left, .. } => {
-                    assert!(watch_left.is_some_and(|left| left <= SOON), "{watch_left:?}");
+                    assert!(watch_left.is_some_and(|left| left <= LATE), "{watch_left:?}");
                 }
                 other => panic!("{other:?}"),
             }
             before
         };
-        restored(site);
+        fires(site);
         assert_eq!(site.token_states(), [TokenState::Fired]);
         assert_eq!(sites(site), before);
         let (first, _) = proven(site.revert());
@@ -104,12 +103,13 @@ fn a_watch_brings_back_links_and_names() {
         let legacy = site.host.path("sites-enabled/sokdak-8080.conf");
         fs::write(&available, site.site("v1")).expect("written");
         symlink(&available, &legacy).expect("a link");
+        site.host.later(Duration::ZERO);
         site.start();
         let before = sites(site);
         let placement = site.take_over(&site.site("v2"), &remote(&legacy));
         accepted(site.prepare(&placement));
-        proven(site.commit_for(&placement, SOON));
-        restored(site);
+        proven(site.commit_for(&placement, LATE));
+        fires(site);
         assert_eq!(sites(site), before);
         // Done again, it takes over again, although it is asked to do what was left to do by then.
         let again = Placement {
@@ -127,7 +127,6 @@ fn a_watch_brings_back_links_and_names() {
 #[test]
 fn a_reboot_ends_the_watch_and_its_token_stays_armed_without_a_deadline() {
     with_nginx_in_every_shell(|site| {
-        site.host.machine("uptime_offset", "0");
         let placement = prepared(site);
         let before = sites(site);
         proven(site.commit_for(&placement, LATE));
@@ -146,13 +145,11 @@ fn a_reboot_ends_the_watch_and_its_token_stays_armed_without_a_deadline() {
 #[test]
 fn a_watch_counts_by_the_hosts_own_uptime() {
     with_nginx_in_every_shell(|site| {
-        site.host.machine("uptime_offset", "0");
         let placement = prepared(site);
         proven(site.commit_for(&placement, LATE));
         site.host.machine("clock_offset", "1000000");
         assert!(site.tokens()[0].left.is_some_and(|left| left > LATE / 2));
-        site.host.machine("uptime_offset", "30000");
-        restored(site);
+        fires(site);
     });
 }
 
@@ -160,8 +157,9 @@ fn a_watch_counts_by_the_hosts_own_uptime() {
 fn what_somebody_else_wrote_meanwhile_is_left_alone() {
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);
-        proven(site.commit_for(&placement, SOON));
+        proven(site.commit_for(&placement, LATE));
         fs::write(site.entry(), site.site("by hand")).expect("written");
+        site.host.later(LATE);
         eventually("the watch", || site.token_states() == [TokenState::Fired]);
         eventually("the watch leaves", || site.watches().is_empty());
         assert!(!site.tokens()[0].restored);
@@ -169,7 +167,7 @@ fn what_somebody_else_wrote_meanwhile_is_left_alone() {
             fs::read_to_string(site.entry()).expect("a file"),
             site.site("by hand")
         );
-        assert_eq!(site.commit_for(&placement, SOON), SwitchAnswer::Drifted);
+        assert_eq!(site.commit_for(&placement, LATE), SwitchAnswer::Drifted);
         assert_eq!(
             site.token_states(),
             [TokenState::Fired],
@@ -207,14 +205,14 @@ fn a_watch_that_tries_again_leaves_the_host_to_a_token_that_was_armed_meanwhile(
 fn home_is_brought_to_an_nginx_that_was_started_anew_meanwhile() {
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);
-        proven(site.commit_for(&placement, Duration::from_secs(3)));
+        proven(site.commit_for(&placement, LATE));
         let master = site.observe().master.expect("nginx runs").identity.pid;
         let master = Pid::from_raw(i32::try_from(master).expect("a pid"));
         kill(master, Signal::SIGTERM).expect("it runs");
         eventually("nginx ends", || kill(master, None).is_err());
         site.start();
         assert_eq!(site.get(), "v2");
-        restored(site);
+        fires(site);
     });
 }
 
@@ -281,8 +279,8 @@ fn a_commit_that_is_killed_half_way_is_brought_home_by_its_watch_or_a_revert_or_
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);
         let before = sites(site);
-        let commit = |watch| Commit {
-            watch,
+        let commit = || Commit {
+            watch: LATE,
             ..site.commit_command(&placement)
         };
         for (program, at, file) in [("mv", ".candidate ", "v1"), ("nginx", "-s reload", "v2")] {
@@ -296,16 +294,11 @@ fn a_commit_that_is_killed_half_way_is_brought_home_by_its_watch_or_a_revert_or_
                 // Until here nobody's switch is on the way.
                 assert_eq!(sites(site), before);
                 accepted(site.prepare(&placement));
-                killed_at(
-                    site,
-                    commit(if ending == "watch" { SOON } else { LATE }),
-                    program,
-                    at,
-                );
+                killed_at(site, commit(), program, at);
                 assert_eq!(fs::read_to_string(site.entry()).expect("a file"), site.site(file));
                 assert_eq!(site.get(), "v1");
                 match ending {
-                    "watch" => restored(site),
+                    "watch" => fires(site),
                     "revert" => drop(proven(site.revert())),
                     _ => {
                         proven(site.commit_for(&placement, LATE));
