@@ -112,7 +112,7 @@ while :; do
         break
     fi
     words_of "$(cat -- "$SCRATCH/reason" 2>/dev/null || echo "it ended with status $status")"
-    rm -f -- "$SCRATCH/reason"
+    rm -f -- "$SCRATCH/reason" 2>/dev/null || :
     trail "$RESULT" token "$TOKEN" attempts_left "$left" reason "$WORDS"
     if [ "$RESULT" = drifted ] || [ "$left" -eq 0 ]; then break; fi
     exec 8<&- 9<&-
