@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 
 use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, HealthAnswer};
 use crate::model::names::{HostName, RemotePath};
 use crate::model::phase::Phase;
 use crate::model::plan::{NginxFacts, Switch};
@@ -20,12 +22,14 @@ use crate::remote::answer::ConfirmAnswer;
 use super::context::{Armed, Context};
 use super::fleet::Host;
 use super::steps::{Job, switch};
-use super::{observe, preflight};
+use super::{census, observe};
 
 /// How long a host may stay silent beyond its watch's deadline until the run gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause before something is said again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+const FASTER: &str = "its watch was faster each time";
 
 /// How confirming ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub(super) async fn everywhere<H: Host>(context: &Context<'_, H>, job: &Job<'_>)
         let told = switches
             .iter()
             .map(|(host, switch)| on_host(context, job, host, switch));
-        end_of(join_all(told).await.into_iter().flatten().collect())
+        end_of(until_it_is_clear(told.collect()).await)
     } else {
         for (host, failure) in &late {
             failed(context, host, failure);
@@ -87,6 +91,24 @@ fn too_late<'a, H>(
             .then(|| (host.clone(), Failure::TooLate { left }))
     });
     late.collect()
+}
+
+/// Waits for every host, but no longer than until one of them shows that there is no way on: whoever is still
+/// asked then is overtaken by what comes next.
+async fn until_it_is_clear(
+    mut told: FuturesUnordered<impl Future<Output = Option<(HostName, Failure)>>>,
+) -> Vec<(HostName, Failure)> {
+    let mut failures = Vec::new();
+    while let Some(ended) = told.next().await {
+        let is_clear = |(_, failure): &(HostName, Failure)| {
+            matches!(failure, Failure::Fenced { .. } | Failure::Unhealthy { .. })
+        };
+        failures.extend(ended);
+        if failures.iter().any(is_clear) {
+            break;
+        }
+    }
+    failures
 }
 
 fn end_of(failures: Vec<(HostName, Failure)>) -> ConfirmEnd {
@@ -152,7 +174,7 @@ async fn settle<H: Host>(
     let give_up = Instant::now() + context.playbook.watch.deadline + PATIENCE;
     let mut next = Next::Word;
     loop {
-        let failure = match next {
+        let step = match next {
             Next::Word => match switch::confirm(context, host).await {
                 Ok(ConfirmAnswer::Confirmed) => {
                     switch::moved(context, host, TokenState::Confirmed, None);
@@ -163,34 +185,43 @@ async fn settle<H: Host>(
                         switch::moved(context, host, state, None);
                     }
                     next = Next::Switch;
-                    continue;
+                    Ok(())
                 }
                 Err(Failure::OutcomeUnknown { .. }) if planted(Defect::LostConfirmIsConfirmed) => {
                     return Ok(());
                 }
                 Err(_) if planted(Defect::StopWhileUnreachable) => return Ok(()),
-                Err(failure) => failure,
+                Err(failure) => Err(failure),
             },
-            Next::Switch => match again(context, job, host, switch).await {
-                Ok(()) => {
-                    next = Next::Word;
-                    continue;
-                }
-                Err(failure) => failure,
-            },
+            Next::Switch => {
+                let switched = again(context, job, host, switch).await;
+                switched.map(|()| next = Next::Word)
+            }
         };
-        match failure {
-            Failure::Fenced { .. }
+        let is_late = Instant::now() >= give_up;
+        let reason = match (step, &next) {
+            (Err(failure), _) if is_final(&failure) => return Err(failure),
+            (Err(failure), _) if is_late => failure.to_string(),
+            (Ok(()), Next::Switch) if is_late => FASTER.to_owned(),
+            (Ok(()), _) => continue,
+            (Err(_), _) => {
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        return Err(Failure::Unconfirmed { reason });
+    }
+}
+
+/// Whether to say it again is of no use.
+fn is_final(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Fenced { .. }
             | Failure::Unhealthy { .. }
             | Failure::CandidateRefused { .. }
-            | Failure::Drifted => return Err(failure),
-            failure if Instant::now() >= give_up => {
-                let reason = failure.to_string();
-                return Err(Failure::Unconfirmed { reason });
-            }
-            _ => sleep(PAUSE).await,
-        }
-    }
+            | Failure::Drifted
+    )
 }
 
 /// Switches a host again whose watch went home, while the others stay: from what it runs now to the same
@@ -236,15 +267,21 @@ async fn again<H: Host>(
 async fn healthy<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Result<(), Failure> {
     let endpoints = context.topology.endpoints(&job.plan.to);
     let asked = endpoints.iter().map(|endpoint| async move {
-        let answer = preflight::own_view(context, endpoint).await?;
-        let failure = Failure::Unhealthy {
+        let answer = census::insist(context, endpoint, HealthAnswer::is_healthy).await?;
+        if answer.is_healthy() {
+            return None;
+        }
+        if census::is_unknown(&answer) {
+            let reason = format!("{endpoint} could not be asked: {answer}");
+            return Some(Failure::Unconfirmed { reason });
+        }
+        Some(Failure::Unhealthy {
             endpoint: endpoint.clone(),
             seen_from: endpoint.host.clone(),
             identity: None,
             tail: String::new(),
-            answer: answer.clone(),
-        };
-        (!answer.is_healthy()).then_some(failure)
+            answer,
+        })
     });
     match join_all(asked).await.into_iter().flatten().next() {
         Some(failure) => Err(failure),

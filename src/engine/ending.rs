@@ -22,7 +22,7 @@ use super::execute::{Ended, fenced_off, keep_old_slot, warn};
 use super::fleet::Host;
 use super::run::Verdict;
 use super::stage::{self, Patience, StageEnd};
-use super::steps::Job;
+use super::steps::{Job, stop};
 use super::{observe, record};
 
 const OTHER_GENERATION: &str = "it runs another generation now";
@@ -89,7 +89,7 @@ async fn stop_old_slot<H: Host>(
         return (End::Whole, Word::Unheard);
     };
     record.phase = Phase::Stop;
-    record.point_of_no_return = true;
+    record.point_of_no_return = stop.steps.iter().any(|on| stop::will_end(context, on));
     if let Err(failures) = ready_to_stop(context, job, record).await {
         let end = end_of(&failures);
         keep_old_slot(context, job.plan);
@@ -129,10 +129,12 @@ async fn step<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &crate::m
         return End::Whole;
     };
     let orphaned = |(_, failure): &(HostName, Failure)| matches!(failure, Failure::SuccessorMissing { .. });
-    let end = match fenced_off(&failures) {
-        Some(()) => End::TakenOver,
-        None if failures.iter().any(orphaned) => End::Orphaned,
-        None => End::Whole,
+    let end = if fenced_off(&failures) {
+        End::TakenOver
+    } else if failures.iter().any(orphaned) {
+        End::Orphaned
+    } else {
+        End::Whole
     };
     warn(context, failures);
     end
@@ -143,7 +145,7 @@ async fn step<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &crate::m
 fn end_of(failures: &[(HostName, Failure)]) -> End {
     let astray =
         |(_, failure): &(HostName, Failure)| matches!(failure, Failure::Drifted | Failure::Unproven { .. });
-    if fenced_off(failures).is_some() {
+    if fenced_off(failures) {
         End::TakenOver
     } else if failures.iter().any(astray) {
         End::Astray

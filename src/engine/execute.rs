@@ -40,12 +40,13 @@ pub struct Ended {
 impl Ended {
     /// Nothing was changed.
     pub fn unchanged(exit: Exit) -> Self {
-        let verdict = Verdict {
-            outcome: Outcome::AsItWas,
-            exit,
-        };
+        Self::of(Outcome::AsItWas, exit)
+    }
+
+    /// So it ended, and what is live is not known or not worth a word.
+    pub fn of(outcome: Outcome, exit: Exit) -> Self {
         Self {
-            verdict,
+            verdict: Verdict { outcome, exit },
             live: None,
             live_slot: None,
             switch_took: None,
@@ -148,12 +149,7 @@ pub(super) async fn confirm<H: Host>(context: &Context<'_, H>, job: &Job<'_>) ->
     let end = match confirm::everywhere(context, job).await {
         ConfirmEnd::Everywhere => StageEnd::Done,
         ConfirmEnd::TooLate(failures) | ConfirmEnd::Sick(failures) => StageEnd::Failed(failures),
-        ConfirmEnd::Unsettled(failures) => {
-            return Err(match fenced_off(&failures) {
-                Some(()) => Outcome::TakenOver,
-                None => Outcome::Mixed,
-            });
-        }
+        ConfirmEnd::Unsettled(failures) => return Err(outcome_of(&failures)),
     };
     Ok(match (end, context.interrupt.signal()) {
         (StageEnd::Done, Some(signal)) => StageEnd::Interrupted(signal),
@@ -167,12 +163,7 @@ pub(super) fn stuck(outcome: Outcome) -> Ended {
         Outcome::TakenOver => Exit::Locked,
         _ => Exit::Mixed,
     };
-    Ended {
-        verdict: Verdict { outcome, exit },
-        live: None,
-        live_slot: None,
-        switch_took: None,
-    }
+    Ended::of(outcome, exit)
 }
 
 async fn step_forward<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> StageEnd {
@@ -231,11 +222,18 @@ fn hold(plan: &Plan, switch_took: Option<Duration>) -> Ended {
 }
 
 /// Whether somebody else took over.
-pub(super) fn fenced_off(failures: &[(HostName, Failure)]) -> Option<()> {
-    failures
-        .iter()
-        .any(|(_, failure)| matches!(failure, Failure::Fenced { .. }))
-        .then_some(())
+pub(super) fn fenced_off(failures: &[(HostName, Failure)]) -> bool {
+    let fenced = |(_, failure): &(HostName, Failure)| matches!(failure, Failure::Fenced { .. });
+    failures.iter().any(fenced)
+}
+
+/// What it means for a run that has told somebody to switch that these did not work.
+pub(super) fn outcome_of(failures: &[(HostName, Failure)]) -> Outcome {
+    if fenced_off(failures) {
+        Outcome::TakenOver
+    } else {
+        Outcome::Mixed
+    }
 }
 
 /// Says what did not work, and goes on.

@@ -18,8 +18,8 @@ use super::crew::answer;
 use super::fleet::{Host, HttpError, HttpRequest, HttpResponse};
 use super::observe;
 
-/// How many failures in a row end a bake.
-const BAKE_TOLERANCE: u32 = 3;
+/// How many failures in a row end a bake, and how often anybody asks before an endpoint counts as sick.
+pub(super) const TOLERANCE: u32 = 3;
 /// Before the first success, an endpoint is asked this often, or at the playbook's interval if that
 /// is shorter: a start is found out at once, and a connection that is refused costs next to nothing.
 const EAGER: Duration = Duration::from_millis(100);
@@ -165,7 +165,7 @@ pub async fn stays_healthy<H: Host>(
                 healthy_for: Duration::ZERO,
             });
         }
-        if failures >= BAKE_TOLERANCE {
+        if failures >= TOLERANCE {
             return Err(unhealthy(context, from, viewed, answer).await);
         }
         sleep_until((asked_at + context.playbook.health.interval).min(end)).await;

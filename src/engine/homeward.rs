@@ -1,27 +1,26 @@
 //! The way home: observes what is true now, plans from that to the routing before the run, and goes
 //! there stage by stage. Where it cannot be completed, both slots stay up and the outcome says so.
 
+use crate::model::decision::{self, Home, Switched};
 use crate::model::defect::{Defect, planted};
-use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
-use crate::model::finding::{Finding, Problem};
-use crate::model::live;
+use crate::model::finding::{Finding, Problem, Severity};
+use crate::model::live::{self, Live};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Outcome, Signal};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, HomeGoal, Scene, Stage};
-use crate::model::record::{RunRecord, RunStatus};
+use crate::model::record::{RunKind, RunRecord};
 
 use super::context::Context;
-use super::execute::{Ended, exit_home, fenced_off, say_unwinding, warn};
+use super::execute::{Ended, exit_home, fenced_off, say_unwinding};
 use super::fleet::Host;
-use super::lock::{self, Lost};
 use super::run::Verdict;
 use super::steps::Job;
-use super::walk::{self, Refusal, Rest, TakenOver, Walked};
-use super::{observe, preflight, record};
+use super::walk::{self, Gone, Rest, Walked};
+use super::{census, observe, preflight, record};
 
 /// Why a run turns around.
 #[derive(Debug, Clone)]
@@ -47,27 +46,47 @@ pub async fn go<H: Host>(
 ) -> Ended {
     match &reason {
         Reason::Interrupted(signal) => say_unwinding(context, *signal),
-        Reason::Failed { failures, .. } if fenced_off(failures).is_some() => {
-            return ended(context, before, job, &reason, Outcome::TakenOver);
+        Reason::Failed { failures, .. } if fenced_off(failures) => {
+            return ended(context, before, job, &reason, &record, Outcome::TakenOver);
         }
         Reason::Failed { .. } => {}
     }
     // From here on nothing that was sent before can still have its effect where this arrives: what is
     // observed now stays true.
     record.phase = Phase::Revert;
-    if turn(context, &mut record).await.is_err() {
-        return ended(context, before, job, &reason, Outcome::TakenOver);
+    let walked = match record::on_the_way_home(context, &record).await {
+        Ok(_) => walk_home(context, job, &record, &reason).await,
+        Err(Gone::TakenOver) => Walked {
+            outcome: Outcome::TakenOver,
+            rest: Rest::Some,
+        },
+        Err(Gone::Forgone) => Walked {
+            outcome: if context.ledger.borrow().told_to_switch.is_empty() {
+                Outcome::AsItWas
+            } else {
+                Outcome::Mixed
+            },
+            rest: Rest::Unlocked,
+        },
+    };
+    let mut outcome = record::close(context, &record, walked).await.outcome;
+    if outcome == Outcome::RolledBack && are_apart(context, &record).await {
+        outcome = Outcome::Mixed;
     }
-    let (now, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
-    for (host, error) in unasked {
-        let problem = Problem::CannotObserve {
-            reason: error.to_string(),
-        };
-        context.tell(Event::Warned {
-            finding: Finding::warning(Some(&host), problem),
-        });
-    }
+    ended(context, before, job, &reason, &record, outcome)
+}
+
+/// Plans the way home from what is true now, and goes it.
+async fn walk_home<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    record: &RunRecord,
+    reason: &Reason,
+) -> Walked {
+    let now = look(context).await;
     let told = context.ledger.borrow().told_to_switch.clone();
+    let home = async { told.is_empty() || home_is_there(context, job).await };
+    let (blames_release, home_is_there) = futures::join!(blames_release(context, reason), home);
     let mut stages = plan::home(
         &Scene {
             topology: context.topology,
@@ -76,16 +95,16 @@ pub async fn go<H: Host>(
             run: job.home,
         },
         &HomeGoal {
-            record: &record,
+            record,
             told_to_switch: &told,
-            blames_release: blames_release(context, &reason).await,
+            blames_release,
         },
     );
     if planted(Defect::NoUndoOfUnknown) {
-        forget_unknown(&mut stages, &reason);
+        forget_unknown(&mut stages, reason);
     }
     let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
-    let walked = if moved && !home_is_alive(context, before, job).await {
+    if moved && !home_is_there {
         let slot = job.plan.from.clone();
         let finding = Finding::warning(None, Problem::HomeGone { slot });
         context.tell(Event::Warned { finding });
@@ -95,15 +114,40 @@ pub async fn go<H: Host>(
         }
     } else {
         walk::home(context, job, &stages, &record.owner).await
-    };
-    if walked.rest == Rest::None {
-        record.status = RunStatus::Done;
-        record.epoch = context.crew.epoch();
-        if let Err(failures) = record::write(context, &record).await {
-            warn(context, failures);
+    }
+}
+
+/// What is true now; says which hosts could not be asked.
+pub(super) async fn look<H: Host>(context: &Context<'_, H>) -> Observed {
+    let (observed, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
+    for (host, error) in unasked {
+        let reason = error.to_string();
+        let finding = Finding::warning(Some(&host), Problem::CannotObserve { reason });
+        context.tell(Event::Warned { finding });
+    }
+    observed
+}
+
+/// Whether nginx hosts are as far apart after a way back as they were before a run that meant to bring them
+/// together; says so.
+pub(super) async fn are_apart<H: Host>(context: &Context<'_, H>, record: &RunRecord) -> bool {
+    if record.kind != RunKind::Converge {
+        return false;
+    }
+    let now = look(context).await;
+    match Live::read(context.topology, &now).agreed() {
+        Ok(_) => !context
+            .topology
+            .nginx
+            .keys()
+            .all(|host| now.hosts.contains_key(host)),
+        Err(finding) => {
+            let severity = Severity::Warning;
+            let finding = Finding { severity, ..finding };
+            context.tell(Event::Warned { finding });
+            true
         }
     }
-    ended(context, before, job, &reason, walked.outcome)
 }
 
 /// What a defect leaves out of the way home: the hosts of which it is not known what they did.
@@ -123,64 +167,22 @@ fn forget_unknown(stages: &mut [Stage], reason: &Reason) {
     }
 }
 
-/// Puts on record that the run turns around. Where a lease of ours was over and nobody has come, the locks
-/// are taken again first.
-async fn turn<H: Host>(context: &Context<'_, H>, record: &mut RunRecord) -> Result<(), TakenOver> {
-    for _ in [1, 2] {
-        record.epoch = context.crew.epoch();
-        let Err(failures) = record::write(context, record).await else {
-            return Ok(());
-        };
-        match walk::refusal(context, &failures) {
-            None => return Ok(()),
-            Some(Refusal::Foreign) => return Err(TakenOver),
-            Some(Refusal::Lapsed) => match lock::take_again(context, &record.owner).await {
-                Ok(()) => {}
-                Err(Lost::TakenOver) => return Err(TakenOver),
-                // What can still be reached under the old epoch is; the rest is not known.
-                Err(Lost::Unreachable) => return Ok(()),
-            },
-        }
-    }
-    Ok(())
-}
-
-/// Whether there is anybody to go back to: as many of the old endpoints answer as of the new, and
-/// at least one. A fleet that had no live slot goes back to having none.
-async fn home_is_alive<H: Host>(context: &Context<'_, H>, before: &Observed, job: &Job<'_>) -> bool {
-    let Some(from) = &job.plan.from else { return true };
-    let old = alive(context, context.topology.endpoints(from)).await;
-    let new = alive(context, context.topology.endpoints(&job.plan.to)).await;
-    let listened = context
-        .topology
-        .endpoints(from)
-        .iter()
-        .filter(|it| listened(before, it))
-        .count();
-    old >= 1 && (old >= new || old >= listened)
-}
-
-fn listened(before: &Observed, endpoint: &Endpoint) -> bool {
-    let was = before
-        .hosts
-        .get(&endpoint.host)
-        .and_then(|seen| seen.was.as_ref());
-    let mut slots = was.into_iter().flat_map(|was| was.slots.values());
-    slots.any(|slot| slot.port == endpoint.port && slot.listener.is_some())
-}
-
-/// How many endpoints answer at all. Home was good enough for traffic before the run, whatever its
-/// health said; what counts is that it is still there.
-pub(super) async fn alive<H: Host>(context: &Context<'_, H>, endpoints: Vec<Endpoint>) -> usize {
-    let asked = endpoints
-        .iter()
-        .map(|endpoint| preflight::own_view(context, endpoint));
-    let answers = futures::future::join_all(asked).await;
-    answers.into_iter().flatten().filter(answered).count()
-}
-
-fn answered(answer: &HealthAnswer) -> bool {
-    matches!(answer, HealthAnswer::Healthy { .. } | HealthAnswer::Wrong { .. })
+/// Whether there is anybody to go back to.
+async fn home_is_there<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> bool {
+    let from = job.plan.from.as_ref();
+    let old = census::census(context, from, census::answers_at_all);
+    let new = census::census(context, Some(&job.plan.to), |_| true);
+    let (old, new) = futures::join!(old, new);
+    decision::home_is_there(Home {
+        old: from.map(|_| old),
+        new,
+        switched: if context.ledger.borrow().confirms_began {
+            Switched::Confirmed
+        } else {
+            Switched::Armed
+        },
+        point_of_no_return: false,
+    })
 }
 
 /// Whether the release itself is the reason, so that a rollback should never choose it.
@@ -197,7 +199,7 @@ async fn blames_release<H: Host>(context: &Context<'_, H>, reason: &Reason) -> b
 async fn is_to_blame<H: Host>(context: &Context<'_, H>, failure: &Failure) -> bool {
     match failure {
         Failure::Exited { .. } | Failure::NotListening { .. } => true,
-        Failure::Unhealthy { answer, .. } if answered(answer) => true,
+        Failure::Unhealthy { answer, .. } if census::answers_at_all(answer) => true,
         Failure::Unhealthy {
             endpoint,
             seen_from,
@@ -223,9 +225,11 @@ fn ended<H>(
     before: &Observed,
     job: &Job<'_>,
     reason: &Reason,
+    record: &RunRecord,
     outcome: Outcome,
 ) -> Ended {
-    let known = matches!(outcome, Outcome::AsItWas | Outcome::RolledBack);
+    // Where a run came from that brings nginx hosts together is not where all of them were.
+    let known = matches!(outcome, Outcome::AsItWas | Outcome::RolledBack) && record.kind != RunKind::Converge;
     let slot = job.plan.from.clone().filter(|_| known);
     let live = slot
         .as_ref()

@@ -105,7 +105,8 @@ pub async fn take<H: Host>(
                     _ = context.interrupt.wait() => return Err(LockError::Interrupted),
                     () = sleep(POLL.min(give_up.saturating_duration_since(Instant::now()))) => {}
                 }
-                locks = read(context).await?;
+                // A host that gives no answer now is asked again.
+                locks = read(context).await.unwrap_or(locks);
             }
             Ok(()) => {
                 let after_another = waited || locks.values().any(LockState::is_over);
@@ -146,7 +147,9 @@ async fn once<H: Host>(
         return Ok(());
     };
     if let Err(error) = one(context, first, lock.epoch, owner, lease).await {
-        if !is_held(&error) {
+        if is_held(&error) {
+            context.crew.leave_epoch();
+        } else {
             withdraw(context, [first]).await;
         }
         return Err(error);
@@ -235,18 +238,16 @@ async fn read<H: Host>(context: &Context<'_, H>) -> Result<BTreeMap<HostName, Lo
 pub(super) enum Lost {
     /// Somebody else took one, or a person broke it.
     TakenOver,
-    /// Not every host could be asked.
+    /// Not every host could be asked; those that could are ours as before.
     Unreachable,
+    /// They were given back to be taken anew, and not all could be: none is ours any more.
+    Forgone,
 }
 
 /// Takes the locks of this run again under a higher epoch, after a lease of it was over and nobody has come.
 /// What was observed before is history.
 pub(super) async fn take_again<H: Host>(context: &Context<'_, H>, owner: &Owner) -> Result<(), Lost> {
-    let lost = |error: LockError| match error {
-        LockError::Held { .. } => Lost::TakenOver,
-        LockError::Call { .. } | LockError::FarAhead { .. } | LockError::Interrupted => Lost::Unreachable,
-    };
-    let mut locks = read(context).await.map_err(lost)?;
+    let mut locks = read(context).await.map_err(|_| Lost::Unreachable)?;
     let run = context.crew.run_id();
     let ours = |lock: &LockState| {
         lock.epoch == context.crew.epoch() && lock.run.as_ref().is_none_or(|holder| holder == run)
@@ -260,13 +261,18 @@ pub(super) async fn take_again<H: Host>(context: &Context<'_, H>, owner: &Owner)
         .await
         .is_empty()
     {
-        return Err(Lost::Unreachable);
+        return Err(Lost::Forgone);
     }
     for (_, lock) in held {
         lock.run = None;
     }
     let lease = Some(context.playbook.lock.lease);
-    once(context, &locks, owner, lease).await.map_err(lost)?;
+    once(context, &locks, owner, lease)
+        .await
+        .map_err(|error| match error {
+            LockError::Held { .. } => Lost::TakenOver,
+            LockError::Call { .. } | LockError::FarAhead { .. } | LockError::Interrupted => Lost::Forgone,
+        })?;
     context.tell(Event::LockRetaken {
         epoch: context.crew.epoch(),
     });

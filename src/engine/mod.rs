@@ -2,6 +2,7 @@
 //! it, and turns to the way home when something fails. It knows hosts as a trait only, takes time
 //! from tokio's clock, and reports by events.
 
+mod census;
 mod confirm;
 pub mod connect;
 pub mod context;

@@ -69,12 +69,12 @@ pub(super) async fn open<H: Host>(
         (Taken::AtOnce, Err(findings)) if !interrupted => Err(findings),
         _ => look_again(context, request).await,
     };
-    let goes_on = match &opened {
+    let keeps_locks = match &opened {
         Ok(Opening::Ready(_)) => true,
         Ok(Opening::Over(ended)) => ended.verdict.outcome == Outcome::TakenOver,
         Err(_) => false,
     };
-    if !goes_on {
+    if !keeps_locks {
         close(context).await;
     }
     opened
@@ -107,22 +107,50 @@ async fn look_again<H: Host>(
     context: &Context<'_, H>,
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
-    let mut observed = observe_all(context, request).await?;
+    let observed = observe_all(context, request).await?;
     if request.wanted == Wanted::Resume {
         readable(request, &observed)?;
     }
-    if let Some(record) = plan::interrupted(&observed).cloned() {
-        match resume::go_on(context, request, &record, observed).await? {
-            Went::Over(ended) => return Ok(Opening::Over(ended)),
-            Went::Converged => observed = observe_all(context, request).await?,
+    let Some(record) = plan::interrupted(&observed).cloned() else {
+        return match request.wanted {
+            Wanted::Resume => Ok(nothing_to_do(context, NOT_INTERRUPTED)),
+            _ => plan_anew(context, request, observed).await,
+        };
+    };
+    let so_far = match resume::go_on(context, request, &record, observed).await? {
+        Went::Over(ended) => return Ok(Opening::Over(ended)),
+        Went::Converged(so_far) => so_far,
+    };
+    let opened = match context.interrupt.signal() {
+        Some(_) => Err(Vec::new()),
+        None => match observe_all(context, request).await {
+            Ok(observed) => plan_anew(context, request, observed).await,
+            Err(findings) => Err(findings),
+        },
+    };
+    match opened {
+        Ok(Opening::Over(_)) => Ok(Opening::Over(so_far)),
+        Err(findings) if so_far.verdict.outcome != Outcome::AsItWas => {
+            Ok(Opening::Over(turned_down(context, findings, so_far)))
         }
-        if context.interrupt.signal().is_some() {
-            return Err(Vec::new());
-        }
+        opened => opened,
     }
-    if request.wanted == Wanted::Resume {
-        return Ok(nothing_to_do(context, NOT_INTERRUPTED));
+}
+
+/// Ends a run that cannot begin, after it went on with another one and moved traffic: that one is still open.
+fn turned_down<H>(context: &Context<'_, H>, findings: Vec<Finding>, mut so_far: Ended) -> Ended {
+    match context.interrupt.signal() {
+        Some(signal) => so_far.verdict.exit = Exit::Signalled(signal),
+        None => context.tell(Event::Refused { findings }),
     }
+    so_far
+}
+
+async fn plan_anew<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    observed: Observed,
+) -> Result<Opening, Vec<Finding>> {
     let plan = plan_for(request, &observed)?;
     let tried = try_out(context, Some(&plan)).await;
     settle(context, request, Ready { observed, plan }, tried)

@@ -3,40 +3,39 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
-
-use crate::model::decision::{self, Newest, Slots, Way};
+use crate::model::decision::{self, Home, Newest, Slots, Switched, Way};
 use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
-use crate::model::names::HostName;
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan, Scene, Stage};
-use crate::model::record::{RunRecord, RunStatus};
+use crate::model::record::{RunKind, RunRecord};
 use crate::model::release::Release;
 use crate::model::token::TokenState;
 
+use super::census::{self, Enough};
 use super::confirm::{self, ConfirmEnd};
 use super::context::{Context, Ledger};
-use super::execute::{self, Ended, fenced_off, stuck, warn};
+use super::execute::{self, Ended, fenced_off, outcome_of, stuck, warn};
 use super::fleet::Host;
-use super::run::{Request, Verdict, Wanted};
+use super::run::{Request, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::walk::{self, Rest};
-use super::{ending, homeward, observe, preflight, record};
+use super::{ending, homeward, record};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
 
 /// How far an interrupted run was brought.
 pub(super) enum Went {
-    /// Every nginx host is of one mind, and nothing was stopped.
-    Converged,
+    /// Every nginx host is of one mind, and nothing was stopped. How that ends if nothing more comes: the
+    /// run is still open.
+    Converged(Ended),
     /// The run is over, or cannot be brought any further.
     Over(Ended),
 }
@@ -95,7 +94,7 @@ pub(super) async fn go_on<H: Host>(
             Way::Hold(_) => Round::stuck(Outcome::Mixed),
         };
         match round {
-            Round::Again => observed = look(context).await,
+            Round::Again => observed = homeward::look(context).await,
             Round::Went(went) => {
                 // What comes now is another run's.
                 context.ledger.replace(Ledger::default());
@@ -104,16 +103,6 @@ pub(super) async fn go_on<H: Host>(
         }
     }
     Ok(Went::Over(stuck(Outcome::Mixed)))
-}
-
-async fn look<H: Host>(context: &Context<'_, H>) -> Observed {
-    let (observed, unasked) = observe::observe(context.topology, context.playbook, context.crew).await;
-    for (host, error) in unasked {
-        let reason = error.to_string();
-        let finding = Finding::warning(Some(&host), Problem::CannotObserve { reason });
-        context.tell(Event::Warned { finding });
-    }
-    observed
 }
 
 /// Decides by the tokens and by what the slots answer, and tells.
@@ -145,41 +134,27 @@ async fn choose<H: Host>(
 }
 
 async fn slots<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> Slots {
-    let new = endpoints(context, record.to_slot.as_ref());
-    let asked = new.iter().map(|endpoint| preflight::own_view(context, endpoint));
-    let answers = join_all(asked).await;
-    let is_healthy = |answer: &Option<HealthAnswer>| answer.as_ref().is_some_and(HealthAnswer::is_healthy);
+    let switched = Switched::of(evidence);
+    let is_asked = switched != Switched::Nowhere && !record.point_of_no_return;
+    let from = record.from_slot.as_ref();
+    // Only what was decided hangs on health.
+    let enough: Enough = match switched {
+        Switched::Confirmed => HealthAnswer::is_healthy,
+        Switched::Nowhere | Switched::Armed => census::answers_at_all,
+    };
+    let (old, new) = futures::join!(
+        census::census(context, from.filter(|_| is_asked), enough),
+        census::census(context, record.to_slot.as_ref(), enough)
+    );
     Slots {
-        new_is_healthy: !new.is_empty() && answers.iter().all(is_healthy),
-        old_is_alive: old_is_alive(context, record, evidence).await,
+        new_is_healthy: new.is_healthy(),
+        old_is_alive: decision::home_is_there(Home {
+            old: from.map(|_| old),
+            new,
+            switched,
+            point_of_no_return: record.point_of_no_return,
+        }),
     }
-}
-
-/// Whether there is anybody to go back to: once the old slot's end has begun, nobody. Where nothing was switched
-/// nobody is asked, and an empty fleet goes back to being empty.
-async fn old_is_alive<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> bool {
-    if record.point_of_no_return {
-        // Its end has begun: a process that was told to end may still answer.
-        return false;
-    }
-    if record.from_slot.is_none() || evidence.iter().all(|newest| *newest == Newest::None) {
-        return true;
-    }
-    let old = homeward::alive(context, endpoints(context, record.from_slot.as_ref())).await;
-    let was_confirmed = evidence.contains(&Newest::Is(TokenState::Confirmed));
-    if !was_confirmed {
-        return old >= 1;
-    }
-    let new = homeward::alive(context, endpoints(context, record.to_slot.as_ref())).await;
-    old >= 1 && old >= new
-}
-
-fn endpoints<H>(
-    context: &Context<'_, H>,
-    slot: Option<&crate::model::names::SlotName>,
-) -> Vec<crate::model::endpoint::Endpoint> {
-    slot.map(|slot| context.topology.endpoints(slot))
-        .unwrap_or_default()
 }
 
 async fn forward<H: Host>(
@@ -230,12 +205,40 @@ async fn forward<H: Host>(
     if let Some(round) = switch(context, &job).await {
         return round;
     }
-    Round::Went(if request.wanted == Wanted::Resume {
-        Went::Over(complete(context, &job, record.clone()).await)
-    } else {
+    if request.wanted != Wanted::Resume {
         drain(context, &job).await;
-        Went::Converged
-    })
+        return Round::Went(Went::Converged(arrived(&job, Exit::Mixed)));
+    }
+    match bake(context, &job).await {
+        Some(round) => round,
+        None => Round::Went(Went::Over(complete(context, &job, record.clone()).await)),
+    }
+}
+
+/// Whoever sees a run through bakes as well: a release that is bad after all is found while the old slot is up.
+async fn bake<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round> {
+    let stage = job.plan.stage(Phase::Bake)?;
+    let end = match context.interrupt.signal() {
+        Some(signal) => StageEnd::Interrupted(signal),
+        None => stage::run(context, job, stage, Patience::of(Phase::Bake)).await,
+    };
+    let ended = match end {
+        StageEnd::Done => return None,
+        StageEnd::Interrupted(signal) => half_way(context, job, signal),
+        StageEnd::Failed(_) if context.playbook.update.auto_revert => return Some(Round::Again),
+        // The playbook says that a person decides.
+        StageEnd::Failed(_) => arrived(job, Exit::Mixed),
+    };
+    Some(Round::Went(Went::Over(ended)))
+}
+
+/// Every nginx host routes to the run's release.
+fn arrived(job: &Job<'_>, exit: Exit) -> Ended {
+    Ended {
+        live: Some(job.plan.release.id.clone()),
+        live_slot: Some(job.plan.to.clone()),
+        ..Ended::of(Outcome::Deployed, exit)
+    }
 }
 
 /// Puts on record who goes on with the run, and where it is. Says what it means where that fails.
@@ -248,13 +251,6 @@ async fn note<H: Host>(context: &Context<'_, H>, record: &mut RunRecord, phase: 
     Some(outcome)
 }
 
-fn outcome_of(failures: &[(HostName, crate::model::failure::Failure)]) -> Outcome {
-    match fenced_off(failures) {
-        Some(()) => Outcome::TakenOver,
-        None => Outcome::Mixed,
-    }
-}
-
 /// Commits and confirms what is not confirmed; `None` where all of it went well.
 async fn switch<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round> {
     if job.plan.switches().is_empty() {
@@ -264,7 +260,7 @@ async fn switch<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Roun
     for stage in job.plan.stages.iter().filter(until_commit) {
         let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
         let StageEnd::Failed(failures) = end else { continue };
-        if stage.phase == Phase::Verify && fenced_off(&failures).is_none() {
+        if stage.phase == Phase::Verify && !fenced_off(&failures) {
             return Some(Round::Again);
         }
         return Some(Round::stuck(outcome_of(&failures)));
@@ -316,13 +312,7 @@ async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: 
 fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, signal: crate::model::outcome::Signal) -> Ended {
     let unwinds = false;
     context.tell(Event::Interrupted { signal, unwinds });
-    let (outcome, exit) = (Outcome::Deployed, Exit::Signalled(signal));
-    Ended {
-        verdict: Verdict { outcome, exit },
-        live: Some(job.plan.release.id.clone()),
-        live_slot: Some(job.plan.to.clone()),
-        switch_took: None,
-    }
+    arrived(job, Exit::Signalled(signal))
 }
 
 async fn back<H: Host>(
@@ -350,28 +340,40 @@ async fn back<H: Host>(
         home: &home,
         jar: None,
     };
-    let walked = walk::home(context, &job, &plan.stages, &record.owner).await;
-    let outcome = walked.outcome;
-    if matches!(outcome, Outcome::Mixed | Outcome::TakenOver) {
-        return Round::stuck(outcome);
+    let mut walked = walk::home(context, &job, &plan.stages, &record.owner).await;
+    if sees_through {
+        walked = record::close(context, record, walked).await;
     }
-    if !sees_through {
-        return Round::Went(Went::Converged);
+    if matches!(walked.outcome, Outcome::Mixed | Outcome::TakenOver) {
+        return Round::stuck(walked.outcome);
     }
-    if walked.rest == Rest::None {
-        record.status = RunStatus::Done;
-        record.epoch = context.crew.epoch();
-        if let Err(failures) = record::write(context, record).await {
-            warn(context, failures);
-        }
+    let mut ended = taken_back(context, record, walked.outcome).await;
+    if !sees_through && walked.rest != Rest::Unlocked {
+        return Round::Went(Went::Converged(ended));
     }
-    let exit = context.interrupt.signal().map_or(Exit::Done, Exit::Signalled);
-    Round::Went(Went::Over(Ended {
-        verdict: Verdict { outcome, exit },
-        live: record.from_release.clone(),
-        live_slot: record.from_slot.clone(),
-        switch_took: None,
-    }))
+    ended.verdict.exit = match (context.interrupt.signal(), walked.rest) {
+        _ if ended.verdict.outcome == Outcome::Mixed => Exit::Mixed,
+        (Some(signal), _) => Exit::Signalled(signal),
+        (None, Rest::None) => Exit::Done,
+        (None, Rest::Some | Rest::Unlocked) => Exit::Mixed,
+    };
+    Round::Went(Went::Over(ended))
+}
+
+/// How a way back ends after which something is left to do.
+async fn taken_back<H: Host>(context: &Context<'_, H>, record: &RunRecord, outcome: Outcome) -> Ended {
+    if record.kind != RunKind::Converge {
+        return Ended {
+            live: record.from_release.clone(),
+            live_slot: record.from_slot.clone(),
+            ..Ended::of(outcome, Exit::Mixed)
+        };
+    }
+    // Where such a run came from is not where all nginx hosts were.
+    if homeward::are_apart(context, record).await {
+        return Ended::of(Outcome::Mixed, Exit::Mixed);
+    }
+    Ended::of(outcome, Exit::Mixed)
 }
 
 /// The stages of a way back as a plan; `None` for a record that does not say what it brought.

@@ -22,13 +22,13 @@ use super::stage::{self, Patience, StageEnd};
 use super::steps::{Job, drain, switch};
 
 /// How often a host is asked that gave no answer.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 /// The pause before it is asked again.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whose the host is that refused a fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+enum Refusal {
     /// Somebody else's, or a person broke the lock.
     Foreign,
     /// Still ours by name, and the lease is over.
@@ -36,10 +36,7 @@ pub(super) enum Refusal {
 }
 
 /// The worst refusal among failures, if a fence refused at all.
-pub(super) fn refusal<H: Host>(
-    context: &Context<'_, H>,
-    failures: &[(HostName, Failure)],
-) -> Option<Refusal> {
+fn refusal<H: Host>(context: &Context<'_, H>, failures: &[(HostName, Failure)]) -> Option<Refusal> {
     let of = |(_, failure): &(HostName, Failure)| match failure {
         Failure::Fenced { lock } => {
             let by_name =
@@ -73,6 +70,8 @@ pub(super) enum Rest {
     /// Something that could not be taken back, such as a process on a host that gives no answer: the run stays
     /// open, so that whoever comes next takes it away.
     Some,
+    /// The same, and no lock is held any more: nothing can be put on record.
+    Unlocked,
 }
 
 /// Runs the stages to their end, and says in what state that leaves the fleet.
@@ -119,16 +118,27 @@ pub(super) async fn home<H: Host>(
                 rest = Rest::Some;
                 warn(context, failures);
             }
-            Err(TakenOver) => return stays(Outcome::TakenOver),
+            Err(Gone::TakenOver) => return stays(Outcome::TakenOver),
+            Err(Gone::Forgone) => {
+                let outcome = if traffic { Outcome::Mixed } else { outcome };
+                let rest = Rest::Unlocked;
+                return Walked { outcome, rest };
+            }
         }
     }
     Walked { outcome, rest }
 }
 
-/// Somebody else has the hosts now.
-pub(super) struct TakenOver;
+/// The hosts are not ours any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// Somebody else has them now.
+    TakenOver,
+    /// Our own locks could not all be taken again, and none is held now.
+    Forgone,
+}
 
-type Failures = Vec<(HostName, Failure)>;
+pub(super) type Failures = Vec<(HostName, Failure)>;
 
 /// Runs a stage, and once more if a lease was over in between and the locks could be taken again: every step
 /// of a way home may be repeated.
@@ -137,7 +147,7 @@ async fn leased<H: Host>(
     job: &Job<'_>,
     stage: &Stage,
     owner: &Owner,
-) -> Result<Failures, TakenOver> {
+) -> Result<Failures, Gone> {
     let run = async || match stage::run(context, job, stage, Patience::UntilAllAnswered).await {
         StageEnd::Failed(failures) => failures,
         StageEnd::Done | StageEnd::Interrupted(_) => Vec::new(),
@@ -146,25 +156,27 @@ async fn leased<H: Host>(
 }
 
 /// Does something that may be repeated, and once more where a lease was over and the locks could be taken again.
-async fn again_if_lapsed<H: Host>(
+pub(super) async fn again_if_lapsed<H: Host>(
     context: &Context<'_, H>,
     owner: &Owner,
     act: impl AsyncFn() -> Failures,
-) -> Result<Failures, TakenOver> {
+) -> Result<Failures, Gone> {
     let failures = act().await;
     match refusal(context, &failures) {
         None => return Ok(failures),
-        Some(Refusal::Foreign) => return Err(TakenOver),
+        Some(Refusal::Foreign) => return Err(Gone::TakenOver),
         Some(Refusal::Lapsed) => {}
     }
     match lock::take_again(context, owner).await {
         Ok(()) => {}
-        Err(Lost::TakenOver) => return Err(TakenOver),
+        Err(Lost::TakenOver) => return Err(Gone::TakenOver),
+        Err(Lost::Forgone) => return Err(Gone::Forgone),
+        // What can still be reached is ours under the old epoch.
         Err(Lost::Unreachable) => return Ok(failures),
     }
     let failures = act().await;
     match refusal(context, &failures) {
-        Some(Refusal::Foreign) => Err(TakenOver),
+        Some(Refusal::Foreign) => Err(Gone::TakenOver),
         _ => Ok(failures),
     }
 }
@@ -175,7 +187,7 @@ async fn back<H: Host>(
     job: &Job<'_>,
     stage: &Stage,
     owner: &Owner,
-) -> Result<Failures, TakenOver> {
+) -> Result<Failures, Gone> {
     let mut left = stage.clone();
     let mut unarmed = Vec::new();
     if context.ledger.borrow().confirms_began {

@@ -20,11 +20,91 @@ pub enum Newest {
 /// Whether the two slots could carry the traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Slots {
-    /// Whether the new slot is healthy on every endpoint.
-    pub new_is_healthy: bool,
+    /// Whether the new slot is healthy on every endpoint; `None` where some could not be asked, and nothing
+    /// else speaks against it.
+    pub new_is_healthy: Option<bool>,
     /// Whether the old slot is there to go back to: enough of its endpoints answer, and no record says
     /// that its end has begun. A process that was told to end may answer for a while longer.
     pub old_is_alive: bool,
+}
+
+/// What the endpoints of a slot answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// How many there are.
+    pub endpoints: usize,
+    /// How many answer, whatever they say.
+    pub answering: usize,
+    /// How many are healthy.
+    pub healthy: usize,
+    /// How many could not be asked.
+    pub unknown: usize,
+}
+
+impl Census {
+    /// Whether every endpoint is healthy; `None` where some could not be asked, and all others are.
+    pub fn is_healthy(self) -> Option<bool> {
+        match self.endpoints {
+            0 => Some(false),
+            all if self.healthy == all => Some(true),
+            all if self.healthy + self.unknown == all => None,
+            _ => Some(false),
+        }
+    }
+}
+
+/// How far the switch of a run came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switched {
+    /// No nginx host was armed.
+    Nowhere,
+    /// Some were: their watches lead home by themselves.
+    Armed,
+    /// Some were told that it stays.
+    Confirmed,
+}
+
+impl Switched {
+    /// What the tokens say.
+    pub fn of(tokens: &[Newest]) -> Self {
+        if tokens.contains(&Newest::Is(TokenState::Confirmed)) {
+            Self::Confirmed
+        } else if tokens.iter().all(|newest| *newest == Newest::None) {
+            Self::Nowhere
+        } else {
+            Self::Armed
+        }
+    }
+}
+
+/// What a way back would lead to, and from.
+#[derive(Debug, Clone, Copy)]
+pub struct Home {
+    /// The slot that had the traffic before; `None` on a fleet that was empty.
+    pub old: Option<Census>,
+    /// The slot that the run led traffic to.
+    pub new: Census,
+    /// How far the switch came.
+    pub switched: Switched,
+    /// Whether the end of the old slot has begun: a process that was told to end may answer for a while longer.
+    pub point_of_no_return: bool,
+}
+
+/// Whether there is anybody to go back to. Where nothing was confirmed, watches go home by themselves, and one
+/// endpoint that answers is enough. Afterwards home must be whole, or have as many healthy endpoints as what
+/// has the traffic now; an endpoint that could not be asked counts against going back.
+pub fn home_is_there(home: Home) -> bool {
+    let led_away = home.new.healthy + home.new.unknown;
+    match (home.switched, home.old) {
+        _ if home.point_of_no_return => false,
+        (Switched::Nowhere, _) | (Switched::Armed, None) => true,
+        (Switched::Armed, Some(old)) => old.answering >= 1,
+        // To a fleet that was empty nothing is led back while anybody is served.
+        (Switched::Confirmed, None) => led_away == 0,
+        (Switched::Confirmed, Some(old)) => {
+            old.answering >= 1 && (old.answering == old.endpoints || old.healthy >= led_away)
+        }
+    }
 }
 
 /// The way on.
@@ -48,6 +128,8 @@ pub enum Why {
     Unreadable,
     /// Neither slot could carry the traffic.
     BothSlotsDead,
+    /// The run was decided, and an endpoint of the new slot could not be asked: it may be sick or not.
+    NewUnknown,
 }
 
 /// Decides. A confirmed token says that every nginx host was proven, so that the way is forward while
@@ -61,8 +143,10 @@ pub fn decide(tokens: impl IntoIterator<Item = Newest>, slots: Slots) -> Way {
     if unreadable && !(confirmed && slots.old_is_alive) {
         return Way::Hold(Why::Unreadable);
     }
-    if confirmed && slots.new_is_healthy {
-        return Way::Forward;
+    match slots.new_is_healthy {
+        Some(true) if confirmed => return Way::Forward,
+        None if confirmed => return Way::Hold(Why::NewUnknown),
+        _ => {}
     }
     if slots.old_is_alive {
         Way::Back
@@ -76,7 +160,7 @@ mod tests {
     use super::*;
 
     const BOTH: Slots = Slots {
-        new_is_healthy: true,
+        new_is_healthy: Some(true),
         old_is_alive: true,
     };
     const CONFIRMED: Newest = Newest::Is(TokenState::Confirmed);
@@ -118,7 +202,7 @@ mod tests {
     #[test]
     fn a_sick_new_slot_leads_back_while_the_old_one_lives() {
         let slots = Slots {
-            new_is_healthy: false,
+            new_is_healthy: Some(false),
             ..BOTH
         };
         assert_eq!(decide([CONFIRMED, CONFIRMED], slots), Way::Back);
@@ -130,5 +214,85 @@ mod tests {
             decide([CONFIRMED, CONFIRMED], slots),
             Way::Hold(Why::BothSlotsDead)
         );
+    }
+    #[test]
+    fn a_new_slot_that_could_not_be_asked_is_neither_sick_nor_well() {
+        let slots = Slots {
+            new_is_healthy: None,
+            ..BOTH
+        };
+        assert_eq!(decide([CONFIRMED, CONFIRMED], slots), Way::Hold(Why::NewUnknown));
+        assert_eq!(decide([ARMED, ARMED], slots), Way::Back);
+        let two = |healthy, unknown| Census {
+            endpoints: 2,
+            answering: healthy,
+            healthy,
+            unknown,
+        };
+        assert_eq!(two(2, 0).is_healthy(), Some(true));
+        assert_eq!(two(1, 1).is_healthy(), None);
+        assert_eq!(two(1, 0).is_healthy(), Some(false));
+        assert_eq!(two(0, 1).is_healthy(), Some(false));
+        assert_eq!(Census::default().is_healthy(), Some(false));
+    }
+
+    fn slot(answering: usize, healthy: usize, unknown: usize) -> Census {
+        Census {
+            endpoints: 2,
+            answering,
+            healthy,
+            unknown,
+        }
+    }
+
+    fn back(switched: Switched, old: Option<Census>, new: Census) -> bool {
+        home_is_there(Home {
+            old,
+            new,
+            switched,
+            point_of_no_return: false,
+        })
+    }
+
+    #[test]
+    fn home_is_whole_or_no_worse_than_what_has_the_traffic() {
+        let confirmed = |old, new| back(Switched::Confirmed, Some(old), new);
+        assert!(confirmed(slot(1, 1, 0), slot(2, 0, 0)), "one for none");
+        assert!(confirmed(slot(1, 1, 0), slot(1, 1, 0)));
+        assert!(!confirmed(slot(1, 1, 0), slot(2, 2, 0)), "one for two");
+        assert!(!confirmed(slot(1, 1, 0), slot(1, 1, 1)), "perhaps one for two");
+        assert!(
+            confirmed(slot(2, 0, 0), slot(2, 1, 0)),
+            "as it was, whatever its health says"
+        );
+        assert!(!confirmed(slot(0, 0, 0), slot(0, 0, 0)), "nobody for nobody");
+    }
+
+    #[test]
+    fn where_watches_go_home_by_themselves_one_endpoint_is_enough() {
+        assert!(back(Switched::Armed, Some(slot(1, 0, 0)), slot(2, 2, 0)));
+        assert!(!back(Switched::Armed, Some(slot(0, 0, 0)), slot(2, 2, 0)));
+        assert!(back(Switched::Nowhere, Some(slot(0, 0, 0)), slot(2, 2, 0)));
+    }
+
+    #[test]
+    fn nobody_who_is_served_is_led_back_to_an_empty_fleet() {
+        assert!(back(Switched::Armed, None, slot(2, 2, 0)));
+        assert!(!back(Switched::Confirmed, None, slot(2, 1, 0)));
+        assert!(!back(Switched::Confirmed, None, slot(0, 0, 1)));
+        assert!(back(Switched::Confirmed, None, slot(2, 0, 0)));
+    }
+
+    #[test]
+    fn once_its_end_has_begun_the_old_slot_is_no_home() {
+        for switched in [Switched::Nowhere, Switched::Armed, Switched::Confirmed] {
+            let home = Home {
+                old: Some(slot(2, 2, 0)),
+                new: slot(0, 0, 0),
+                switched,
+                point_of_no_return: true,
+            };
+            assert!(!home_is_there(home));
+        }
     }
 }

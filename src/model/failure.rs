@@ -199,11 +199,6 @@ impl HealthAnswer {
 }
 
 impl Failure {
-    /// Whether the step may have had its effect although it counts as failed.
-    pub fn may_have_happened(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown { .. })
-    }
-
     /// The end of the application's log, where the failure comes with one.
     pub fn log_tail(&self) -> Option<&str> {
         match self {

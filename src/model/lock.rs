@@ -98,7 +98,7 @@ pub struct Gate<'a, Run = RunId> {
 }
 
 impl<Run: PartialEq> Gate<'_, Run> {
-    /// Whether a script with this fence may change the host. `state.sh` decides the same.
+    /// Whether a script with this fence may change the host. `fence.sh` decides the same.
     pub fn lets_pass(&self, fence: &Fence<Run>) -> bool {
         self.epoch == fence.epoch
             && self.run == Some(&fence.run)

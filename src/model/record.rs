@@ -41,7 +41,7 @@ pub struct RunRecord {
     pub was: BTreeSet<HostName>,
     /// The nginx hosts of the run.
     pub nginx: BTreeSet<HostName>,
-    /// Hosts that a person left out of this run, and said that they carry no traffic.
+    /// Hosts that a person left out of this run; of an nginx host that is the statement that it carries no traffic.
     #[serde(default)]
     pub without: BTreeSet<HostName>,
     /// The routing before the run.

@@ -172,6 +172,7 @@ async fn a_host_that_cannot_be_armed_is_mixed_and_not_led_home() {
     assert_eq!(scene.world.borrow().hosts_with("revert"), ["nginx-2"]);
     assert_eq!(scene.times("stop"), [0; 0]);
     assert_eq!(scene.records(), [RunStatus::Open; 4]);
+    let scene = scene.undisturbed();
     scene.resume().await.ends(&scene, Outcome::Deployed, 0);
     scene.rests(60).await;
     scene.is_deployed();
@@ -198,4 +199,43 @@ async fn a_token_that_is_not_read_back_as_confirmed_stops_nothing() {
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
     assert_eq!(scene.times("stop"), [0; 0]);
     assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_faster_each_time_does_not_keep_a_run_for_ever() {
+    let slow = Fault::Slow(Duration::from_secs(7));
+    let scene = Scene::with("watch: { deadline: 6s }\n").faults("nginx-2", "confirm", (0, 9999), slow);
+    let ended = tokio::time::timeout(Duration::from_secs(600), scene.deploy()).await;
+    ended.expect("it gives up").ends(&scene, Outcome::Mixed, 8);
+    assert!(scene.times("commit").len() > 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_does_not_make_the_new_slot_sick_while_a_host_is_switched_again() {
+    let lost = Fault::Answers(Answer::Confirm(Fenced::Passed(ConfirmAnswer::Lost(None))));
+    let scene = Scene::on_blue().fault("nginx-1", "confirm", lost);
+    let scene = scene.when(Phase::Confirm, |world| {
+        world.rules.push(crate::world::Rule {
+            host: nonstop::model::names::HostName::new("was-1").expect("a name"),
+            command: "http",
+            spares: 0,
+            hits: 5,
+            fault: Fault::NotSent,
+        });
+    });
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    scene.rests(60).await;
+    scene.is_deployed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_silent_host_when_another_found_the_new_slot_dead() {
+    let lost = Fault::Answers(Answer::Confirm(Fenced::Passed(ConfirmAnswer::Lost(None))));
+    let scene = Scene::with("watch: { deadline: 10m }\n")
+        .fault("nginx-1", "confirm", lost)
+        .faults("nginx-2", "confirm", (0, 9999), Fault::LostBefore)
+        .when(Phase::Confirm, |world| world.host("was-1").kill(8081));
+    let began = tokio::time::Instant::now();
+    scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+    assert!(began.elapsed() < Duration::from_secs(120));
 }

@@ -268,3 +268,15 @@ async fn a_way_home_after_somebody_else_came_touches_nothing() {
     assert_eq!(world.times("revert"), [0; 0]);
     assert_eq!(world.times("unlock"), [0; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_lost_answer_does_not_end_the_wait() {
+    let mut scene = held_scene().faults("was-1", "observe", (1, 2), Fault::LostBefore);
+    scene.lock_wait = Duration::from_secs(300);
+    let world = scene.world.clone();
+    let (ended, ()) = futures::join!(scene.deploy(), async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        world.borrow_mut().host("was-2").lock.run = None;
+    });
+    ended.ends(&scene, Outcome::Deployed, 0);
+}

@@ -16,5 +16,6 @@ mod interrupts;
 mod locks;
 mod resume;
 mod scene;
+mod truth;
 #[path = "../world/mod.rs"]
 mod world;

@@ -179,6 +179,12 @@ impl Scene {
         self
     }
 
+    /// No signal comes any more.
+    pub(crate) fn undisturbed(mut self) -> Self {
+        self.signal = None;
+        self
+    }
+
     /// Deploys version 2.
     pub(crate) async fn deploy(&self) -> Ended {
         self.run("run-1", Wanted::Jar(jar("sokdak-2.jar", "b"))).await

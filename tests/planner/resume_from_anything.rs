@@ -62,7 +62,7 @@ fn any_died() -> impl Strategy<Value = Died> {
 proptest! {
     #[test]
     fn nothing_leads_forward_without_a_confirmed_token(died in any_died(), new in any::<bool>(), old in any::<bool>()) {
-        let slots = Slots { new_is_healthy: new, old_is_alive: old };
+        let slots = Slots { new_is_healthy: Some(new), old_is_alive: old };
         let tokens = died.evidence();
         let confirmed = tokens.contains(&Newest::Is(TokenState::Confirmed));
         if decide(tokens, slots) == Way::Forward {

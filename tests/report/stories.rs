@@ -252,7 +252,7 @@ impl Story {
                 ]
                 .into(),
                 slots: Slots {
-                    new_is_healthy: true,
+                    new_is_healthy: Some(true),
                     old_is_alive: true,
                 },
                 way: Way::Forward,
@@ -276,7 +276,7 @@ impl Story {
                 record: Box::new(died_in(Phase::Verify)),
                 tokens: [(host("nginx-1"), Newest::None)].into(),
                 slots: Slots {
-                    new_is_healthy: false,
+                    new_is_healthy: Some(false),
                     old_is_alive: true,
                 },
                 way: Way::Back,

@@ -4,7 +4,7 @@ pub(super) mod drain;
 mod finish;
 mod proof;
 mod start;
-mod stop;
+pub(super) mod stop;
 pub(super) mod switch;
 mod upload;
 mod verify;

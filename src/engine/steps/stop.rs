@@ -5,9 +5,11 @@ use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::Host;
 use crate::engine::observe;
+use crate::model::endpoint::Endpoint;
 use crate::model::event::Note;
 use crate::model::failure::Failure;
 use crate::model::names::{HostName, Port, ReleaseId, SlotName};
+use crate::model::plan::{HostStep, Step};
 use crate::model::process::ProcessIdentity;
 use crate::remote::answer::StopAnswer;
 use crate::remote::command::{Command, DiscardUpload, MarkRelease, Stop, Successor};
@@ -21,6 +23,16 @@ pub(super) fn stays_up(host: &HostName, port: Port) -> Note {
     }
 }
 
+/// Whether a step of the old slot's end will tell a process to end.
+pub(in crate::engine) fn will_end<H>(context: &Context<'_, H>, on: &HostStep) -> bool {
+    matches!(on.step, Step::Stop { port, .. } if !is_kept(context, &endpoint(&on.host, port)))
+}
+
+fn is_kept<H>(context: &Context<'_, H>, at: &Endpoint) -> bool {
+    let ledger = context.ledger.borrow();
+    ledger.kept.contains(at) || !ledger.undrained.is_empty()
+}
+
 /// Ends the old instance, if its successor lives.
 pub(super) async fn stop<H: Host>(
     context: &Context<'_, H>,
@@ -31,7 +43,7 @@ pub(super) async fn stop<H: Host>(
     successor: &SlotName,
 ) -> Result<Option<Note>, Failure> {
     let at = endpoint(host, port);
-    if context.ledger.borrow().kept.contains(&at) || !context.ledger.borrow().undrained.is_empty() {
+    if is_kept(context, &at) {
         return Ok(Some(stays_up(host, port)));
     }
     let successor = successor_on(context, host, successor)?;

@@ -30,7 +30,7 @@ pub struct HomeGoal<'a> {
 
 /// Plans the way home: first traffic, and the end of what was under way, then what the run started, then
 /// what it left on nginx hosts.
-/// A stage may begin only if the one before succeeded on every host.
+/// Nothing is stopped unless every revert succeeded; a drain or a stop that failed does not end the walk.
 pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let live = Live::read(scene.topology, scene.observed);
     let reverts = reverts(scene, goal, &live);

@@ -111,7 +111,9 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
         let runs = || routes_to(scene, view, &target.slot) && runs_generation_of(scene, host);
         is_confirmed(scene, host) && (record.point_of_no_return || runs())
     };
-    let (decision, mut plan) = switches(scene, &target, record.from_slot.clone(), is_settled)?;
+    let (mut decision, mut plan) = switches(scene, &target, record.from_slot.clone(), is_settled)?;
+    // A release that was sent has to stand for as long as the playbook says, whoever finishes the run.
+    decision.sends = record.kind == RunKind::Deploy && !record.point_of_no_return;
     let led_away = led_away(scene, record);
     if !led_away.is_empty() {
         return Err(led_away);
@@ -122,6 +124,7 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     let rest = match record.kind {
         RunKind::Converge => vec![(Phase::Finish, finish)],
         RunKind::Deploy | RunKind::Rollback => vec![
+            (Phase::Bake, stages::bake(scene, &decision)),
             (Phase::Drain, stages::drains(scene, &decision)),
             (Phase::Stop, stages::stops(scene, &decision, is_ours)),
             (

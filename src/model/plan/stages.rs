@@ -310,7 +310,7 @@ pub(super) fn verify(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     views(scene, &decision.to).into_iter().map(step).collect()
 }
 
-fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     if scene.playbook.bake.duration.is_zero() || !decision.sends {
         return Vec::new();
     }

@@ -1,5 +1,5 @@
 //! What a plan is made of. A stage runs at once on all of its hosts, and the steps of one host one after
-//! another; a stage begins when the one before has succeeded on every host.
+//! another; a stage begins when all hosts are through with the one before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::decision::{Newest, Slots, Way, decide};
+use crate::model::decision::{Census, Home, Newest, Slots, Switched, Way, decide, home_is_there};
 use crate::model::endpoint::Endpoint;
 use crate::model::names::{HostName, SlotName};
 use crate::model::observed::Observed;
@@ -81,34 +81,34 @@ fn newest(observed: &Observed, host: &HostName, record: &RunRecord) -> Newest {
     })
 }
 
-/// What can be told without asking for health: whether the processes listen.
+/// What can be told without asking for health: what listens is taken for healthy.
 fn slots(
     topology: &Topology,
     observed: &Observed,
     record: &RunRecord,
     tokens: &BTreeMap<HostName, Newest>,
 ) -> Slots {
-    let listens = |slot: &SlotName, endpoint: &Endpoint| {
-        let seen = observed.slot(&endpoint.host, slot);
-        seen.is_some_and(|seen| seen.listener.is_some())
-    };
-    let up = |slot: &SlotName| {
+    let census = |slot: &SlotName| {
         let endpoints = topology.endpoints(slot);
-        let listening = endpoints.iter().filter(|endpoint| listens(slot, endpoint));
-        (listening.count(), endpoints.len())
+        let seen = |endpoint: &Endpoint| observed.slot(&endpoint.host, slot);
+        let count = |is: &dyn Fn(&Endpoint) -> bool| endpoints.iter().filter(|it| is(it)).count();
+        let listening = count(&|it| seen(it).is_some_and(|seen| seen.listener.is_some()));
+        Census {
+            endpoints: endpoints.len(),
+            answering: listening,
+            healthy: listening,
+            unknown: count(&|it| seen(it).is_none()),
+        }
     };
-    let was_switched = tokens.values().any(|newest| *newest != Newest::None);
-    let old_is_alive = match &record.from_slot {
-        // Its end has begun: a process that was told to end may still listen.
-        Some(_) if was_switched && record.point_of_no_return => false,
-        Some(slot) if was_switched => up(slot).0 > 0,
-        _ => true,
-    };
+    let tokens: Vec<_> = tokens.values().copied().collect();
+    let new = record.to_slot.as_ref().map(census).unwrap_or_default();
     Slots {
-        new_is_healthy: record.to_slot.as_ref().is_some_and(|slot| {
-            let (listening, all) = up(slot);
-            listening == all
+        new_is_healthy: new.is_healthy(),
+        old_is_alive: home_is_there(Home {
+            old: record.from_slot.as_ref().map(census),
+            new,
+            switched: Switched::of(&tokens),
+            point_of_no_return: record.point_of_no_return,
         }),
-        old_is_alive,
     }
 }

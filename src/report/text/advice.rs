@@ -33,7 +33,7 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
         .start
         .as_ref()
         .map_or("deploy", |start| start.owner.command.as_str());
-    if end.outcome == Outcome::Mixed {
+    if end.outcome == Outcome::Mixed || end.exit == Exit::Mixed {
         all.extend(mixed());
     }
     if end.outcome == Outcome::TakenOver {

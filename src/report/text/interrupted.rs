@@ -37,7 +37,7 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
     let confirmed = with(Newest::Is(TokenState::Confirmed));
     match way {
         Way::Forward => format!("goes forward {new}, because the switch was confirmed on {confirmed}"),
-        Way::Back if !confirmed.is_empty() && !slots.new_is_healthy => {
+        Way::Back if !confirmed.is_empty() && slots.new_is_healthy == Some(false) => {
             format!("goes back {old}, because the new slot is not healthy on every endpoint")
         }
         Way::Back if tokens.values().all(|newest| *newest == Newest::None) => {
@@ -52,6 +52,9 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
             "leaves both slots up, because nobody can tell whether the switch was confirmed on {}",
             with(Newest::Unreadable)
         ),
+        Way::Hold(Why::NewUnknown) => {
+            "leaves both slots up, because not every endpoint of the new slot could be asked".to_owned()
+        }
         Way::Hold(Why::BothSlotsDead) => {
             "touches nothing, because the new slot is not healthy on every endpoint, and the old one is gone or on its way out".to_owned()
         }
@@ -65,7 +68,7 @@ mod tests {
     use crate::model::names::RunId;
 
     const BOTH: Slots = Slots {
-        new_is_healthy: true,
+        new_is_healthy: Some(true),
         old_is_alive: true,
     };
 
@@ -87,7 +90,7 @@ mod tests {
     fn every_way_comes_with_its_reason() {
         let [armed, confirmed] = [TokenState::Armed, TokenState::Confirmed].map(Newest::Is);
         let sick = Slots {
-            new_is_healthy: false,
+            new_is_healthy: Some(false),
             ..BOTH
         };
         let gone = Slots {

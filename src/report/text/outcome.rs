@@ -19,6 +19,9 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
         (Outcome::RolledBack, Exit::Done) => format!("{command} done: the interrupted run was taken back"),
         (Outcome::RolledBack, Exit::Signalled(_)) => format!("{command} interrupted, and rolled back"),
+        (Outcome::RolledBack, Exit::Mixed) => {
+            format!("{command} led traffic back, and a person is needed")
+        }
         (Outcome::RolledBack, _) => format!("{command} FAILED after the switch, rolled back"),
         (Outcome::AsItWas, Exit::Done) if view.found.is_some() => {
             format!("{command} done: the interrupted run was taken back")
@@ -26,6 +29,7 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::AsItWas, Exit::Done) => "nothing to do".to_owned(),
         (Outcome::AsItWas, Exit::Refused) => format!("{command} REFUSED before any change"),
         (Outcome::AsItWas, Exit::Locked) => format!("{command} did not begin: locked by somebody else"),
+        (Outcome::AsItWas, Exit::Mixed) => format!("{command} switched nothing, and a person is needed"),
         (Outcome::AsItWas, Exit::Signalled(_)) => format!("{command} interrupted and unwound"),
         (Outcome::AsItWas, _) => format!("{command} FAILED before the switch"),
     }
@@ -45,10 +49,12 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
         }
         (Outcome::RolledBack, _) => {
             let where_to = live.map_or_else(String::new, |live| format!(", on {live}"));
-            return vec![
+            let mut lines = vec![
                 format!("Traffic is back where it was{where_to}."),
                 "Every nginx was seen to run what it ran before.".to_owned(),
             ];
+            lines.extend(stays_open(end));
+            return lines;
         }
         (Outcome::AsItWas, exit) => {
             let untouched =
@@ -59,12 +65,13 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
                 "No nginx was switched."
             };
             let first = first.to_owned();
-            return std::iter::once(first).chain(still(view, live)).collect();
+            let lines = std::iter::once(first).chain(still(view, live));
+            return lines.chain(stays_open(end)).collect();
         }
         (Outcome::Mixed, _) => &[
             "nginx hosts disagree on the live slot, or it is not known whether they agree.",
             "Nothing that is still needed was stopped: both slots were left up.",
-            "The run stays open: `nonstop resume`, or the next deploy or rollback, starts from it.",
+            STAYS_OPEN,
         ],
         (Outcome::TakenOver, _) => &[
             "Another run took the hosts over; this one changed nothing from then on.",
@@ -72,6 +79,14 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
         ],
     };
     lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+const STAYS_OPEN: &str =
+    "The run stays open: `nonstop resume`, or the next deploy or rollback, starts from it.";
+
+/// Something is left to do although it is known where traffic goes.
+fn stays_open(end: &End) -> Option<String> {
+    (end.exit == Exit::Mixed).then(|| STAYS_OPEN.to_owned())
 }
 
 /// A signal as people call it.

@@ -81,7 +81,7 @@ pub(crate) fn look(state: &mut State, rules: Rules, who: usize, unreadable: Opti
     // A process that was told to end may still answer.
     let ending = state.no_return && rules.hold(Rule::NoReturn);
     let slots = Slots {
-        new_is_healthy: state.new == New::Up,
+        new_is_healthy: Some(state.new == New::Up),
         old_is_alive: !ending,
     };
     let mut way = decide(seen, slots);

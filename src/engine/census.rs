@@ -1,0 +1,66 @@
+//! Counts what the endpoints of a slot answer, where it has to be decided which slot could carry the traffic.
+//! One answer that is lost, or late once, decides nothing.
+
+use futures::future::join_all;
+use tokio::time::{Instant, sleep_until};
+
+use crate::model::decision::Census;
+use crate::model::endpoint::Endpoint;
+use crate::model::failure::HealthAnswer;
+use crate::model::names::SlotName;
+
+use super::context::Context;
+use super::fleet::Host;
+use super::health::TOLERANCE;
+use super::preflight;
+
+/// What an endpoint has to answer so that it is not asked again.
+pub(super) type Enough = fn(&HealthAnswer) -> bool;
+
+/// Counts what the endpoints of a slot answer, each to its own host.
+pub(super) async fn census<H: Host>(
+    context: &Context<'_, H>,
+    slot: Option<&SlotName>,
+    enough: Enough,
+) -> Census {
+    let endpoints = slot.map(|slot| context.topology.endpoints(slot));
+    let endpoints = endpoints.unwrap_or_default();
+    let asked = endpoints.iter().map(|endpoint| insist(context, endpoint, enough));
+    let answers = join_all(asked).await;
+    let count = |is: Enough| answers.iter().flatten().filter(|answer| is(answer)).count();
+    Census {
+        endpoints: endpoints.len(),
+        answering: count(answers_at_all),
+        healthy: count(HealthAnswer::is_healthy),
+        unknown: count(is_unknown),
+    }
+}
+
+/// What an endpoint answers to its own host: asked as often in a row as a bake asks, until it is enough.
+pub(super) async fn insist<H: Host>(
+    context: &Context<'_, H>,
+    endpoint: &Endpoint,
+    enough: Enough,
+) -> Option<HealthAnswer> {
+    let mut tries = 1;
+    loop {
+        let asked_at = Instant::now();
+        let answer = preflight::own_view(context, endpoint).await?;
+        if enough(&answer) || tries == TOLERANCE {
+            return Some(answer);
+        }
+        tries += 1;
+        sleep_until(asked_at + context.playbook.health.interval).await;
+    }
+}
+
+/// Whether it answers, whatever it says. Home was good enough for traffic before the run, whatever its health
+/// said; what counts is that it is still there.
+pub(super) fn answers_at_all(answer: &HealthAnswer) -> bool {
+    matches!(answer, HealthAnswer::Healthy { .. } | HealthAnswer::Wrong { .. })
+}
+
+/// Whether the question never came as far as the endpoint.
+pub(super) fn is_unknown(answer: &HealthAnswer) -> bool {
+    matches!(answer, HealthAnswer::Failed { .. })
+}
