@@ -184,10 +184,11 @@ fn what_somebody_else_wrote_meanwhile_is_left_alone() {
 fn a_watch_that_tries_again_leaves_the_host_to_a_token_that_was_armed_meanwhile() {
     with_nginx_in_every_shell(|site| {
         let placement = prepared(site);
-        proven(site.commit_for(&placement, SOON));
+        proven(site.commit_for(&placement, LATE));
         // nginx refuses whatever it is told from here on, the way home too.
         let broken = site.host.path("sites-enabled/broken.conf");
         fs::write(&broken, "no_such_directive;\n").expect("written");
+        site.host.later(LATE);
         eventually("the watch", || site.token_states() == [TokenState::Fired]);
         let refused = site.commit_for(&placement, LATE);
         assert!(matches!(refused, SwitchAnswer::Unproven { .. }), "{refused:?}");
