@@ -79,7 +79,7 @@ pub(super) async fn go_on<H: Host>(
         epoch: context.crew.epoch(),
         owner: request.owner.clone(),
         point_of_no_return: record.point_of_no_return || observed.hosts.values().any(ended),
-        ..record.clone()
+        ..plan::gone_on_with(&scene, record)
     };
     for _ in 0..ROUNDS {
         let scene = Scene {

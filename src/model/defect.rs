@@ -29,6 +29,12 @@ pub enum Defect {
     WatchNeverFires,
     /// A reload that answers 0 is a switch.
     TrustsReload,
+    /// Nobody waits for requests that are under way.
+    StopWithoutDrain,
+    /// A new instance is asked by its own host only.
+    VerifyFromOwnHostOnly,
+    /// Whom a person left out is not on record.
+    ForgetsWhoIsLeftOut,
 }
 
 #[cfg(feature = "defects")]

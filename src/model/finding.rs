@@ -128,6 +128,14 @@ pub enum Problem {
         /// The host.
         missing: HostName,
     },
+    /// A host was left out of a run that never ended, and this command does not leave it out.
+    #[error("`{host}` was left out of run {run}, which never ended, and takes part in this one")]
+    LeftOutIsBack {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: HostName,
+    },
     /// A program is missing on the host.
     #[error("has no `{tool}`")]
     MissingTool {

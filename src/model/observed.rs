@@ -34,7 +34,9 @@ impl Observed {
             return BTreeMap::new();
         };
         let missed = |(host, seen): (&HostName, &HostObserved)| {
-            let took_part = seen.record.as_ref().is_some_and(|record| record.run == last.run);
+            // Whoever goes on with a run may leave out a host that was in it before.
+            let is_last = |record: &RunRecord| record.run == last.run && record.epoch == last.epoch;
+            let took_part = seen.record.as_ref().is_some_and(is_last);
             last.without.contains(host) && !took_part
         };
         let behind = self.hosts.iter().filter(|entry| missed(*entry));

@@ -13,6 +13,7 @@ mod draining;
 mod ending;
 mod homeward;
 mod interrupts;
+mod left_out;
 mod locks;
 mod resume;
 mod scene;

@@ -15,7 +15,7 @@ pub(crate) enum Planted {
 }
 
 /// Every defect, by the name under which it can be asked for.
-pub(crate) const ALL: [(&str, Planted); 18] = [
+pub(crate) const ALL: [(&str, Planted); 21] = [
     (
         "no_barrier_before_commit",
         Planted::Program(Defect::NoBarrierBeforeCommit),
@@ -57,6 +57,15 @@ pub(crate) const ALL: [(&str, Planted); 18] = [
     (
         "stop_while_unreachable",
         Planted::Program(Defect::StopWhileUnreachable),
+    ),
+    ("stop_without_drain", Planted::Program(Defect::StopWithoutDrain)),
+    (
+        "verify_from_own_host_only",
+        Planted::Program(Defect::VerifyFromOwnHostOnly),
+    ),
+    (
+        "forgets_who_is_left_out",
+        Planted::Program(Defect::ForgetsWhoIsLeftOut),
     ),
 ];
 

@@ -6,12 +6,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use nonstop::config::{self, Config, Source};
-use nonstop::model::names::{HostName, Port, ReleaseId, SlotName};
+use nonstop::model::names::{HostName, ReleaseId, SlotName};
 use nonstop::model::observed::ReleaseObserved;
 use tokio::time::Instant;
 
 use crate::random::Random;
-use crate::story::{Bad, Story, Strike};
+use crate::story::{Bad, Story};
+use crate::strike::strikes;
+use crate::twist::{Beginning, Gone, How, Style};
 use crate::world::{Fault, Health, Shared, SimHost, SimNginx, Start, World};
 
 const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
@@ -40,18 +42,38 @@ pub(crate) fn config(story: &Story) -> Config {
             if keeps { "keep" } else { "stop" }
         ),
     };
+    let style = match story.twists.style {
+        Style::Site => format!("site: {{ file: {SITE}, server_name: sokdak.example, listen: 80 }}"),
+        Style::PerSlot => format!(
+            "conf_per_slot: {{ file: {SITE}, listen: 80, server_name: sokdak.example,\n    \
+             slots: {{ blue: /etc/nginx/slots/blue.conf, green: /etc/nginx/slots/green.conf }} }}"
+        ),
+    };
     let playbook = format!(
         "app: sokdak\nartifact: build/libs/*.jar\n\
          slots: {{ blue: {{ group: was, port: 8080 }}, green: {{ group: was, port: 8081 }} }}\n\
          release: {{ dir: /srv/sokdak }}\nstart: {{ java: {{}} }}\n\
          health: {{ path: /health, json: {{ status: UP }}, min_healthy_time: 1s, healthy_deadline: 20s }}\n\
-         nginx:\n  group: nginx\n  site: {{ file: {SITE}, server_name: sokdak.example, listen: 80 }}\n\
+         nginx:\n  group: nginx\n  {style}\n\
          drain: {{ deadline: 5s }}\nstop: {{ grace: 5s }}\nwatch: {{ deadline: {}s }}\nlock: {{ lease: {}s }}\n{bake}",
         story.watch, story.lease
     );
     let inventory = Source::new("inventory.yml", &inventory);
     let playbook = Source::new("playbook.yml", &playbook);
     config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// A host by its number: WAS hosts are counted first.
+pub(crate) fn host(config: &Config, number: u64) -> HostName {
+    let was = config.topology.was.keys();
+    let others = config
+        .topology
+        .nginx
+        .keys()
+        .filter(|name| !config.topology.was.contains_key(*name));
+    let mut hosts = was.chain(others).cycle();
+    let host = hosts.nth(usize::try_from(number).unwrap());
+    host.expect("there are hosts").clone()
 }
 
 /// The hosts of a story, before anything happens.
@@ -66,15 +88,28 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
         let host = hosts
             .entry(name.clone())
             .or_insert_with(|| SimHost::new(&nginx.address));
-        let mut nginx = SimNginx::new(&nginx.file);
-        nginx.drains_in = story.drains_in;
-        host.nginx = Some(nginx);
+        host.nginx = Some(SimNginx::new(&nginx.file));
     }
     for (host, skew) in hosts.values_mut().zip(&story.skews) {
         host.clock.skew_ppm = *skew;
     }
+    if story.twists.style == Style::PerSlot {
+        for slot in ["blue", "green"].map(|slot| SlotName::new(slot).unwrap()) {
+            let text = site_of(config, &slot, "");
+            for nginx in hosts.values_mut().filter_map(|host| host.nginx.as_mut()) {
+                nginx.slot_files.insert(slot.clone(), text.clone());
+            }
+        }
+    }
     if story.is_live {
-        goes_live(config, &mut hosts);
+        goes_live(story, config, &mut hosts);
+    }
+    if let Some((which, tight)) = story.twists.tight {
+        let was = hosts.values_mut().filter(|host| !host.ports.is_empty());
+        let which = usize::try_from(which).unwrap() % config.topology.was.len();
+        for host in was.skip(which).take(1) {
+            host.tight = Some(tight);
+        }
     }
     if let Some((which, bad)) = story.bad {
         let was = hosts.values_mut().filter(|host| !host.ports.is_empty());
@@ -89,17 +124,36 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     }
     let world = World::of(hosts);
     world.borrow_mut().cleans_tokens = true;
+    world.borrow_mut().requests_last = story.twists.requests_last;
     world.borrow_mut().upload_takes = Duration::from_millis(400);
     world
 }
 
-fn goes_live(config: &Config, hosts: &mut BTreeMap<HostName, SimHost>) {
-    let (blue, v1) = (SlotName::new("blue").unwrap(), ReleaseId::new(V1).unwrap());
+/// What nginx includes to route to a slot.
+fn site_of(config: &Config, slot: &SlotName, generation: &str) -> String {
     let mut servers = String::new();
+    for was in config.topology.was.values() {
+        let _ = write!(servers, "server {}:{};", was.address, was.ports[slot]);
+    }
+    format!(
+        "upstream up {{ {servers} }}\nserver {{ listen 80; server_name sokdak.example;\n\
+         {generation}location / {{ proxy_pass http://up; }} }}\n"
+    )
+}
+
+fn goes_live(story: &Story, config: &Config, hosts: &mut BTreeMap<HostName, SimHost>) {
+    let v1 = ReleaseId::new(V1).unwrap();
+    let slots: &[&str] = match story.twists.start {
+        Beginning::Alike => &["blue"],
+        Beginning::Apart => &["blue", "green"],
+    };
+    let slots: Vec<_> = slots.iter().map(|slot| SlotName::new(*slot).unwrap()).collect();
     for (name, was) in &config.topology.was {
         let host = hosts.get_mut(name).unwrap();
-        let identity = host.spawn(was.ports[&blue], Duration::ZERO).identity.clone();
-        host.put_on_record(&blue, &v1, &identity);
+        for slot in &slots {
+            let identity = host.spawn(was.ports[slot], Duration::ZERO).identity.clone();
+            host.put_on_record(slot, &v1, &identity);
+        }
         let release = ReleaseObserved {
             id: v1.clone(),
             sha256: "a".repeat(64),
@@ -108,14 +162,14 @@ fn goes_live(config: &Config, hosts: &mut BTreeMap<HostName, SimHost>) {
             failed: false,
         };
         host.releases.insert(v1.clone(), release);
-        let _ = write!(servers, "server {}:8080;", was.address);
     }
-    let text = format!(
-        "upstream up {{ {servers} }}\nserver {{ listen 80; server_name sokdak.example;\n\
-         location = /__nonstop/generation {{ return 200 \"run-0\"; }}\nlocation / {{ proxy_pass http://up; }} }}\n"
-    );
-    for nginx in hosts.values_mut().filter_map(|host| host.nginx.as_mut()) {
-        nginx.site(SITE, &text);
+    let generation = match story.twists.style {
+        Style::Site => "location = /__nonstop/generation { return 200 \"run-0\"; }\n",
+        Style::PerSlot => "",
+    };
+    let nginx = hosts.values_mut().filter_map(|host| host.nginx.as_mut());
+    for (nginx, slot) in nginx.zip(slots.iter().cycle()) {
+        nginx.site(SITE, &site_of(config, slot, generation));
     }
 }
 
@@ -129,6 +183,9 @@ pub(crate) fn goes_wrong(story: &Story, seed: u64, world: &mut World) {
     for (at, strike) in &story.strikes {
         strikes(world, &ordered, Instant::now() + *at, *strike);
     }
+    if let Some(gone) = story.twists.gone {
+        goes(world, &ordered[usize::try_from(gone.host).unwrap()], gone);
+    }
     let mut random = Random::new(seed ^ 0xfau64);
     let often = story.call_faults;
     world.weather = Some(Box::new(move |_, command| {
@@ -137,6 +194,25 @@ pub(crate) fn goes_wrong(story: &Story, seed: u64, world: &mut World) {
         }
         Some(fault(&mut random, command))
     }));
+}
+
+/// A host that is gone for long, or for good.
+fn goes(world: &mut World, host: &HostName, gone: Gone) {
+    let (at, name) = (Instant::now() + gone.at, host.clone());
+    let back = gone.back.map(|back| at + back);
+    match gone.how {
+        How::Dead => {
+            world.happens(at, host, "is gone", move |world| world.crash(&name));
+            if let Some(back) = back {
+                let name = host.clone();
+                world.happens(back, host, "is back", move |world| world.boot(&name));
+            }
+        }
+        How::Asleep => world.happens(at, host, "is out of reach", move |world| {
+            let back = back.unwrap_or_else(|| Instant::now() + Duration::from_secs(864_000));
+            world.cut_off.insert(name, back);
+        }),
+    }
 }
 
 fn fault(random: &mut Random, command: &str) -> Fault {
@@ -157,123 +233,21 @@ fn fault(random: &mut Random, command: &str) -> Fault {
     }
 }
 
-fn strikes(world: &mut World, hosts: &[HostName], at: Instant, strike: Strike) {
-    let named = |number: u64| hosts[usize::try_from(number).unwrap() % hosts.len()].clone();
-    let port = |second: bool| Port::new(if second { 8081 } else { 8080 }).unwrap();
-    match strike {
-        Strike::Crash(host, lasts) => {
-            let host = named(host);
-            let name = host.clone();
-            world.happens(at, &host, "loses its power", move |world| world.crash(&name));
-            let name = host.clone();
-            world.happens(at + lasts, &host, "comes up", move |world| world.boot(&name));
-        }
-        Strike::Cut(which, lasts) => {
-            for (number, host) in hosts.iter().enumerate() {
-                if which & (1 << number) != 0 {
-                    let name = host.clone();
-                    world.happens(at, host, "is cut off", move |world| {
-                        world.cut_off.insert(name, Instant::now() + lasts);
-                    });
-                }
-            }
-        }
-        Strike::DiskFull(host, lasts) => {
-            let host = named(host);
-            if world.hosts[&host].nginx.is_some() {
-                return;
-            }
-            for (at, is_full) in [(at, true), (at + lasts, false)] {
-                let name = host.clone();
-                world.happens(at, &host, "has another disk", move |world| {
-                    world.host(name.as_str()).disk_is_full = is_full;
-                });
-            }
-        }
-        Strike::Kill(host, second) => {
-            let host = named(host);
-            let name = host.clone();
-            world.happens(at, &host, "loses an instance", move |world| {
-                world.host(name.as_str()).strike(port(second));
-            });
-        }
-        Strike::Restart(host, second) => {
-            let host = named(host);
-            let name = host.clone();
-            world.happens(at, &host, "has an instance started by hand", move |world| {
-                let host = world.host(name.as_str());
-                if host.listener(port(second)).is_some() {
-                    host.strike(port(second));
-                    host.spawn(port(second), Duration::from_secs(1));
-                    host.struck.insert(port(second), Instant::now());
-                }
-            });
-        }
-        Strike::Sick(host, second, lasts) => {
-            let host = named(host);
-            for (at, health) in [(at, Health::Down), (at + lasts, Health::Up)] {
-                let name = host.clone();
-                world.happens(at, &host, "has another health", move |world| {
-                    feels(world.host(name.as_str()), port(second), health);
-                });
-            }
-        }
-        Strike::Refuses(host, _) | Strike::Reloads(host) | Strike::Edits(host) => {
-            let host = named(host);
-            if world.hosts[&host].nginx.is_some() {
-                troubles(world, &host, at, strike);
-            }
-        }
-    }
-}
-
-fn feels(host: &mut SimHost, port: Port, health: Health) {
-    for process in &mut host.processes {
-        if process.port == port && process.lives() {
-            process.health = health;
-            host.struck.insert(port, Instant::now());
-        }
-    }
-}
-
-fn troubles(world: &mut World, host: &HostName, at: Instant, strike: Strike) {
-    let name = host.clone();
-    let nginx = move |world: &mut World, change: &dyn Fn(&mut SimNginx)| {
-        let host = world.host(name.as_str());
-        if let Some(nginx) = host.nginx.as_mut().filter(|_| host.is_up) {
-            change(nginx);
-        }
-    };
-    match strike {
-        Strike::Refuses(_, lasts) => world.happens(at, host, "refuses to reload", move |world| {
-            nginx(world, &|nginx| nginx.refuses_until = Some(Instant::now() + lasts));
-        }),
-        Strike::Reloads(_) => world.happens(at, host, "is reloaded by somebody else", move |world| {
-            nginx(world, &|nginx| {
-                nginx.reload();
-            });
-        }),
-        _ => world.happens(at, host, "has its file edited", move |world| {
-            nginx(world, &|nginx| {
-                let entry = nginx.entry.to_string();
-                if let Some(text) = nginx.files.get_mut(&entry) {
-                    text.push_str("# edited by hand\n");
-                }
-            });
-        }),
-    }
-}
-
-/// The weather clears up: what was wrong is mended, and nothing more goes wrong.
-pub(crate) fn calms_down(world: &mut World) {
+/// The weather clears up: what was wrong is mended, and nothing more goes wrong. Only a host that people leave
+/// out may still be gone.
+pub(crate) fn calms_down(world: &mut World, gone: Option<&HostName>) {
     world.weather = None;
     world.is_spared();
-    world.cut_off.clear();
+    world.links.clear();
+    world.cut_off.retain(|name, _| Some(name) == gone);
     let names: Vec<_> = world.hosts.keys().cloned().collect();
     for name in names {
-        world.boot(&name);
+        if Some(&name) != gone {
+            world.boot(&name);
+        }
         let host = world.host(name.as_str());
         host.disk_is_full = false;
+        host.tight = None;
         host.start = Start::Listens(Duration::from_secs(2));
         host.health = Health::Up;
         for process in &mut host.processes {

@@ -10,16 +10,24 @@ use nonstop::model::record::RunStatus;
 use nonstop::model::token::TokenState;
 use nonstop::remote::command::{Command, Confirm};
 
+use crate::strike::EDITED;
 use crate::world::{SimNginx, World};
 
 /// The ports to which each nginx host leads: what it runs, or would run after a boot.
 pub(crate) type Routes = BTreeMap<HostName, BTreeSet<u16>>;
 
 pub(crate) fn routes(world: &World) -> Routes {
+    let mut routes = all_routes(world);
+    routes.retain(|name, _| !world.hosts[name].is_left_out);
+    routes
+}
+
+/// The same, of hosts too of which a person says that they carry no traffic.
+pub(crate) fn all_routes(world: &World) -> Routes {
     let routed = world.hosts.iter().filter_map(|(name, host)| {
-        let nginx = host.nginx.as_ref().filter(|_| !host.is_left_out)?;
+        let nginx = host.nginx.as_ref()?;
         let targets = if host.is_up {
-            nginx.targets()
+            nginx.targets().to_vec()
         } else {
             SimNginx::targets_on(&nginx.files)
         };
@@ -43,20 +51,25 @@ pub(crate) fn may_confirm(
     confirm: &Confirm,
     deadline: Duration,
 ) -> Result<(), String> {
-    let routes = routes(world);
+    let routes = all_routes(world);
     let slack = deadline / 20;
     for (name, it) in &world.hosts {
-        let Some(nginx) = it.nginx.as_ref().filter(|_| !it.is_left_out) else {
+        let Some(nginx) = it
+            .nginx
+            .as_ref()
+            .filter(|_| !world.is_left_out_by(name, &confirm.fence.run))
+        else {
             continue;
         };
-        if it.clock.boot > 1 || !it.is_up {
+        if it.has_booted_lately() || !it.is_up {
             continue;
         }
         if routes[name] != routes[host] {
             return Err(format!("{host} is confirmed, and {name} is not switched"));
         }
+        // Nothing was armed where nothing had to be switched.
         let Some((_, token)) = nginx.newest(&confirm.token.run) else {
-            return Err(format!("{host} is confirmed, and {name} was never armed"));
+            continue;
         };
         match (token.state, token.left(&it.clock)) {
             (TokenState::Confirmed, _) => {}
@@ -101,7 +114,8 @@ pub(crate) fn split_is_named(world: &World) -> bool {
         for id in nginx.tokens.keys() {
             if let Some((_, token)) = nginx.newest(&id.run) {
                 runs.entry(&id.run).or_default().insert(token.state);
-                let lost_watch = token.state == TokenState::Armed && token.left(&host.clock).is_none();
+                let watched = token.left(&host.clock).is_some() && host.is_up;
+                let lost_watch = token.state == TokenState::Armed && !watched;
                 let unrestored = token.state == TokenState::Fired && !token.restored;
                 // nginx refused the reload of a way back: what it runs is not what was put in place.
                 let refused = token.state == TokenState::Reverted
@@ -124,7 +138,9 @@ pub(crate) fn is_true(
     now: &Routes,
     may_change: bool,
 ) -> Result<(), String> {
-    let unchanged = before == now || may_change;
+    // Whom a run leaves out is no part of what it speaks of.
+    let is_same = |(host, ports): (&HostName, &BTreeSet<u16>)| now.get(host).is_none_or(|now| now == ports);
+    let unchanged = before.iter().all(is_same) || may_change;
     match verdict.outcome {
         Outcome::Deployed if verdict.exit != Exit::Mixed => uniform(now).map_or(
             Err(format!("deployed, and nginx hosts disagree: {now:?}")),
@@ -137,7 +153,7 @@ pub(crate) fn is_true(
             },
         ),
         Outcome::AsItWas if !unchanged => Err(format!("as it was, and {before:?} became {now:?}")),
-        Outcome::RolledBack if uniform(now).is_none() => {
+        Outcome::RolledBack if uniform(now).is_none() && (uniform(before).is_some() || before != now) => {
             Err(format!("rolled back, and nginx hosts disagree: {now:?}"))
         }
         Outcome::RolledBack if uniform(before).is_some() && !unchanged => {
@@ -148,16 +164,25 @@ pub(crate) fn is_true(
     }
 }
 
-/// Whether a fault ever hit something that serves.
-pub(crate) fn was_struck(world: &World) -> bool {
-    let struck = |host: &crate::world::SimHost| !host.struck.is_empty() || host.clock.boot > 1;
-    world.hosts.values().any(struck)
+/// Whether a fault ever hit something that serves, on another host than this one.
+pub(crate) fn was_struck(world: &World, but: Option<&HostName>) -> bool {
+    let mut others = world.hosts.iter().filter(|(name, _)| Some(*name) != but);
+    others.any(|(_, host)| !host.struck.is_empty() || host.clock.boot > 1)
+}
+
+/// What nginx hosts run that nobody edited by hand.
+pub(crate) fn unedited(world: &World, mut routes: Routes) -> Routes {
+    routes.retain(|name, _| {
+        let nginx = world.hosts[name].nginx.as_ref();
+        nginx.is_some_and(|nginx| !nginx.holds(EDITED))
+    });
+    routes
 }
 
 /// A watch that is still armed, if there is one.
 pub(crate) fn watch_that_waits(world: &World) -> Option<String> {
     world.hosts.iter().find_map(|(name, host)| {
-        let mut tokens = host.nginx.as_ref()?.tokens.iter();
+        let mut tokens = host.nginx.as_ref().filter(|_| host.is_up)?.tokens.iter();
         let (id, _) = tokens.find(|(_, token)| token.left(&host.clock).is_some())?;
         Some(format!("a watch of {} waits on {name}", id.run))
     })

@@ -14,14 +14,18 @@
 
 mod controller;
 mod defects;
+mod ending;
 mod fleet;
 mod judge;
 mod random;
 mod stage;
 mod story;
+mod strike;
+mod twist;
 #[path = "../world/mod.rs"]
 mod world;
 
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -30,6 +34,8 @@ use std::time::Instant;
 
 use defects::Planted;
 use stage::Telling;
+use story::Story;
+use twist::Twists;
 
 /// Within how many seeds every defect is found.
 const BOUND: u64 = 20_000;
@@ -134,7 +140,24 @@ fn many(from: u64, seeds: u64, planted: Planted) -> bool {
     }
     let took = began.elapsed().as_secs_f64();
     println!("{played} seeds in {took:.1} s, {} of them broken", found.len());
+    if played == seeds {
+        println!("of these: {}", shares(from, seeds));
+    }
     found.is_empty()
+}
+
+/// How many of the stories are of which kind.
+fn shares(from: u64, seeds: u64) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in from..from + seeds {
+        for kind in Twists::kinds(&Story::of(seed)) {
+            *counts.entry(kind).or_default() += 1;
+        }
+    }
+    let shares = counts
+        .into_iter()
+        .map(|(kind, count)| format!("{kind} {} %", count * 100 / seeds));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether every deliberate defect is found.

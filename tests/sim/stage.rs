@@ -10,17 +10,18 @@ use nonstop::config::Config;
 use nonstop::engine::context::Interrupt;
 use nonstop::engine::run::{LocalJar, Request, Verdict, Wanted, run};
 use nonstop::model::event::Event;
+use nonstop::model::finding::Problem;
 use nonstop::model::lock::Owner;
-use nonstop::model::names::RunId;
+use nonstop::model::names::{HostName, RunId, SlotName};
 use nonstop::model::outcome::{Exit, Outcome};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::controller::{LedFleet, Life};
+use crate::controller::{LedFleet, Life, Overseer};
 use crate::defects::Planted;
 use crate::fleet;
 use crate::judge::{self, Confirms, Routes};
-use crate::story::{Act, Fate, Story, What};
-use crate::world::{Shared, SimFleet};
+use crate::story::{Act, Leaves, Story, What};
+use crate::world::{Process, Shared, SimFleet, SimHost, World};
 
 /// No controller works for longer than that.
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -34,22 +35,27 @@ pub(crate) enum Telling {
     Aloud,
 }
 
-struct Stage {
-    story: Story,
+pub(crate) struct Stage {
+    pub(crate) story: Story,
     config: Config,
-    world: Shared,
+    /// The same as it is where the host is left out that is gone.
+    config_without: Config,
+    /// The host that is gone.
+    pub(crate) gone: Option<HostName>,
+    pub(crate) world: Shared,
     telling: Telling,
     began: Instant,
     confirms: Rc<RefCell<Confirms>>,
-    /// How many controllers are at work.
+    /// How many controllers are at work, and how many of them leave a host out.
     at_work: Cell<u32>,
+    leaving: Cell<u32>,
 }
 
 /// How an act ended.
-struct ActEnd {
-    act: Act,
+pub(crate) struct ActEnd {
+    pub(crate) act: Act,
     before: Routes,
-    verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// Plays a seed; says what was broken.
@@ -58,14 +64,22 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
     let config = fleet::config(&story);
     let world = fleet::world(&story, &config);
     planted.plant(&mut world.borrow_mut());
+    let gone = story.twists.gone.map(|gone| fleet::host(&config, gone.host));
+    let mut config_without = config.clone();
+    if let Some(gone) = &gone {
+        config_without.topology.leave_out(gone);
+    }
     let stage = Stage {
         story,
         config,
+        config_without,
+        gone,
         world,
         telling,
         began: Instant::now(),
         confirms: Rc::default(),
         at_work: Cell::new(0),
+        leaving: Cell::new(0),
     };
     stage.tell(&format!("seed {seed}: {:?}", stage.story));
     stage.watch_everything();
@@ -89,13 +103,13 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
 }
 
 impl Stage {
-    fn tell(&self, line: &str) {
+    pub(crate) fn tell(&self, line: &str) {
         if self.telling == Telling::Aloud {
             println!("{:>10.3} {line}", self.began.elapsed().as_secs_f64());
         }
     }
 
-    fn broken(&self, line: String) {
+    pub(crate) fn broken(&self, line: String) {
         self.tell(&format!("BROKEN {line}"));
         self.world.borrow_mut().broken.push(line);
     }
@@ -146,79 +160,7 @@ impl Stage {
         self.ends(last).await;
     }
 
-    /// The weather clears up, and whoever comes now must find a fleet that can be mended.
-    async fn ends(&self, last: Option<ActEnd>) {
-        self.tell("the weather clears up");
-        fleet::calms_down(&mut self.world.borrow_mut());
-        sleep(Duration::from_secs(self.story.lease + self.story.watch + 70)).await;
-        let verdict = last.and_then(|end| end.verdict);
-        {
-            let world = self.world.borrow();
-            let now = judge::routes(&world);
-            let split = judge::uniform(&now).is_none();
-            self.tell(&format!("at rest: {now:?}"));
-            let waits = judge::watch_that_waits(&world);
-            let unnamed = split && !judge::split_is_named(&world) && !self.story.has_edits();
-            drop(world);
-            if let Some(waits) = waits {
-                self.broken(format!("long after every deadline {waits}"));
-            }
-            if unnamed {
-                self.broken(format!(
-                    "at rest nginx hosts disagree, and the design does not name why: {now:?}"
-                ));
-            }
-            let promises = |verdict: &Verdict| {
-                matches!(verdict.outcome, Outcome::Deployed | Outcome::RolledBack)
-                    && verdict.exit != Exit::Mixed
-            };
-            if split && verdict.as_ref().is_some_and(promises) {
-                self.broken(format!(
-                    "the last verdict was {verdict:?}, and at rest nginx hosts disagree: {now:?}"
-                ));
-            }
-        }
-        let struck = judge::was_struck(&self.world.borrow()) || self.story.has_edits();
-        let faultless = |what| Act {
-            after: Duration::ZERO,
-            what,
-            fate: Fate::Lives,
-            lock_wait: Duration::ZERO,
-        };
-        for (name, what) in [
-            ("last-1", self.story.last),
-            ("last-2", What::Resume),
-            ("last-3", What::Deploy(99)),
-        ] {
-            let end = self.act(name, faultless(what)).await;
-            self.judge(&end, true);
-            let exit = end.verdict.map(|verdict| verdict.exit);
-            let refused = what == What::Rollback && exit == Some(Exit::Refused);
-            if exit != Some(Exit::Done) && !refused && !struck {
-                self.broken(format!(
-                    "{what:?} on a fleet without faults ended with {:?}",
-                    end.verdict
-                ));
-            }
-            if exit == Some(Exit::Done) {
-                self.is_whole();
-            }
-        }
-    }
-
-    /// After a faultless end nothing is left open.
-    fn is_whole(&self) {
-        let closed = judge::is_closed(&self.world.borrow());
-        if let Err(broken) = closed {
-            self.broken(format!("a run ended with 0, and {broken}"));
-        }
-        let now = judge::routes(&self.world.borrow());
-        if judge::uniform(&now).is_none() {
-            self.broken(format!("a run ended with 0, and nginx hosts disagree: {now:?}"));
-        }
-    }
-
-    fn judge(&self, end: &ActEnd, may_change: bool) {
+    pub(crate) fn judge(&self, end: &ActEnd, may_change: bool) {
         let Some(verdict) = end.verdict else { return };
         let now = judge::routes(&self.world.borrow());
         if let Err(broken) = judge::is_true(verdict, &end.before, &now, may_change) {
@@ -239,23 +181,28 @@ impl Stage {
         }
     }
 
-    async fn act(&self, name: &str, act: Act) -> ActEnd {
+    pub(crate) async fn act(&self, name: &str, act: Act) -> ActEnd {
+        let leaves = u32::from(act.leaves == Leaves::TheGone);
+        if let Some(gone) = self.gone.as_ref().filter(|_| leaves > 0) {
+            let mut world = self.world.borrow_mut();
+            world.leavers.insert(RunId::new(name).unwrap());
+            world.host(gone.as_str()).is_left_out = true;
+        }
         let before = judge::routes(&self.world.borrow());
         self.at_work.set(self.at_work.get() + 1);
-        self.tell(&format!("{name} begins: {:?}, {:?}", act.what, act.fate));
-        let deadline = self.config.playbook.watch.deadline;
-        let (world, confirms) = (self.world.clone(), self.confirms.clone());
-        let life = Life::new(
-            act.fate,
-            Rc::new(move |host, command| {
-                confirms
-                    .borrow_mut()
-                    .sees(&mut world.borrow_mut(), host, command, deadline);
-            }),
-        );
+        self.leaving.set(self.leaving.get() + leaves);
+        self.tell(&format!(
+            "{name} begins: {:?}, {:?}, leaves out {:?}",
+            act.what, act.fate, act.leaves
+        ));
+        let life = Life::new(act.fate, self.overseer());
         let fleet = LedFleet(SimFleet(self.world.clone()), life.clone());
         let request = self.request(name, act);
-        let hear = |event: Event| self.hear(name, &event);
+        let memory = MemoryHeard::default();
+        let hear = |event: Event| {
+            memory.hears(&self.world.borrow(), &event);
+            self.hear(name, &event);
+        };
         let interrupt = Interrupt::new(life.signals());
         let running = timeout(AN_HOUR, run(&fleet, &request, interrupt, &hear));
         let verdict = match life.lead(running).await {
@@ -268,7 +215,36 @@ impl Stage {
         };
         self.tell(&format!("{name} ends: {verdict:?}"));
         self.at_work.set(self.at_work.get() - 1);
-        ActEnd { act, before, verdict }
+        self.leaving.set(self.leaving.get() - leaves);
+        if matches!(act.what, What::Deploy(_) | What::Rollback)
+            && let Some(tight) = memory.missed().filter(|_| verdict.is_some())
+        {
+            self.broken(format!("{name} says nothing of the little memory of {tight}"));
+        }
+        let end = ActEnd { act, before, verdict };
+        self.takes_part_again(&end);
+        end
+    }
+
+    /// A run that had every host brought along the one that was left out.
+    fn takes_part_again(&self, end: &ActEnd) {
+        let has_all = end.act.leaves == Leaves::Nobody && end.act.what != What::Resume;
+        let is_done = end.verdict.is_some_and(|verdict| verdict.exit == Exit::Done);
+        if has_all && is_done && self.leaving.get() == 0 {
+            for host in self.world.borrow_mut().hosts.values_mut() {
+                host.is_left_out = false;
+            }
+        }
+    }
+
+    fn overseer(&self) -> Overseer {
+        let deadline = self.config.playbook.watch.deadline;
+        let (world, confirms) = (self.world.clone(), self.confirms.clone());
+        Rc::new(move |host, command| {
+            confirms
+                .borrow_mut()
+                .sees(&mut world.borrow_mut(), host, command, deadline);
+        })
     }
 
     fn hear(&self, name: &str, event: &Event) {
@@ -279,9 +255,13 @@ impl Stage {
     }
 
     fn request(&self, name: &str, act: Act) -> Request<'_> {
+        let config = match act.leaves {
+            Leaves::Nobody => &self.config,
+            Leaves::TheGone => &self.config_without,
+        };
         Request {
-            topology: &self.config.topology,
-            playbook: &self.config.playbook,
+            topology: &config.topology,
+            playbook: &config.playbook,
             wanted: wanted(act.what),
             run: RunId::new(name).unwrap(),
             owner: Owner {
@@ -291,6 +271,36 @@ impl Stage {
             began: "2026-01-02T10:00:00Z".parse().unwrap(),
             lock_wait: act.lock_wait,
         }
+    }
+}
+
+/// Whether a run that has a plan says that a host has little memory.
+#[derive(Default)]
+struct MemoryHeard {
+    tight: RefCell<Option<HostName>>,
+    is_heard: Cell<bool>,
+}
+
+impl MemoryHeard {
+    fn hears(&self, world: &World, event: &Event) {
+        match event {
+            Event::Planned { .. } => {
+                let lives = |host: &SimHost| host.processes.iter().any(Process::lives);
+                let is_asked = |host: &SimHost| host.tight.is_some() && !host.is_left_out;
+                let tight = |(_, host): &(&HostName, &SimHost)| is_asked(host) && lives(host);
+                let found = world.hosts.iter().find(tight).map(|(name, _)| name.clone());
+                self.tight
+                    .replace(found.filter(|host| world.cut_until(host).is_none()));
+            }
+            Event::Warned { finding } if matches!(finding.problem, Problem::MemoryTight { .. }) => {
+                self.is_heard.set(true);
+            }
+            _ => {}
+        }
+    }
+
+    fn missed(&self) -> Option<HostName> {
+        self.tight.take().filter(|_| !self.is_heard.get())
     }
 }
 
@@ -307,5 +317,8 @@ fn wanted(what: What) -> Wanted {
         What::Deploy(version) => jar(version),
         What::Rollback => Wanted::Earlier(None),
         What::Resume => Wanted::Resume,
+        What::Converge(slot) => Wanted::Converge {
+            to: SlotName::new(if slot == 0 { "blue" } else { "green" }).unwrap(),
+        },
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nonstop::model::outcome::Signal;
 
 use crate::random::Random;
+use crate::twist::{Beginning, Twists};
 
 /// One seed's story.
 #[derive(Debug, Clone)]
@@ -19,8 +20,8 @@ pub(crate) struct Story {
     /// How long both slots are watched, in seconds.
     pub(crate) bake: u64,
     pub(crate) keeps_old_slot: bool,
-    /// How long the workers of an old generation take to finish.
-    pub(crate) drains_in: Duration,
+    /// What makes it another kind of story.
+    pub(crate) twists: Twists,
     /// Millionths by which each host's clock runs fast.
     pub(crate) skews: Vec<i32>,
     /// Of ten thousand calls, how many meet a fault.
@@ -50,6 +51,15 @@ pub(crate) struct Act {
     pub(crate) what: What,
     pub(crate) fate: Fate,
     pub(crate) lock_wait: Duration,
+    pub(crate) leaves: Leaves,
+}
+
+/// Whom a controller leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    Nobody,
+    /// The host that is gone.
+    TheGone,
 }
 
 /// What a controller is asked to do.
@@ -59,6 +69,8 @@ pub(crate) enum What {
     Deploy(u32),
     Rollback,
     Resume,
+    /// Leads nginx hosts that disagree to the first or second slot.
+    Converge(u64),
 }
 
 /// What becomes of a controller, at a step: a command that is sent, has been sent, or was answered.
@@ -98,6 +110,8 @@ pub(crate) enum Strike {
     Reloads(u64),
     /// A person edits our file.
     Edits(u64),
+    /// An nginx host cannot reach a WAS host, which the controllers can; each counted for itself.
+    Link(u64, u64, Duration),
 }
 
 impl Story {
@@ -113,14 +127,16 @@ impl Story {
         } else {
             *random.of(&[0, 0, 1, 1, 2, 3])
         };
-        Self {
+        let twisting = &mut Random::new(seed ^ 0x7477_6973);
+        let twists = Twists::of(twisting, size, is_live);
+        let mut story = Self {
             size,
             is_live,
             watch: *random.of(&[5, 10, 30]),
             lease: *random.of(&[5, 10, 30]),
             bake: *random.of(&[0, 2, 8]),
             keeps_old_slot: random.one_in(4),
-            drains_in: random.millis(0, 3000),
+            twists: if is_calm { twists.calm() } else { twists },
             skews: (0..hosts)
                 .map(|_| *random.of(&[0, 0, 500, -500, 9000, -9000]))
                 .collect(),
@@ -140,7 +156,18 @@ impl Story {
             }),
             rounds: rounds(random, is_calm, is_live),
             last: *random.of(&[What::Resume, What::Resume, What::Deploy(9), What::Rollback]),
+        };
+        if is_calm {
+            // A slot that was left a moment ago still has requests, and is not put to use before they are answered.
+            for round in &mut story.rounds {
+                round.after += story.twists.requests_last;
+            }
+        } else {
+            story.strikes.extend(Twists::links(twisting));
+            let twists = story.twists.clone();
+            twists.turn(twisting, &mut story.rounds);
         }
+        story
     }
 
     /// Whether a person edits a file or starts an instance: only a person can undo that.
@@ -154,6 +181,9 @@ impl Story {
     pub(crate) fn is_calm(&self) -> bool {
         let mut acts = self.rounds.iter().flat_map(|round| &round.acts);
         self.call_faults == 0
+            && self.twists.gone.is_none()
+            && self.twists.start == Beginning::Alike
+            && self.twists.tight.is_none()
             && self.bad.is_none()
             && self.strikes.is_empty()
             && acts.all(|act| act.fate == Fate::Lives)
@@ -208,6 +238,7 @@ fn act(random: &mut Random, is_calm: bool, what: What) -> Act {
         what,
         fate,
         lock_wait: *random.of(&[Duration::ZERO, Duration::from_secs(20), Duration::from_secs(90)]),
+        leaves: Leaves::Nobody,
     }
 }
 

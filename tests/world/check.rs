@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use nonstop::engine::fleet::{HttpError, HttpRequest, HttpResponse};
-use nonstop::model::names::{HostName, Port};
+use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::plan::GENERATION_PATH;
 
 use tokio::time::Instant;
 
 use super::{Health, SimHost, SimNginx, World};
 
-/// How long ago a fault may have struck an instance that we still took for healthy.
-const LATELY: Duration = Duration::from_secs(20);
+/// How long ago a fault may have struck an instance that we still took for healthy: between the last look at it
+/// and the switch there are two calls, each of which may take its time.
+const LATELY: Duration = Duration::from_secs(60);
 
 fn struck_lately(host: &SimHost, port: Port) -> bool {
     let lately = |at: &Instant| at.elapsed() < LATELY;
@@ -32,23 +33,18 @@ fn would_fire(host: &SimHost, target: &(String, Port)) -> bool {
 }
 
 impl World {
-    /// I1: what an nginx routes to, or may yet route to, is not stopped. Old workers of a host that was down
-    /// meanwhile are not looked at: a way home that was planned without it does not drain it yet.
-    pub(super) fn stops(&mut self, host: &HostName, port: Port) {
+    /// I1: what an nginx routes to, or may yet route to, is not stopped.
+    pub(super) fn stops(&mut self, host: &HostName, port: Port, run: &RunId) {
         let target = (self.hosts[host].address.to_string(), port);
         for (name, it) in &self.hosts {
-            let Some(nginx) = it.nginx.as_ref().filter(|_| !it.is_left_out) else {
+            let Some(nginx) = it.nginx.as_ref().filter(|_| !self.is_left_out_by(name, run)) else {
                 continue;
             };
             let why = if it.is_up && nginx.targets().contains(&target) {
                 "routes to it"
             } else if !it.is_up && SimNginx::targets_on(&nginx.files).contains(&target) {
                 "will route to it when it comes up"
-            } else if it.is_up
-                && it.clock.boot == 1
-                && !self.may_cut
-                && nginx.leaving_targets().any(|it| *it == target)
-            {
+            } else if it.is_up && !self.may_cut && nginx.leaving_targets().any(|it| *it == target) {
                 "has an old worker that may still send it a request"
             } else if would_fire(it, &target) {
                 "has a watch that may bring it back"
@@ -60,82 +56,94 @@ impl World {
         }
     }
 
-    /// I2: nginx is led only to what is healthy.
+    /// I2: nginx is led only to what is healthy, and to what it reaches.
     pub(super) fn leads(&mut self, host: &HostName) {
-        let targets = self.hosts[host]
-            .nginx
-            .as_ref()
-            .expect("it was switched")
-            .targets();
-        for (address, port) in targets {
-            let healthy = self.hosts.values().any(|it| {
+        let nginx = self.hosts[host].nginx.as_ref().expect("it was switched");
+        let mut broken = Vec::new();
+        for (address, port) in nginx.targets() {
+            let there = self.hosts.iter().find(|(_, it)| it.address.as_str() == address);
+            let well = there.is_some_and(|(_, it)| {
                 let up = |health| health == Health::Up;
-                let well = it.listener(port).is_some_and(|process| up(process.health));
-                it.address.as_str() == address && (well || struck_lately(it, port))
+                let well = it.listener(*port).is_some_and(|process| up(process.health));
+                well || struck_lately(it, *port)
             });
-            if !healthy {
-                self.broken.push(format!(
+            let cut = there.and_then(|(name, _)| self.link_cut(host, name));
+            if !well {
+                broken.push(format!(
                     "I2: {host} was led to {address}:{port}, which is not healthy"
                 ));
-            }
-        }
-    }
-
-    /// A request through every nginx to everything that it routes to: it fails only where a fault made
-    /// it fail.
-    pub(crate) fn request_everywhere(&mut self) {
-        let mut broken = Vec::new();
-        for (name, it) in &self.hosts {
-            let Some(nginx) = it.nginx.as_ref().filter(|_| it.is_up && !it.is_left_out) else {
-                continue;
-            };
-            for (address, port) in nginx.targets() {
-                let there = self.hosts.values().find(|it| it.address.as_str() == address);
-                let answers = there.is_some_and(|it| {
-                    it.listener(port)
-                        .is_some_and(|process| process.health == Health::Up)
-                        || it.struck.contains_key(&port)
-                        || !it.is_up
-                });
-                if !answers {
-                    broken.push(format!(
-                        "a request to {name} failed: {address}:{port} does not answer"
-                    ));
-                }
+            } else if cut.is_some_and(|since| since.elapsed() > LATELY) {
+                broken.push(format!(
+                    "I2: {host} was led to {address}:{port}, which it does not reach"
+                ));
             }
         }
         self.broken.extend(broken);
     }
 
+    /// Since when an nginx host cannot reach a WAS host, which the controllers can.
+    pub(super) fn link_cut(&self, nginx: &HostName, was: &HostName) -> Option<Instant> {
+        let (since, until) = self.links.get(&(nginx.clone(), was.clone()))?;
+        let now = Instant::now();
+        (*since <= now && now < *until).then_some(*since)
+    }
+
     /// What an HTTP request is answered, as seen from a host.
-    pub(super) fn http(&self, from: &HostName, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+    pub(super) fn http(&mut self, from: &HostName, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let timed_out = Err(HttpError::TimedOut {
+            after: request.timeout,
+        });
         let asked = if request.address == "127.0.0.1" {
-            &self.hosts[from]
+            from.clone()
         } else {
-            let known = self
-                .hosts
-                .values()
-                .find(|host| host.address.as_str() == request.address);
-            known.ok_or(HttpError::Refused)?
+            let mut hosts = self.hosts.iter();
+            let known = hosts.find(|(_, host)| host.address.as_str() == request.address);
+            known.ok_or(HttpError::Refused)?.0.clone()
         };
+        if self.link_cut(from, &asked).is_some() {
+            return timed_out;
+        }
+        let asked = self.at(&asked);
         let answer = |status, body: &str| {
             let body = body.as_bytes().to_vec();
             Ok(HttpResponse { status, body })
         };
         if let Some(nginx) = asked.nginx.as_ref().filter(|_| request.port == 80) {
-            return match nginx.generation().filter(|_| request.path == GENERATION_PATH) {
+            let (generation, targets) = (nginx.generation(), nginx.targets().to_vec());
+            let (address, is_generation) = (asked.address.to_string(), request.path == GENERATION_PATH);
+            return match generation.filter(|_| is_generation) {
                 Some(generation) => answer(200, &generation),
-                None => answer(404, ""),
+                None if is_generation => answer(404, ""),
+                None => {
+                    self.arrives(from, &address, &targets);
+                    answer(200, "")
+                }
             };
         }
         let port = Port::new(request.port).unwrap();
         match asked.listener(port).map(|process| process.health) {
             Some(Health::Up) => answer(200, r#"{"status":"UP"}"#),
             Some(Health::Down) => answer(503, r#"{"status":"DOWN"}"#),
-            Some(Health::Silent) => Err(HttpError::TimedOut {
-                after: request.timeout,
-            }),
+            Some(Health::Silent) => timed_out,
             None => Err(HttpError::Refused),
+        }
+    }
+
+    /// A request through the listener of an nginx arrives at what it routes to.
+    fn arrives(&mut self, nginx: &HostName, address: &str, targets: &[(String, Port)]) {
+        for (target, port) in targets {
+            self.requests += 1;
+            let peer = format!("{address}:{}", 20_000 + self.requests % 40_000);
+            let mut hosts = self.hosts.iter();
+            let there = hosts.find(|(_, it)| it.address.as_str() == target);
+            let Some(there) = there.map(|(name, _)| name.clone()) else {
+                continue;
+            };
+            let is_reached = self.link_cut(nginx, &there).is_none();
+            let there = self.at(&there);
+            if is_reached && there.listener(*port).is_some() {
+                there.peers.insert(*port, peer);
+            }
         }
     }
 }

@@ -44,6 +44,11 @@ impl Clock {
         self.head_start = Duration::from_secs(1);
     }
 
+    /// The time since it came up.
+    pub(crate) fn since_boot(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     fn rate(&self) -> f64 {
         1.0 + f64::from(self.skew_ppm) / 1e6
     }

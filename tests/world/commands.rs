@@ -1,7 +1,7 @@
 //! The effect of each command on its host: what the scripts do, in a few words.
 
 use nonstop::engine::fleet::CallError;
-use nonstop::model::names::{HostName, RemotePath};
+use nonstop::model::names::{HostName, Port, RemotePath};
 use nonstop::model::token::TokenState;
 use nonstop::remote::answer::{Answer, Fenced, LogEnd};
 use nonstop::remote::command::Command;
@@ -104,12 +104,7 @@ impl World {
                 return Ok(self.answers_at(name, job, at, answer));
             }
             Command::AwaitConnections(wait) => {
-                let left = host.connections.get(&wait.port).copied().unwrap_or(0);
-                let answer = Answer::AwaitConnections(left);
-                if left == 0 {
-                    return Ok(Effect::Answered(answer));
-                }
-                return Ok(self.answers_at(name, job, Instant::now() + wait.deadline, answer));
+                return Ok(self.drains(name, job, wait.port, Instant::now() + wait.deadline));
             }
             Command::Prune(prune) => {
                 pass!(host, prune.fence, Prune);
@@ -123,11 +118,26 @@ impl World {
                 let from = host.audit.len().saturating_sub(audit.lines as usize);
                 Answer::Audit(host.audit[from..].join("\n"))
             }
-            Command::Peers(_) => Answer::Peers(Vec::new()),
+            Command::Peers(peers) => {
+                Answer::Peers(host.peers.get(&peers.port).cloned().into_iter().collect())
+            }
             Command::SudoCheck(_) => Answer::SudoCheck(Vec::new()),
             Command::Fetch(_) => unreachable!("every host forwards"),
         };
         Ok(Effect::Answered(answer))
+    }
+
+    /// Waits until nobody is connected to a port, or for as long as it may.
+    pub(super) fn drains(&mut self, name: &HostName, job: Job, port: Port, until: Instant) -> Effect {
+        let host = &self.hosts[name];
+        let left = host.connected(port);
+        let next = host.answered_at(port).filter(|end| *end > Instant::now());
+        if left == 0 || Instant::now() >= until {
+            return Effect::Answered(Answer::AwaitConnections(left));
+        }
+        let next = next.map_or(until, |end| end.min(until));
+        self.queue(next, name, Due::Drains(job, port, until));
+        Effect::Later
     }
 
     fn answers_at(&mut self, name: &HostName, job: Job, at: Instant, answer: Answer) -> Effect {

@@ -1,5 +1,7 @@
 //! What befalls a host: it goes down and comes up again, and what was under way on it ends.
 
+use std::time::Duration;
+
 use nonstop::engine::fleet::CallError;
 use nonstop::model::names::HostName;
 use nonstop::model::token::{TokenMove, TokenState};
@@ -7,6 +9,9 @@ use tokio::time::Instant;
 
 use super::switch::RELOAD;
 use super::{Due, Job, World};
+
+/// How often a watch tries to bring home.
+const ATTEMPTS: u32 = 5;
 
 impl World {
     /// The host loses its power.
@@ -22,6 +27,8 @@ impl World {
             host.strike(port);
         }
         host.processes.clear();
+        host.flights.clear();
+        self.forget_clients_of(name);
     }
 
     /// The host comes up: nginx with what is on its disk, and nothing else.
@@ -61,6 +68,7 @@ impl World {
             | Due::Reverted(job, _)
             | Due::Started(job, _)
             | Due::Kill(job, _)
+            | Due::Drains(job, ..)
             | Due::Answer(job, _)
                 if !self.lives_on(name, job.boot) =>
             {
@@ -70,10 +78,15 @@ impl World {
             Due::Reverted(job, home) => self.reverted(name, job, &home),
             Due::Started(job, identity) => self.has_started(name, job, identity),
             Due::Kill(job, stop) => self.kill(name, job, &stop),
+            Due::Drains(job, port, until) => {
+                if let super::Effect::Answered(answer) = self.drains(name, job, port, until) {
+                    self.reply(name, job.call, "drain", Ok(answer));
+                }
+            }
             Due::Answer(Job { call, .. }, answer) => self.reply(name, call, "answer", Ok(answer)),
             Due::Watch(boot, token) => self.watch_fires(name, boot, token),
             Due::GoesHome(boot, token) => self.watch_goes_home(name, boot, token),
-            Due::Restored(boot, token) => self.watch_restored(name, boot, &token),
+            Due::Restored(boot, token) => self.watch_restored(name, boot, token),
         }
     }
 
@@ -109,13 +122,16 @@ impl World {
             return;
         }
         let host = self.at(name);
+        let is_full = host.disk_is_full;
         let nginx = host.nginx.as_mut().expect("an nginx host");
         // A later token was armed while it waited for its turn: what is there now is not its own.
-        if nginx
-            .tokens
-            .values()
-            .any(|token| token.state == TokenState::Armed)
-        {
+        let newest = nginx.tokens.keys().max_by_key(|id| (id.epoch, id.number));
+        let is_armed = |token: &super::nginx::SimToken| token.state == TokenState::Armed;
+        if newest != Some(&token) || nginx.tokens.values().any(is_armed) {
+            return;
+        }
+        if is_full {
+            self.watch_tries_again(name, boot, token);
             return;
         }
         if nginx.go_home(&token.run).is_err() {
@@ -125,7 +141,20 @@ impl World {
         self.queue(Instant::now() + RELOAD, name, Due::Restored(boot, token));
     }
 
-    fn watch_restored(&mut self, name: &HostName, boot: u32, token: &nonstop::model::token::TokenId) {
+    /// A watch pauses longer from one attempt to the next, and gives up after some.
+    fn watch_tries_again(&mut self, name: &HostName, boot: u32, token: nonstop::model::token::TokenId) {
+        let nginx = self.at(name).nginx.as_mut().expect("an nginx host");
+        let Some(there) = nginx.tokens.get_mut(&token) else {
+            return;
+        };
+        there.attempts += 1;
+        let pause = Duration::from_secs(2) * there.attempts;
+        if there.attempts < ATTEMPTS {
+            self.queue(Instant::now() + pause, name, Due::GoesHome(boot, token));
+        }
+    }
+
+    fn watch_restored(&mut self, name: &HostName, boot: u32, token: nonstop::model::token::TokenId) {
         if !self.lives_on(name, boot) {
             return;
         }
@@ -133,21 +162,14 @@ impl World {
         let trusts = host.has(super::Flaw::TrustsReload);
         let nginx = host.nginx.as_mut().expect("an nginx host");
         let proven = nginx.comes_home(&token.run) || trusts;
-        if let Some(token) = nginx.tokens.get_mut(token).filter(|_| proven) {
+        if let Some(token) = nginx.tokens.get_mut(&token).filter(|_| proven) {
             token.restored = true;
         }
-        host.audits(
-            token.run.as_str(),
-            "watch",
-            if proven { "restored" } else { "unproven" },
-        );
-        self.seen(
-            name,
-            if proven {
-                "watch: restored"
-            } else {
-                "watch: unproven"
-            },
-        );
+        let result = if proven { "restored" } else { "unproven" };
+        host.audits(token.run.as_str(), "watch", result);
+        if !proven {
+            self.watch_tries_again(name, boot, token);
+        }
+        self.seen(name, &format!("watch: {result}"));
     }
 }

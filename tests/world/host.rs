@@ -13,6 +13,7 @@ use nonstop::model::record::RunRecord;
 use tokio::time::Instant;
 
 use super::clock::Clock;
+use super::flight::Flight;
 use super::lock::Renewed;
 use super::{Flaw, SimNginx};
 
@@ -33,11 +34,17 @@ pub(crate) struct SimHost {
     pub(crate) instances: BTreeMap<SlotName, InstanceRecord>,
     /// Connections that never end, by port.
     pub(crate) connections: BTreeMap<Port, u32>,
+    /// Requests that are under way, and when each will be answered.
+    pub(super) flights: BTreeMap<Flight, Instant>,
+    /// The connection that arrived last, by port.
+    pub(super) peers: BTreeMap<Port, String>,
     pub(crate) nginx: Option<SimNginx>,
     /// How the next application starts.
     pub(crate) start: Start,
     /// How it feels then.
     pub(crate) health: Health,
+    /// What happens when a second process starts, on a host that has memory for one.
+    pub(crate) tight: Option<Tight>,
     /// Whether nothing more can be written.
     pub(crate) disk_is_full: bool,
     /// Whether its files can be put in place and its traffic moved: a person may have said that it is
@@ -65,6 +72,20 @@ pub(crate) enum Start {
     Listens(Duration),
     /// It ends at once.
     Exits,
+}
+
+/// A host with too little memory for two: some time after the second started, the kernel kills one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tight {
+    pub(crate) after: Duration,
+    pub(crate) kills: Killed,
+}
+
+/// The process that the kernel chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Killed {
+    New,
+    Old,
 }
 
 /// What an application answers.
@@ -110,9 +131,12 @@ impl SimHost {
             processes: Vec::new(),
             instances: BTreeMap::new(),
             connections: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            peers: BTreeMap::new(),
             nginx: None,
             start: Start::Listens(Duration::from_secs(2)),
             health: Health::Up,
+            tight: None,
             disk_is_full: false,
             is_left_out: false,
             struck: BTreeMap::new(),
@@ -180,11 +204,22 @@ impl SimHost {
             self.struck.insert(port, Instant::now());
         }
         self.processes.retain(|process| process.port != port);
+        self.forget_flights(port);
+    }
+
+    /// No request is under way to a port any more.
+    pub(super) fn forget_flights(&mut self, port: Port) {
+        self.flights.retain(|(to, ..), _| *to != port);
     }
 
     /// Whether it does not keep a rule.
     pub(crate) fn has(&self, flaw: Flaw) -> bool {
         self.flaws.contains(&flaw)
+    }
+
+    /// Whether it came up a short while ago.
+    pub(crate) fn has_booted_lately(&self) -> bool {
+        self.clock.boot > 1 && self.clock.since_boot() < Duration::from_secs(20)
     }
 
     /// Writes a line into the audit trail.
@@ -209,7 +244,7 @@ impl SimHost {
                 uid: 1000,
                 user: "deploy".to_owned(),
                 missing_tools: Vec::new(),
-                memory_available_bytes: 4 << 30,
+                memory_available_bytes: if self.tight.is_some() { 300 << 20 } else { 4 << 30 },
             },
             state: StateFolder {
                 path: RemotePath::new("/var/lib/nonstop/sokdak").unwrap(),
@@ -228,12 +263,17 @@ impl SimHost {
                 disk_free_bytes: if self.disk_is_full { 0 } else { 10 << 30 },
                 disk_free_inodes: None,
             }),
-            nginx: self.nginx.as_ref().map(|nginx| nginx.observe(&self.clock)),
+            nginx: self
+                .nginx
+                .as_ref()
+                .map(|nginx| nginx.observe(&self.clock, &self.address)),
         }
     }
 
     fn slot(&self, slot: &SlotName, port: Port) -> SlotObserved {
         let record = self.instances.get(slot).cloned();
+        let lives = |process: &&Process| process.port == port && process.lives();
+        let has_peak = self.tight.is_some() && self.processes.iter().any(|it| lives(&it));
         let listener = self.listener(port).map(|process| ListeningProcess {
             identity: Some(process.identity.clone()),
             uid: process.identity.uid,
@@ -241,11 +281,11 @@ impl SimHost {
         });
         SlotObserved {
             port,
-            connections: self.connections.get(&port).copied().unwrap_or(0),
+            connections: self.connected(port),
             record_runs: record.as_ref().is_some_and(|record| self.runs(&record.identity)),
             record,
             listener,
-            peak_memory_bytes: 0,
+            peak_memory_bytes: if has_peak { 1 << 30 } else { 0 },
         }
     }
 }

@@ -13,6 +13,7 @@ mod commands;
 mod fate;
 mod fault;
 mod flaw;
+mod flight;
 mod host;
 mod lock;
 mod nginx;
@@ -21,12 +22,13 @@ mod switch;
 mod was;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use nonstop::engine::fleet::CallError;
-use nonstop::model::names::{HostName, RunId};
+use nonstop::model::names::{HostName, Port, RunId};
+use nonstop::model::observed::Observed;
 use nonstop::model::token::TokenId;
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, Commit, Stop};
@@ -35,7 +37,8 @@ use tokio::time::Instant;
 
 pub(crate) use fault::{Fault, Rule};
 pub(crate) use flaw::Flaw;
-pub(crate) use host::{Health, SimHost, Start};
+#[allow(unused_imports, reason = "only the simulator has hosts with little memory")]
+pub(crate) use host::{Health, Killed, Process, SimHost, Start, Tight};
 pub(crate) use nginx::SimNginx;
 #[allow(unused_imports, reason = "only the simulator wraps a host")]
 pub(crate) use reach::{Reached, SimFleet};
@@ -66,6 +69,13 @@ pub(crate) struct World {
     pub(crate) has_watches: bool,
     /// Whether cleaning up takes the tokens of the run away as well, as the scripts do.
     pub(crate) cleans_tokens: bool,
+    /// Nginx hosts that cannot reach a WAS host which the controllers can: from when, and until when.
+    pub(crate) links: BTreeMap<(HostName, HostName), (Instant, Instant)>,
+    /// Runs that leave out the hosts of which a person said so.
+    pub(crate) leavers: BTreeSet<RunId>,
+    /// How long the longest requests of clients take; none go on where it is zero.
+    pub(crate) requests_last: Duration,
+    requests: u64,
     /// How long an upload takes.
     pub(crate) upload_takes: Duration,
     /// Rings when something new is under way.
@@ -87,6 +97,8 @@ enum Due {
     Started(Job, nonstop::model::process::ProcessIdentity),
     /// A process that was told to end has ended, or its grace is over.
     Kill(Job, Stop),
+    /// A drain of a port looks again whether it is over.
+    Drains(Job, Port, Instant),
     /// An answer that took its time.
     Answer(Job, Answer),
     /// A watch's deadline is over.
@@ -131,6 +143,10 @@ impl World {
             may_cut: false,
             has_watches: true,
             cleans_tokens: false,
+            links: BTreeMap::new(),
+            leavers: BTreeSet::new(),
+            requests_last: Duration::ZERO,
+            requests: 0,
             upload_takes: Duration::ZERO,
             bell: Rc::default(),
             under_way: BTreeMap::new(),
@@ -149,6 +165,13 @@ impl World {
 
     fn at(&mut self, name: &HostName) -> &mut SimHost {
         self.hosts.get_mut(name).expect("it is a host")
+    }
+
+    /// What somebody would observe who looks at every host.
+    pub(crate) fn observed(&self) -> Observed {
+        let hosts = self.hosts.iter();
+        let hosts = hosts.map(|(name, host)| (name.clone(), host.observe())).collect();
+        Observed { hosts }
     }
 
     /// Something befalls a host at an instant.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nonstop::model::names::{Port, RemotePath, RunId};
+use nonstop::model::names::{Address, Port, RemotePath, RunId, SlotName};
 use nonstop::model::nginx_conf::Dump;
 use nonstop::model::observed::{Entry, EntryKind, Master, NginxObserved};
 use nonstop::model::process::ProcessIdentity;
@@ -36,8 +36,10 @@ pub(crate) struct SimNginx {
     pub(crate) refuses_candidate: bool,
     /// Old workers that never end.
     pub(crate) old_workers: u32,
-    /// How long the workers of an old generation take to finish.
-    pub(crate) drains_in: Duration,
+    /// The user's own file of each slot.
+    pub(crate) slot_files: BTreeMap<SlotName, String>,
+    /// When the requests of the workers that serve will have been answered.
+    busy_until: Instant,
     leaving: Vec<Leaving>,
     serving: u32,
     targets: Vec<(String, Port)>,
@@ -60,6 +62,8 @@ pub(crate) struct SimToken {
     /// The boot in which the watch runs, and the uptime at which it fires.
     pub(crate) fires: (u32, Duration),
     pub(crate) restored: bool,
+    /// How often its watch has tried to bring home.
+    pub(super) attempts: u32,
 }
 
 #[derive(Debug)]
@@ -81,7 +85,8 @@ impl SimNginx {
             refuses_until: None,
             refuses_candidate: false,
             old_workers: 0,
-            drains_in: Duration::ZERO,
+            slot_files: BTreeMap::new(),
+            busy_until: Instant::now(),
             leaving: Vec::new(),
             serving: 900,
             targets: Vec::new(),
@@ -108,10 +113,16 @@ impl SimNginx {
         self.leaving.push(Leaving {
             worker: self.serving - 1,
             targets: std::mem::replace(&mut self.targets, targets),
-            until: Instant::now() + self.drains_in,
+            until: std::mem::replace(&mut self.busy_until, Instant::now()),
         });
         self.running = dump;
         true
+    }
+
+    /// A request begins, and will be answered then; the worker that has it.
+    pub(super) fn accepts(&mut self, end: Instant) -> u32 {
+        self.busy_until = self.busy_until.max(end);
+        self.serving
     }
 
     /// Starts anew from what is on the disk, as after a boot.
@@ -119,6 +130,7 @@ impl SimNginx {
         self.refuses_until = None;
         self.reload();
         self.leaving.clear();
+        self.busy_until = Instant::now();
     }
 
     fn dump(&self) -> String {
@@ -130,9 +142,16 @@ impl SimNginx {
         self.files.get(self.entry.as_str())
     }
 
+    /// Whether a text is in a file, in what it runs, or in what it would go home to.
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        let homes = self.homes.values().map(|home| &home.files);
+        let mut files = homes.chain([&self.files]).flat_map(BTreeMap::values);
+        self.running.contains(text) || files.any(|file| file.contains(text))
+    }
+
     /// The addresses that get requests.
-    pub(crate) fn targets(&self) -> Vec<(String, Port)> {
-        self.targets.clone()
+    pub(crate) fn targets(&self) -> &[(String, Port)] {
+        &self.targets
     }
 
     /// The addresses that would get requests after a start from these files.
@@ -183,7 +202,7 @@ impl SimNginx {
         self.tokens.iter().rfind(|(id, _)| id.run == *run)
     }
 
-    pub(super) fn observe(&self, clock: &Clock) -> NginxObserved {
+    pub(super) fn observe(&self, clock: &Clock, address: &Address) -> NginxObserved {
         let content = self.content().cloned();
         let folder = self.entry.parent();
         let name = |path: &str| path.strip_prefix(&format!("{folder}/")).map(str::to_owned);
@@ -211,8 +230,12 @@ impl SimNginx {
             siblings: others
                 .filter_map(|path| Some((name(path)?, EntryKind::File)))
                 .collect(),
-            slot_files: BTreeMap::new(),
-            own_addresses: vec!["127.0.0.1".to_owned()],
+            slot_files: self
+                .slot_files
+                .iter()
+                .map(|(slot, text)| (slot.clone(), Some(text.clone())))
+                .collect(),
+            own_addresses: vec!["127.0.0.1".to_owned(), address.to_string()],
             generation: None,
             tokens: self
                 .tokens

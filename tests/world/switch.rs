@@ -156,6 +156,7 @@ impl World {
             state: TokenState::Armed,
             fires: (boot, now + watch),
             restored: false,
+            attempts: 0,
         };
         nginx.tokens.insert(id.clone(), armed);
         self.queue(fires_at, name, Due::Watch(boot, id));

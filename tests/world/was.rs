@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::commands::pass;
 use super::host::Process;
-use super::{Due, Effect, Flaw, Job, SimHost, Start, World};
+use super::{Due, Effect, Flaw, Job, Killed, SimHost, Start, World};
 
 /// How long a process takes to end after TERM.
 const ENDS: Duration = Duration::from_millis(200);
@@ -97,8 +97,36 @@ impl World {
         };
         let identity = host.spawn(start.port, takes).identity.clone();
         host.put_on_record(&start.slot, &start.release, &identity);
+        self.runs_short(name, start.port);
         self.queue(Instant::now() + takes, name, Due::Started(job, identity));
         Ok(Effect::Later)
+    }
+
+    /// Where there is memory for one process only, the kernel kills one of two.
+    fn runs_short(&mut self, name: &HostName, new: Port) {
+        let host = &self.hosts[name];
+        let old = host.processes.iter().find(|it| it.port != new && it.lives());
+        let (Some(tight), Some(old)) = (host.tight, old.map(|old| old.port)) else {
+            return;
+        };
+        let port = match tight.kills {
+            Killed::New => new,
+            Killed::Old => old,
+        };
+        let kills = {
+            let name = name.clone();
+            move |world: &mut Self| {
+                let host = world.at(&name);
+                let both = [old, new].iter().all(|port| {
+                    let mut processes = host.processes.iter();
+                    processes.any(|it| it.port == *port && it.lives())
+                });
+                if both {
+                    host.strike(port);
+                }
+            }
+        };
+        self.happens(Instant::now() + tight.after, name, "runs out of memory", kills);
     }
 
     pub(super) fn has_started(&mut self, name: &HostName, job: Job, identity: ProcessIdentity) {
@@ -194,6 +222,7 @@ impl World {
             let broken = format!("I6: {name}:{port} got a signal that was meant for another process");
             self.broken.push(broken);
         }
-        self.stops(name, port);
+        self.cuts(name, port, at, &stop.fence.run);
+        self.stops(name, port, &stop.fence.run);
     }
 }

@@ -5,6 +5,7 @@ use futures::future::join_all;
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer};
 use crate::engine::fleet::Host;
+use crate::model::defect::{Defect, planted};
 use crate::model::event::{Event, Note};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
@@ -21,6 +22,9 @@ pub(in crate::engine) async fn workers<H: Host>(
     host: &HostName,
     master: &ProcessIdentity,
 ) -> Result<Option<Note>, Failure> {
+    if planted(Defect::StopWithoutDrain) {
+        return Ok(None);
+    }
     let deadline = context.playbook.drain.deadline;
     let command = Command::AwaitWorkers(AwaitWorkers {
         master: master.clone(),
@@ -74,6 +78,9 @@ pub(super) async fn connections<H: Host>(
     host: &HostName,
     port: Port,
 ) -> Result<Option<Note>, Failure> {
+    if planted(Defect::StopWithoutDrain) {
+        return Ok(None);
+    }
     let deadline = context.playbook.drain.deadline;
     let command = Command::AwaitConnections(AwaitConnections { port, deadline });
     let left = answer!(

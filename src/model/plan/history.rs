@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::defect::{Defect, planted};
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
 use crate::model::live;
@@ -67,7 +68,11 @@ pub fn intent(scene: &Scene<'_>, plan: &Plan, kind: RunKind, record: RunRecord) 
         kind,
         was: topology.was.keys().cloned().collect(),
         nginx: topology.nginx.keys().cloned().collect(),
-        without: topology.left_out().into_iter().cloned().collect(),
+        without: if planted(Defect::ForgetsWhoIsLeftOut) {
+            BTreeSet::new()
+        } else {
+            topology.left_out().into_iter().cloned().collect()
+        },
         from_routing: plan.routings.first().cloned().unwrap_or_default(),
         to_routing: plan.routings.last().cloned().unwrap_or_default(),
         home_generations: home_generations(before),

@@ -14,6 +14,8 @@ pub use forward::{Goal, Scene, forward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
 pub use preflight::preflight;
-pub use resume::{back_again, converge_to, evidence, forward_again, interrupted, is_converged, obstacles};
+pub use resume::{
+    back_again, converge_to, evidence, forward_again, gone_on_with, interrupted, is_converged, obstacles,
+};
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};
 pub use switch::GENERATION_PATH;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::decision::Newest;
-use crate::model::endpoint::Endpoint;
+use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::live::{self, Live, NginxView};
 use crate::model::names::{HostName, SlotName};
@@ -14,6 +14,7 @@ use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
 use crate::model::record::{RunKind, RunRecord, RunStatus};
 use crate::model::release::Release;
+use crate::model::routing::Routing;
 use crate::model::token::{Token, TokenState};
 
 use super::forward::{Decision, Scene, routing};
@@ -54,16 +55,41 @@ pub fn evidence(scene: &Scene<'_>, record: &RunRecord) -> Vec<Newest> {
 }
 
 /// What keeps anybody from deciding on an interrupted run: a host of it that cannot be asked, or that the
-/// inventory lacks, or a record that cannot be read and could tell of a later run.
+/// inventory lacks, one that it left out and that is back, or a record that cannot be read and could tell of
+/// a later run.
 pub fn obstacles(scene: &Scene<'_>, record: &RunRecord) -> Vec<Finding> {
     let mut findings = preflight::unreadable_records(scene.topology, scene.observed);
     findings.extend(preflight::hosts_gone(scene.topology, record));
+    findings.extend(back_again_too_soon(scene, record));
     for host in scene.topology.hosts() {
         if !scene.observed.hosts.contains_key(host) {
             findings.push(preflight::no_answer(host));
         }
     }
     findings
+}
+
+/// Hosts that the run left out and that nobody leaves out now: what they route to, nobody looked at when it was
+/// planned, and it may be what the run has to stop.
+fn back_again_too_soon(scene: &Scene<'_>, record: &RunRecord) -> Vec<Finding> {
+    let hosts = scene.topology.hosts();
+    let back = record.without.iter().filter(|host| hosts.contains(host));
+    let finding = |host: &HostName| {
+        let (run, host) = (record.run.clone(), host.clone());
+        Finding::refusal(None, Problem::LeftOutIsBack { run, host })
+    };
+    back.map(finding).collect()
+}
+
+/// The record of somebody who goes on with a run: hosts that are left out now have no part in it any more, and
+/// its routing leads to none of their endpoints.
+pub fn gone_on_with(scene: &Scene<'_>, record: &RunRecord) -> RunRecord {
+    let left_out = scene.topology.left_out();
+    let stays = |instance: &&Instance| !left_out.contains(&instance.endpoint.host);
+    let mut record = record.clone();
+    record.to_routing = Routing::even(record.to_routing.instances().filter(stays).cloned());
+    record.without.extend(left_out.iter().copied().cloned());
+    record
 }
 
 /// The run's nginx hosts that are not left out, whether the inventory still has them or not.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::context::{self, ReleaseFacts};
+use crate::model::defect::{Defect, planted};
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
 use crate::model::live::{self, Live};
@@ -307,7 +308,10 @@ pub(super) fn verify(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
             },
         }
     };
-    views(scene, &decision.to).into_iter().map(step).collect()
+    let views = views(scene, &decision.to).into_iter();
+    let seen = views
+        .filter(|(host, _)| scene.topology.was.contains_key(host) || !planted(Defect::VerifyFromOwnHostOnly));
+    seen.map(step).collect()
 }
 
 pub(super) fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {

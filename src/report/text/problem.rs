@@ -213,6 +213,12 @@ fn run_hint(problem: &Problem) -> Option<String> {
                  which puts on record that it carries no traffic, and take it out afterwards"
             ));
         }
+        Problem::LeftOutIsBack { host, .. } => {
+            return Some(format!(
+                "finish that run as it began, with `nonstop resume --without {host}`; afterwards the next deploy \
+                 brings the host along"
+            ));
+        }
         Problem::WasBehind { .. } => "the next deploy brings it the release and the traffic",
         Problem::RecordUnreadable { .. } => {
             "what that run meant is unknown. If a newer nonstop wrote it, use that one; if it is torn, see \

@@ -1,0 +1,207 @@
+//! What makes some stories another kind of story: the style of nginx's files, a host that people leave out,
+//! nginx hosts that disagree from the start, little memory, long requests. Drawn apart from the rest, so that a
+//! seed's other events stay what they were.
+
+use std::time::Duration;
+
+use nonstop::model::outcome::Signal;
+
+use crate::random::Random;
+use crate::story::{Act, Fate, Leaves, Round, Story, Strike, What};
+use crate::world::{Killed, Tight};
+
+/// What is special about a story.
+#[derive(Debug, Clone)]
+pub(crate) struct Twists {
+    /// Whose files nginx reads.
+    pub(crate) style: Style,
+    /// A host that is gone, and that people leave out.
+    pub(crate) gone: Option<Gone>,
+    /// How nginx hosts begin.
+    pub(crate) start: Beginning,
+    /// A WAS host with memory for one instance.
+    pub(crate) tight: Option<(u64, Tight)>,
+    /// How long the longest requests take.
+    pub(crate) requests_last: Duration,
+}
+
+/// Whose files nginx reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Ours.
+    Site,
+    /// The user's, one a slot.
+    PerSlot,
+}
+
+/// What nginx hosts run before anything happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Alike,
+    /// Every second one leads to the other slot, which is up too; nothing is on record.
+    Apart,
+}
+
+/// A host that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone {
+    pub(crate) host: u64,
+    pub(crate) how: How,
+    /// When it goes, and when it is back; in the end where nothing is said.
+    pub(crate) at: Duration,
+    pub(crate) back: Option<Duration>,
+}
+
+/// How a host is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It lost its power.
+    Dead,
+    /// It goes on, and no controller reaches it: what sleeps there wakes up.
+    Asleep,
+}
+
+impl Twists {
+    /// Those of a seed with that many WAS and nginx hosts.
+    pub(crate) fn of(random: &mut Random, (was, nginx): (u32, u32), is_live: bool) -> Self {
+        let style = if random.one_in(6) {
+            Style::PerSlot
+        } else {
+            Style::Site
+        };
+        let mut may_go = Vec::new();
+        if was > 1 && style == Style::Site {
+            may_go.extend(0..u64::from(was));
+        }
+        if nginx > 1 {
+            may_go.extend((0..u64::from(nginx)).map(|host| u64::from(was) + host));
+        }
+        let goes = random.one_in(5) && !may_go.is_empty();
+        let gone = goes.then(|| Gone {
+            host: *random.of(&may_go),
+            how: *random.of(&[How::Dead, How::Asleep, How::Asleep]),
+            at: random.millis(0, 25_000),
+            back: random.one_in(2).then(|| random.millis(20_000, 150_000)),
+        });
+        let apart = random.one_in(20) && is_live && nginx > 1;
+        let kills = *random.of(&[Killed::New, Killed::New, Killed::New, Killed::Old]);
+        let tight = random.one_in(10).then(|| {
+            (
+                random.below(2),
+                Tight {
+                    after: random.millis(100, 9_000),
+                    kills,
+                },
+            )
+        });
+        Self {
+            style,
+            gone,
+            start: if apart { Beginning::Apart } else { Beginning::Alike },
+            tight,
+            requests_last: if random.one_in(8) {
+                random.millis(3_000, 9_000)
+            } else {
+                random.millis(0, 3_000)
+            },
+        }
+    }
+
+    /// What kinds of story it is, for the shares that are told at the end.
+    pub(crate) fn kinds(story: &Story) -> impl Iterator<Item = &'static str> {
+        let acts = || story.rounds.iter().flat_map(|round| &round.acts);
+        let struck = |kind: fn(&Strike) -> bool| story.strikes.iter().any(|(_, strike)| kind(strike));
+        let twists = &story.twists;
+        let kinds = [
+            ("calm", story.is_calm()),
+            ("conf_per_slot", twists.style == Style::PerSlot),
+            ("a host is gone", twists.gone.is_some()),
+            ("left out", acts().any(|act| act.leaves == Leaves::TheGone)),
+            (
+                "resume --to",
+                acts().any(|act| matches!(act.what, What::Converge(_))),
+            ),
+            ("hosts disagree from the start", twists.start == Beginning::Apart),
+            ("little memory", twists.tight.is_some()),
+            ("link cut", struck(|it| matches!(it, Strike::Link(..)))),
+            ("disk full", struck(|it| matches!(it, Strike::DiskFull(..)))),
+            ("reload by others", struck(|it| matches!(it, Strike::Reloads(_)))),
+            ("edit by hand", struck(|it| matches!(it, Strike::Edits(_)))),
+            ("long requests", twists.requests_last > Duration::from_secs(3)),
+        ];
+        kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind)
+    }
+
+    /// What a calm story has of them.
+    pub(crate) fn calm(self) -> Self {
+        Self {
+            gone: None,
+            start: Beginning::Alike,
+            tight: None,
+            requests_last: self.requests_last.min(Duration::from_secs(3)),
+            ..self
+        }
+    }
+
+    /// Turns acts of the story into those of this kind of story.
+    pub(crate) fn turn(&self, random: &mut Random, rounds: &mut Vec<Round>) {
+        if self.gone.is_some() {
+            if rounds.len() < 2 {
+                rounds.push(another(random));
+            }
+            let from = usize::from(!random.one_in(4));
+            for act in rounds.iter_mut().skip(from).flat_map(|round| &mut round.acts) {
+                if !random.one_in(4) {
+                    act.leaves = Leaves::TheGone;
+                }
+            }
+        }
+        if self.start == Beginning::Apart || random.one_in(10) {
+            let slot = random.below(2);
+            let acts: Vec<_> = rounds.iter_mut().flat_map(|round| &mut round.acts).collect();
+            let which = usize::try_from(random.below(acts.len() as u64)).expect("it is below a length");
+            if let Some(act) = acts.into_iter().nth(which) {
+                act.what = What::Converge(slot);
+            }
+        }
+    }
+
+    /// Links between nginx and WAS hosts that are cut.
+    pub(crate) fn links(random: &mut Random) -> Vec<(Duration, Strike)> {
+        if !random.one_in(6) {
+            return Vec::new();
+        }
+        let mut link = || {
+            let at = if random.one_in(2) {
+                Duration::ZERO
+            } else {
+                random.millis(0, 30_000)
+            };
+            let lasts = *random.of(&[3_000, 20_000, 120_000]);
+            let lasts = random.millis(100, lasts);
+            (at, Strike::Link(random.below(3), random.below(2), lasts))
+        };
+        vec![link(), link()]
+    }
+}
+
+/// One more controller, who comes after the others.
+fn another(random: &mut Random) -> Round {
+    let what = *random.of(&[What::Deploy(3), What::Deploy(2), What::Rollback, What::Resume]);
+    let step = 1 + random.below(150);
+    let fate = match random.below(5) {
+        0 => Fate::Dies(step),
+        1 => Fate::Signalled(step, Signal::Terminate),
+        _ => Fate::Lives,
+    };
+    Round {
+        after: random.millis(0, 60_000),
+        acts: vec![Act {
+            after: Duration::ZERO,
+            what,
+            fate,
+            lock_wait: Duration::from_secs(90),
+            leaves: Leaves::Nobody,
+        }],
+    }
+}
