@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nonstop::config::{self, Config, Source};
-use nonstop::engine::fleet::{Fleet as _, Host as _, HttpRequest};
+use nonstop::engine::fleet::{CallError, Fleet as _, Host as _, HttpRequest};
 use nonstop::model::names::{HostName, Port, RemotePath};
 use nonstop::model::nginx_conf::Dump;
 use nonstop::model::observed::NginxObserved;
@@ -141,13 +141,20 @@ impl Subject for Real<'_> {
 
     fn asks(&self, command: &Command) -> Answer {
         let deadline = Duration::from_secs(60);
-        let answer = self.runtime.block_on(async {
-            if let Command::Put(put) = command {
-                let jar = self.fleet.file("contract.jar", &String::from_utf8_lossy(JAR));
-                return self.host.put(put, &jar, deadline, &mut |_| {}).await;
-            }
-            self.host.run(command, deadline).await
-        });
+        let ask = || {
+            self.runtime.block_on(async {
+                if let Command::Put(put) = command {
+                    let jar = self.fleet.file("contract.jar", &String::from_utf8_lossy(JAR));
+                    return self.host.put(put, &jar, deadline, &mut |_| {}).await;
+                }
+                self.host.run(command, deadline).await
+            })
+        };
+        let mut answer = ask();
+        // A reboot ends the connection, and the next call opens another.
+        if let Err(CallError::NotSent { .. }) = answer {
+            answer = ask();
+        }
         answer.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 

@@ -73,6 +73,21 @@ pub(in crate::engine) async fn not_gone<H: Host>(
     join_all(asked).await.into_iter().flatten().collect()
 }
 
+/// Closes what this very run keeps open to an endpoint: it has asked for its health where it led an interrupted run
+/// forward to a slot that its own plan leaves.
+async fn let_go<H: Host>(context: &Context<'_, H>, host: &HostName, port: Port) {
+    context.crew.forget_http(host, "127.0.0.1", port.number()).await;
+    let Some(was) = context.topology.was.get(host) else {
+        return;
+    };
+    for nginx in context.topology.nginx.keys() {
+        context
+            .crew
+            .forget_http(nginx, was.address.as_str(), port.number())
+            .await;
+    }
+}
+
 pub(super) async fn connections<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
@@ -82,6 +97,7 @@ pub(super) async fn connections<H: Host>(
         return Ok(None);
     }
     let deadline = context.playbook.drain.deadline;
+    let_go(context, host, port).await;
     let command = Command::AwaitConnections(AwaitConnections { port, deadline });
     let left = answer!(
         context.crew.call_within(host, command, deadline + MARGIN).await?,

@@ -93,6 +93,10 @@ impl<'f> Scene<'f> {
             self.deploys(&shop, &version);
         }
         load.lost_nothing();
+        if then == Then::Nobody || point.straggler == Straggler::AfterAll {
+            // The next deploy has left nothing of the one that died.
+            shop.stands(&self.live.version, self.live.port);
+        }
         ended
     }
 
