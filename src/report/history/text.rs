@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::model::names::HostName;
+use crate::model::names::{HostName, RunId};
 use crate::report::harmless::harmless;
 use crate::report::output::Palette;
 use crate::report::{table, units};
@@ -79,7 +79,7 @@ fn went_on_with(run: &Run) -> String {
 fn last_phase(run: &Run, runs: &[Run]) -> String {
     let name = run.run.as_ref();
     let went_on = |other: &&Run| name.is_some_and(|name| other.went_on_with.contains(name));
-    let of_it = |entry: &&Entry| entry.goes_on_with() == name.map(|name| name.as_str());
+    let of_it = |entry: &&Entry| entry.goes_on_with() == name.map(RunId::as_str);
     let by_others = runs.iter().rev().find(went_on).and_then(|other| {
         let written = other.entries.iter().rev().find(of_it)?;
         Some((written, format!(" by {}", other.run.as_ref()?)))
