@@ -207,7 +207,12 @@ async fn forward<H: Host>(
     }
     if request.wanted != Wanted::Resume {
         drain(context, &job).await;
-        return Round::Went(Went::Converged(arrived(&job, Exit::Mixed)));
+        let mut ended = arrived(&job, Exit::Mixed);
+        if plan.switches().is_empty() {
+            // All had been there before.
+            ended.verdict.outcome = Outcome::AsItWas;
+        }
+        return Round::Went(Went::Converged(ended));
     }
     match bake(context, &job).await {
         Some(round) => round,

@@ -195,3 +195,14 @@ async fn where_no_process_is_told_to_end_nobody_says_that_its_end_has_begun() {
         assert_eq!(record.status, RunStatus::Done);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_is_refused_where_nothing_had_to_be_moved_changed_nothing() {
+    let scene = Scene::with(BAKE);
+    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
+    scene.rests(31).await;
+    let scene = scene.when(Phase::Drain, |world| world.host("was-1").disk_is_full = true);
+    let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    ended.ends(&scene, Outcome::AsItWas, 4);
+    assert_eq!(scene.times("commit").len(), 2, "those of the first run");
+}

@@ -168,7 +168,17 @@ impl Stage {
         self.judge(&end, true);
         let exit = end.verdict.map(|verdict| verdict.exit);
         let may_refuse = what == What::Rollback || disagree && matches!(what, What::Deploy(_));
-        let is_refused = may_refuse && exit == Some(Exit::Refused);
+        // One that went on with another run before it was refused has moved traffic, and says so.
+        let moved = |verdict: Verdict| verdict.exit == Exit::Mixed && verdict.outcome != Outcome::Mixed;
+        let is_refused = may_refuse && (exit == Some(Exit::Refused) || end.verdict.is_some_and(moved));
+        // A run that leads hosts together and is taken back leaves them as apart as they were, and is over.
+        let is_apart = disagree
+            && what == What::Resume
+            && end
+                .verdict
+                .is_some_and(|verdict| verdict.outcome == Outcome::Mixed)
+            && judge::is_closed(&self.world.borrow()).is_ok();
+        let is_refused = is_refused || is_apart;
         if exit != Some(Exit::Done) && !is_refused && !is_excused {
             self.broken(format!(
                 "{what:?} on a fleet without faults ended with {:?}",
