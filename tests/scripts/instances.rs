@@ -13,7 +13,7 @@ use nonstop::remote::answer::{Answer, Fenced, StartAnswer, StopAnswer};
 use nonstop::remote::command::{Command, LogTail, Observe, RenderedRunner, Successor};
 
 use crate::helper;
-use crate::host::{Host, blue, free_port, in_every_shell, remote};
+use crate::host::{Host, Shell, blue, free_port, in_every_shell, remote};
 
 fn ready(host: &Host) {
     host.lock();
@@ -371,4 +371,22 @@ fn nothing_is_stopped_while_its_successor_does_not_listen() {
         assert_eq!(stop_for(&new, new_port), StopAnswer::Terminated);
         assert!(!runs(&old) && runs(&new));
     });
+}
+
+#[test]
+fn a_process_that_wakes_up_while_it_is_looked_at_has_a_user_still() {
+    let process = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/sh/process.sh");
+    for shell in Shell::ALL {
+        let look = format!(
+            "BOOT_ID=none; . {process}\nwhile :; do sleep 0; done & n=0 lost=0\n\
+             while [ $n -lt 1000 ]; do n=$((n + 1)); process_uid $! || lost=$((lost + 1)); done\n\
+             kill $!; echo $lost"
+        );
+        let output = shell
+            .process()
+            .args(["-c", &look])
+            .output()
+            .expect("the shell runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "{shell:?}");
+    }
 }

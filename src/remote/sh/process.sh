@@ -26,14 +26,15 @@ process_read() {
     P_STATE=$1 P_PARENT=$2 P_START=${20}
 }
 
-# process_uid PID: sets P_UID, the effective user.
+# process_uid PID: sets P_UID, the effective user. Read in one piece: bash seeks after each line, the kernel
+# writes the file anew then, and a line begins elsewhere where the process woke up in between.
 process_uid() {
     P_UID=
-    {
-        while read -r p_key p_real p_effective p_rest; do
-            [ "$p_key" != Uid: ] || P_UID=$p_effective
-        done <"/proc/$1/status"
-    } 2>/dev/null || :
+    while read -r p_key p_real p_effective p_rest; do
+        [ "$p_key" != Uid: ] || P_UID=$p_effective
+    done <<END
+$(cat "/proc/$1/status" 2>/dev/null || :)
+END
     [ -n "$P_UID" ]
 }
 
