@@ -352,8 +352,12 @@ async fn back<H: Host>(
     if matches!(walked.outcome, Outcome::Mixed | Outcome::TakenOver) {
         return Round::stuck(walked.outcome);
     }
+    let goes_on = !sees_through && walked.rest != Rest::Unlocked;
+    if goes_on && walked.outcome == Outcome::AsItWas {
+        return Round::Went(Went::Converged(Ended::unchanged(Exit::Mixed)));
+    }
     let mut ended = taken_back(context, record, walked.outcome).await;
-    if !sees_through && walked.rest != Rest::Unlocked {
+    if goes_on {
         return Round::Went(Went::Converged(ended));
     }
     ended.verdict.exit = match (context.interrupt.signal(), walked.rest) {

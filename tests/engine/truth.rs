@@ -206,3 +206,17 @@ async fn a_deploy_that_is_refused_where_nothing_had_to_be_moved_changed_nothing(
     ended.ends(&scene, Outcome::AsItWas, 4);
     assert_eq!(scene.times("commit").len(), 2, "those of the first run");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_is_refused_because_hosts_were_apart_before_changed_nothing() {
+    let to = SlotName::new("blue").unwrap();
+    let scene = apart().await.fault("nginx-1", "prepare", Fault::Never);
+    {
+        let run = scene.run("run-3", Wanted::Converge { to });
+        let dies = tokio::time::sleep(Duration::from_secs(10));
+        tokio::select! { _ = run => panic!("it ended"), () = dies => {} }
+    }
+    scene.rests(60).await;
+    let ended = scene.run("run-4", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    ended.ends(&scene, Outcome::AsItWas, 4);
+}

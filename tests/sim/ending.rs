@@ -169,7 +169,8 @@ impl Stage {
         let exit = end.verdict.map(|verdict| verdict.exit);
         let may_refuse = what == What::Rollback || disagree && matches!(what, What::Deploy(_));
         // One that went on with another run before it was refused has moved traffic, and says so.
-        let moved = |verdict: Verdict| verdict.exit == Exit::Mixed && verdict.outcome != Outcome::Mixed;
+        let moved =
+            |verdict: Verdict| verdict.exit == Exit::Mixed && (disagree || verdict.outcome != Outcome::Mixed);
         let is_refused = may_refuse && (exit == Some(Exit::Refused) || end.verdict.is_some_and(moved));
         // A run that leads hosts together and is taken back leaves them as apart as they were, and is over.
         let is_apart = disagree
