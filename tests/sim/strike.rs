@@ -71,14 +71,14 @@ pub(crate) fn strikes(world: &mut World, hosts: &[HostName], at: Instant, strike
             }
         }
         Strike::Link(nginx, was, lasts) => {
-            let part = |is_nginx: bool| {
+            let with_role = |is_nginx: bool| {
                 hosts
                     .iter()
                     .filter(move |it| it.as_str().starts_with("nginx") == is_nginx)
             };
             let nth = |number: u64, is_nginx: bool| {
-                let count = part(is_nginx).count().max(1);
-                part(is_nginx)
+                let count = with_role(is_nginx).count().max(1);
+                with_role(is_nginx)
                     .nth(usize::try_from(number).unwrap() % count)
                     .cloned()
             };
