@@ -16,7 +16,7 @@ use crate::model::failure::{Failure, HealthAnswer};
 use crate::model::names::{HostName, RemotePath};
 use crate::model::phase::Phase;
 use crate::model::plan::{NginxFacts, Switch};
-use crate::model::token::{TokenState, margin_is_left};
+use crate::model::token::{TokenState, WatchProcess, margin_is_left};
 use crate::remote::answer::ConfirmAnswer;
 
 use super::context::{Armed, Context};
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
 const FASTER: &str = "its watch was faster each time";
+/// What is there may be somebody else's by now: it is not switched again.
+const GAVE_UP: &str = "its watch gave up on its way home (`nonstop history` says why)";
 
 /// How confirming ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,7 +223,7 @@ fn is_final(failure: &Failure) -> bool {
             | Failure::Unhealthy { .. }
             | Failure::CandidateRefused { .. }
             | Failure::Drifted
-    )
+    ) || matches!(failure, Failure::Unconfirmed { reason } if reason == GAVE_UP)
 }
 
 /// Switches a host again whose watch went home, while the others stay: from what it runs now to the same
@@ -240,11 +242,12 @@ async fn again<H: Host>(
     let now = seen
         .nginx
         .ok_or_else(|| unknown("nginx could not be looked at"))?;
-    let still_at_it = now
-        .newest_token(job.home)
-        .is_some_and(|token| token.state == TokenState::Fired && !token.restored);
-    if still_at_it {
-        return Err(unknown("its watch is still going home"));
+    let newest = now.newest_token(job.home);
+    let on_its_way = newest.filter(|token| token.state == TokenState::Fired && !token.restored);
+    match on_its_way.map(|token| token.watch) {
+        Some(WatchProcess::Alive) => return Err(unknown("its watch is still going home")),
+        Some(WatchProcess::Gone) => return Err(unknown(GAVE_UP)),
+        None => {}
     }
     let nginx = NginxFacts::of(&now).ok_or_else(|| unknown("nginx does not run"))?;
     let is_back = |path: &&RemotePath| now.siblings.contains_key(path.file_name());

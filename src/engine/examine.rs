@@ -9,6 +9,7 @@ use crate::model::live::{Live, NginxView};
 use crate::model::names::{HostName, RemotePath};
 use crate::model::observed::{HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
 use crate::model::plan;
+use crate::model::playbook::Runner;
 use crate::model::record::RunRecord;
 
 use super::context::Context;
@@ -41,6 +42,9 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
     let interrupted = plan::interrupted(observed);
     for (host, seen) in &observed.hosts {
         found.extend(machine(host, seen, interrupted, now));
+        if context.topology.was.contains_key(host) && matches!(context.playbook.start, Runner::Java(_)) {
+            found.extend(plan::instance_lives_on(host, seen));
+        }
         found.extend(
             seen.was
                 .as_ref()

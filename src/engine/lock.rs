@@ -303,11 +303,17 @@ pub async fn give_back<'a, H: Host>(
 }
 
 /// Takes the lock of one host away from whoever holds it under `expected`; it is free afterwards,
-/// under a higher epoch.
-pub async fn break_one<H: Host>(crew: &Crew<H>, host: &HostName, expected: Epoch) -> Result<(), LockError> {
+/// under a higher epoch. The trail says `by` whom.
+pub async fn break_one<H: Host>(
+    crew: &Crew<H>,
+    host: &HostName,
+    expected: Epoch,
+    by: &Owner,
+) -> Result<(), LockError> {
     let command = Command::BreakLock(BreakLock {
         expected,
         epoch: Epoch(expected.0 + 1),
+        by: by.clone(),
     });
     let call = async { answer!(crew.call(host, command).await?, BreakLock) };
     match call.await {

@@ -166,6 +166,15 @@ pub enum Problem {
         /// The login.
         user: String,
     },
+    /// An instance that is started ends with the connection of the one who started it.
+    #[error(
+        "ends what a login leaves behind (logind's KillUserProcesses): an instance that is started here ends \
+         with the run that started it"
+    )]
+    InstanceNotKept {
+        /// The login.
+        user: String,
+    },
     /// The configuration that is there fails nginx's own test.
     #[error("`nginx -t` fails on what is there: {output}")]
     NginxTestFails {

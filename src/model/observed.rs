@@ -92,6 +92,8 @@ pub struct Machine {
     pub missing_tools: Vec<String>,
     /// Bytes of memory that a new process could get.
     pub memory_available_bytes: u64,
+    /// Who keeps a watch alive after the logout.
+    pub keeper: WatchKeeper,
 }
 
 /// The state folder as found.
@@ -224,11 +226,10 @@ pub struct NginxObserved {
     pub saved_homes: Vec<String>,
     /// Every token that is kept there, in no order.
     pub tokens: Vec<Token>,
-    /// Who keeps a watch alive after the logout.
-    pub watch_keeper: WatchKeeper,
 }
 
-/// Who keeps a watch alive on an nginx host when the SSH session that started it is over.
+/// Who keeps a watch alive when the SSH session that started it is over. An instance of the runner `java`
+/// stays where it was started, in the session: nothing but `Session` keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchKeeper {

@@ -77,6 +77,16 @@ impl TokenState {
     }
 }
 
+/// Whether the process of a token's watch is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchProcess {
+    /// It sleeps, or is on its way home.
+    Alive,
+    /// It has ended, was ended, or died with an earlier boot of the host.
+    Gone,
+}
+
 /// A token as observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Token {
@@ -84,8 +94,10 @@ pub struct Token {
     pub id: TokenId,
     /// What became of it.
     pub state: TokenState,
+    /// Whether its watch is there; one whose token was moved by somebody else leaves.
+    pub watch: WatchProcess,
     /// Until its watch's deadline, by its own host's clock; `None` where it is not armed, or where its
-    /// watch died with an earlier boot of the host.
+    /// watch is gone.
     pub left: Option<Duration>,
     /// Whether a watch that fired has proven home.
     pub restored: bool,

@@ -208,6 +208,8 @@ pub enum SwitchAnswer {
     },
     /// What is at the entry is not what was observed: nothing was changed.
     Drifted,
+    /// Another nginx master runs than the one that was observed: nothing was changed. Look again.
+    Restarted,
     /// The file is in place, and it is not proven that nginx runs it.
     Unproven {
         /// Why, such as the reload's own words or `[emerg]` lines.

@@ -141,7 +141,9 @@ impl Assignments {
             }
             Command::BreakLock(lock) => {
                 self.set("EXPECTED_EPOCH", lock.expected.0)
-                    .set("EPOCH", lock.epoch.0);
+                    .set("EPOCH", lock.epoch.0)
+                    .word("WHO", one_line(&lock.by.who))
+                    .word("PLACE", one_line(&lock.by.place));
             }
             Command::Unlock(unlock) => {
                 self.fence(&unlock.fence);

@@ -144,6 +144,8 @@ pub struct BreakLock {
     pub expected: Epoch,
     /// The new epoch.
     pub epoch: Epoch,
+    /// Who breaks it, for the audit trail.
+    pub by: Owner,
 }
 
 /// See [`Command::Record`].

@@ -100,12 +100,12 @@ const NGINX: &str = "nginx=yes conf=/etc/nginx/nginx.conf master=present master.
     master.start_ticks=21 master.boot_id=boot master.uid=0 master.serving=22 master.leaving= \
     error_log=/var/log/nginx/error.log dump=x entry=link entry.target=../a entry.resolved=/etc/nginx/a \
     entry.content=x entry.owner=0:0 entry.mode=644 sibling=default sibling.kind=file \
-    slot_file=blue slot_file.content=x address=10.0.0.1 saved_home=run-1 watch_keeper=session token=run-1 token.epoch=7 \
-    token.number=2 token.state=armed token.left_ms=1000 token.restored=no";
+    slot_file=blue slot_file.content=x address=10.0.0.1 saved_home=run-1 token=run-1 token.epoch=7 \
+    token.number=2 token.state=armed token.watch=alive token.left_ms=1000 token.restored=no";
 
 fn reading() -> Vec<(Command, String)> {
     let observe = format!(
-        "boot_id=boot uptime_cs=100 clock=1000 uid=1000 user=deploy missing_tool=awk memory_kb=100 \
+        "boot_id=boot uptime_cs=100 clock=1000 uid=1000 user=deploy missing_tool=awk memory_kb=100 keeper=session \
          state=/var/lib/nonstop/sokdak state.status=ready {LOCK} record={{}} {WAS} {NGINX}"
     );
     let wait = AwaitConnections {
@@ -163,6 +163,7 @@ fn of_state() -> Vec<(Command, String)> {
     let break_lock = BreakLock {
         expected: Epoch(1),
         epoch: Epoch(2),
+        by: Owner::default(),
     };
     let renew = Renew {
         epoch: Epoch(1),

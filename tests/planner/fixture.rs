@@ -17,7 +17,7 @@ use nonstop::model::plan::{self, Goal, Plan, Scene, Step};
 use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::release::Release;
-use nonstop::model::token::{Token, TokenId, TokenState};
+use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
 
 mod blank;
 
@@ -399,6 +399,7 @@ impl Fleet {
         nginx.tokens.push(Token {
             id,
             state,
+            watch: WatchProcess::Alive,
             left: (state == TokenState::Armed).then_some(Duration::from_secs(9)),
             restored: state == TokenState::Fired,
         });

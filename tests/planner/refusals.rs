@@ -97,11 +97,43 @@ fn tight_memory_is_a_warning() {
 #[test]
 fn a_host_on_which_nobody_would_keep_a_watch_alive_is_refused() {
     let mut fleet = Fleet::on_blue();
-    fleet.nginx("nginx-2").watch_keeper = WatchKeeper::Nobody;
+    fleet.host("nginx-2").machine.keeper = WatchKeeper::Nobody;
     let wanted = Problem::WatchNotKept {
         user: "ubuntu".to_owned(),
     };
     assert_eq!(fleet.refusals(), [("nginx-2".to_owned(), wanted)]);
+}
+
+#[test]
+fn an_instance_that_would_end_with_the_login_is_refused_where_that_is_certain() {
+    let problem = Problem::InstanceNotKept {
+        user: "ubuntu".to_owned(),
+    };
+    let mut fleet = Fleet::on_blue();
+    fleet.host("was-2").machine.keeper = WatchKeeper::Nobody;
+    assert_eq!(one_refusal(&fleet), ("was-2".to_owned(), problem.clone()));
+    // Whether lingering, or systemd for root, saves it is not certain.
+    for (keeper, uid) in [
+        (WatchKeeper::User, 1000),
+        (WatchKeeper::Systemd, 0),
+        (WatchKeeper::Nobody, 0),
+    ] {
+        let machine = &mut fleet.host("was-2").machine;
+        (machine.keeper, machine.uid) = (keeper, uid);
+        let plan = fleet.deploy(V2).unwrap();
+        let warned: Vec<_> = plan.warnings.iter().map(|it| (&it.host, &it.problem)).collect();
+        assert_eq!(warned, [(&Some(host("was-2")), &problem)]);
+    }
+    // A script may start it as a service.
+    fleet.host("was-2").machine.uid = 1000;
+    fleet.config.playbook.start =
+        nonstop::model::playbook::Runner::Command(nonstop::model::playbook::UserCommand {
+            run: Vec::new(),
+            chdir: None,
+            env: [].into(),
+            deadline: std::time::Duration::from_secs(60),
+        });
+    assert!(fleet.deploy(V2).unwrap().warnings.is_empty());
 }
 
 #[test]

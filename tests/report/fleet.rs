@@ -129,6 +129,7 @@ fn plain_host() -> HostObserved {
             user: "ubuntu".to_owned(),
             missing_tools: Vec::new(),
             memory_available_bytes: 4 << 30,
+            keeper: nonstop::model::observed::WatchKeeper::Session,
         },
         state: StateFolder {
             path: RemotePath::new("/var/lib/nonstop/sokdak").unwrap(),
@@ -197,6 +198,5 @@ fn nginx(dump: String, site: String) -> NginxObserved {
         generation: None,
         saved_homes: Vec::new(),
         tokens: Vec::new(),
-        watch_keeper: nonstop::model::observed::WatchKeeper::Session,
     }
 }

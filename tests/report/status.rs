@@ -7,7 +7,7 @@ use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{RunId, SlotName};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::{RunRecord, RunStatus};
-use nonstop::model::token::{Token, TokenId, TokenState};
+use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
 use nonstop::report::json;
 use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
@@ -201,6 +201,7 @@ fn token(fleet: &mut Fleet, name: &str, state: TokenState, left: Option<u64>) {
             number: 7,
         },
         state,
+        watch: WatchProcess::Alive,
         left: left.map(Duration::from_secs),
         restored: state == TokenState::Fired,
     });

@@ -145,6 +145,10 @@ fn whatever_changes_a_host_leaves_a_line_and_no_secret() {
         host.run(Command::BreakLock(BreakLock {
             expected: Epoch(2),
             epoch: Epoch(3),
+            by: nonstop::model::lock::Owner {
+                who: "kim".to_owned(),
+                ..lock_by("run-2", 1, 2).owner
+            },
         }));
         assert_eq!(
             events(host),
@@ -173,7 +177,11 @@ fn whatever_changes_a_host_leaves_a_line_and_no_secret() {
         );
         assert_eq!(lines[7]["pid"], identity.pid.to_string());
         assert_eq!(lines[7]["signal"], "TERM");
-        assert_eq!(lines[14]["from"], "run-2");
+        let broken = &lines[14];
+        assert_eq!(
+            (&broken["run"], &broken["from"], &broken["who"], &broken["place"]),
+            (&"run-2".into(), &"run-2".into(), &"kim".into(), &"ci".into())
+        );
         let trail = audit(host, 1000);
         assert!(!trail.contains("sentinel"), "{trail}");
     });

@@ -189,6 +189,7 @@ fn a_lock_without_a_term_never_ends_and_neither_does_a_broken_one() {
         let break_lock = BreakLock {
             expected: Epoch(1),
             epoch: Epoch(2),
+            by: lock_by("run-9", 0, 1).owner,
         };
         host.run(Command::BreakLock(break_lock));
         assert_eq!(observed(host).lease_left, None);

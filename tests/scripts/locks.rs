@@ -141,6 +141,7 @@ fn breaking_a_lock_raises_the_epoch_only_where_nothing_moved_meanwhile() {
             host.run(Command::BreakLock(BreakLock {
                 expected: Epoch(expected),
                 epoch: Epoch(epoch),
+                by: lock_by("run-9", 0, 1).owner,
             }))
         };
         assert_eq!(held(break_lock(0, 5)).epoch, Epoch(1));

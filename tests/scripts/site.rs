@@ -230,7 +230,14 @@ impl Site {
         let files = glob::glob(self.host.state().join("tokens/*.pid").to_str().expect("UTF-8"));
         files
             .expect("a pattern")
-            .filter_map(|file| fs::read_to_string(file.ok()?).ok()?.trim().parse().ok())
+            .filter_map(|file| {
+                fs::read_to_string(file.ok()?)
+                    .ok()?
+                    .split(' ')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
             .map(nix::unistd::Pid::from_raw)
             .filter(|pid| {
                 fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(".watch"))

@@ -328,7 +328,7 @@ fn without_a_saved_home_nothing_is_switched() {
 }
 
 #[test]
-fn another_master_than_the_observed_one_is_not_reloaded() {
+fn another_master_than_the_observed_one_is_not_reloaded_and_is_told_as_such() {
     with_nginx_in_every_shell(|site| {
         fs::write(site.entry(), site.site("v1")).expect("written");
         site.start();
@@ -339,7 +339,7 @@ fn another_master_than_the_observed_one_is_not_reloaded() {
         commit.nginx.master.start_ticks += 1;
         assert_eq!(
             site.host.run(Command::Commit(commit)),
-            Answer::Commit(Fenced::Passed(SwitchAnswer::Drifted))
+            Answer::Commit(Fenced::Passed(SwitchAnswer::Restarted))
         );
         assert_eq!(sites(site), before);
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nonstop::model::observed::WatchKeeper;
 use nonstop::remote::answer::SwitchAnswer;
-use nonstop::remote::command::Command;
+use nonstop::remote::command::{Command, Observe};
 use nonstop::remote::parse::{ParseError, parse};
 
 use crate::host::Shell;
@@ -55,7 +55,13 @@ fn who_keeps_a_watch_alive_follows_from_what_logind_does_at_the_logout() {
         let site = Site::new(shell);
         fs::write(site.entry(), site.site("v1")).expect("written");
         site.start();
-        let keeper = || site.observe().watch_keeper;
+        let keeper = || {
+            let observe = Observe {
+                slots: [].into(),
+                nginx: Some(site.observe_command()),
+            };
+            site.host.observe(observe).machine.keeper
+        };
         assert_eq!(keeper(), WatchKeeper::Session);
         with_systemd_run(&site);
         for (login, settings, lingers, expected) in [

@@ -117,6 +117,7 @@ fn of_state() -> Vec<Command> {
         Command::BreakLock(BreakLock {
             expected: Epoch(1),
             epoch: Epoch(2),
+            by: nonstop::model::lock::Owner::default(),
         }),
         Command::Record(Record {
             fence: fence(),

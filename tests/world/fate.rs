@@ -135,6 +135,7 @@ impl World {
             return;
         }
         if nginx.go_home(&token.run).is_err() {
+            nginx.gives_up(&token);
             return;
         }
         host.busy_until = Some(Instant::now() + RELOAD);
@@ -151,6 +152,8 @@ impl World {
         let pause = Duration::from_secs(2) * there.attempts;
         if there.attempts < ATTEMPTS {
             self.queue(Instant::now() + pause, name, Due::GoesHome(boot, token));
+        } else {
+            nginx.gives_up(&token);
         }
     }
 

@@ -245,6 +245,7 @@ impl SimHost {
                 user: "deploy".to_owned(),
                 missing_tools: Vec::new(),
                 memory_available_bytes: if self.tight.is_some() { 300 << 20 } else { 4 << 30 },
+                keeper: nonstop::model::observed::WatchKeeper::Session,
             },
             state: StateFolder {
                 path: RemotePath::new("/var/lib/nonstop/sokdak").unwrap(),

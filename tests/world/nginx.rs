@@ -8,7 +8,7 @@ use nonstop::model::names::{Address, Port, RemotePath, RunId, SlotName};
 use nonstop::model::nginx_conf::Dump;
 use nonstop::model::observed::{Entry, EntryKind, Master, NginxObserved};
 use nonstop::model::process::ProcessIdentity;
-use nonstop::model::token::{Token, TokenId, TokenState};
+use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
 use tokio::time::Instant;
 
 use super::clock::Clock;
@@ -64,6 +64,8 @@ pub(crate) struct SimToken {
     pub(crate) restored: bool,
     /// How often its watch has tried to bring home.
     pub(super) attempts: u32,
+    /// Whether its watch fired and left before home was proven.
+    pub(crate) gave_up: bool,
 }
 
 #[derive(Debug)]
@@ -242,7 +244,6 @@ impl SimNginx {
                 .iter()
                 .map(|(id, token)| token.seen(id, clock))
                 .collect(),
-            watch_keeper: nonstop::model::observed::WatchKeeper::Session,
             saved_homes: self.homes.keys().map(ToString::to_string).collect(),
         }
     }
@@ -256,9 +257,19 @@ impl SimToken {
     }
 
     fn seen(&self, id: &TokenId, clock: &Clock) -> Token {
+        let at_it = match self.state {
+            TokenState::Armed => true,
+            TokenState::Fired => !self.restored && !self.gave_up,
+            _ => false,
+        };
         Token {
             id: id.clone(),
             state: self.state,
+            watch: if at_it && self.fires.0 == clock.boot {
+                WatchProcess::Alive
+            } else {
+                WatchProcess::Gone
+            },
             left: self.left(clock),
             restored: self.restored,
         }

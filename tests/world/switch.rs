@@ -69,7 +69,10 @@ impl World {
         home.left = true;
         home.placed.clone_from(text);
         let another = commit.nginx.master != SimNginx::master(boot);
-        if another || !placed && drifted(nginx, &commit.placement) {
+        if another {
+            return answer(SwitchAnswer::Restarted);
+        }
+        if !placed && drifted(nginx, &commit.placement) {
             return answer(SwitchAnswer::Drifted);
         }
         self.arms(name, &commit.fence, &commit.home, commit.watch);
@@ -157,6 +160,7 @@ impl World {
             fires: (boot, now + watch),
             restored: false,
             attempts: 0,
+            gave_up: false,
         };
         nginx.tokens.insert(id.clone(), armed);
         self.queue(fires_at, name, Due::Watch(boot, id));
@@ -228,6 +232,13 @@ impl World {
 }
 
 impl SimNginx {
+    /// The watch of a token leaves, and home is not proven.
+    pub(super) fn gives_up(&mut self, token: &TokenId) {
+        if let Some(token) = self.tokens.get_mut(token) {
+            token.gave_up = true;
+        }
+    }
+
     /// Reloads what was put back; whether it runs now.
     pub(super) fn comes_home(&mut self, run: &RunId) -> bool {
         let reloaded = self.reload();

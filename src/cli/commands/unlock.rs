@@ -2,10 +2,12 @@
 //! breaks.
 
 use futures::future::join_all;
+use jiff::Timestamp;
 
 use crate::cli::Ended;
 use crate::cli::args::{Common, Unlock};
 use crate::cli::console;
+use crate::cli::identity;
 use crate::cli::project::{Project, refuse_limit};
 use crate::engine::lock;
 use crate::model::finding::{Finding, Problem};
@@ -69,12 +71,11 @@ pub(super) async fn run(common: &Common, unlock: &Unlock) -> Ended {
         .into_iter()
         .map(|(host, lock)| (host.clone(), lock.epoch))
         .collect();
-    let broken = join_all(
-        hosts
-            .iter()
-            .map(|(host, epoch)| lock::break_one(&reading.crew, host, *epoch)),
-    )
-    .await;
+    let by = identity::owner("unlock --force", Timestamp::now());
+    let broken = hosts
+        .iter()
+        .map(|(host, epoch)| lock::break_one(&reading.crew, host, *epoch, &by));
+    let broken = join_all(broken).await;
     let failed: Vec<_> = broken.into_iter().filter_map(Result::err).collect();
     for error in &failed {
         console::say(&format!("error: {error}"));

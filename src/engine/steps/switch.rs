@@ -77,6 +77,7 @@ pub(in crate::engine) async fn commit<H: Host>(
             return Ok(None);
         }
         SwitchAnswer::Drifted => return Err(Failure::Drifted),
+        SwitchAnswer::Restarted => return Err(restarted()),
         SwitchAnswer::Unproven { reason } => return Err(Failure::Unproven { reason }),
         SwitchAnswer::NoHome => return Err(no_home()),
     }
@@ -154,6 +155,12 @@ fn token_of(job: &Job<'_>, fence: &Fence) -> TokenId {
         run: job.home.clone(),
         epoch: fence.epoch,
         number: fence.sequence,
+    }
+}
+
+fn restarted() -> Failure {
+    Failure::Unproven {
+        reason: "nginx was started anew since it was looked at; nothing was changed".to_owned(),
     }
 }
 
@@ -241,6 +248,7 @@ pub(super) async fn revert<H: Host>(
             }
         }
         SwitchAnswer::Drifted => return Err(Failure::Drifted),
+        SwitchAnswer::Restarted => return Err(restarted()),
         SwitchAnswer::Unproven { reason } => return Err(Failure::Unproven { reason }),
         SwitchAnswer::NoHome => return Err(no_home()),
     }

@@ -11,7 +11,7 @@ use crate::model::release::Release;
 use crate::model::routing::Routing;
 use crate::model::topology::Topology;
 
-use super::step::Plan;
+use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
 use super::{history, preflight, resume, stages};
 
@@ -100,6 +100,7 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     let stages = stages::all(scene, &decision, &live, &to)
         .map_err(|more| findings.extend(more))
         .ok();
+    instances_live_on(scene, stages.iter().flatten(), &mut findings);
     let refused = findings
         .iter()
         .any(|finding| finding.severity == Severity::Refusal);
@@ -118,6 +119,25 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
         stages,
         warnings: findings,
     })
+}
+
+/// What is started has to be there when the connection is over.
+fn instances_live_on<'a>(
+    scene: &Scene<'_>,
+    stages: impl Iterator<Item = &'a Stage>,
+    findings: &mut Vec<Finding>,
+) {
+    for on in stages.flat_map(|stage| &stage.steps) {
+        let detaches = matches!(
+            on.step,
+            Step::Start {
+                runner: StartRunner::Process { .. },
+                ..
+            }
+        );
+        let seen = scene.observed.hosts.get(&on.host).filter(|_| detaches);
+        findings.extend(seen.and_then(|seen| preflight::instance_lives_on(&on.host, seen)));
+    }
 }
 
 fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Decision, Vec<Finding>> {

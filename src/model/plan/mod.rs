@@ -13,7 +13,7 @@ mod switch;
 pub use forward::{Goal, Scene, forward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
-pub use preflight::preflight;
+pub use preflight::{instance_lives_on, preflight};
 pub use resume::{
     back_again, converge_to, evidence, forward_again, gone_on_with, interrupted, is_converged, obstacles,
 };

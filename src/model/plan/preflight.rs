@@ -47,7 +47,7 @@ pub(super) fn unready(topology: &Topology, observed: &Observed) -> Vec<Finding> 
                 }
                 if let Some(nginx) = &seen.nginx {
                     nginx_works(topology, host, nginx, &mut findings);
-                    watch_lives(host, seen, nginx, &mut findings);
+                    watch_lives(host, seen, &mut findings);
                 }
             }
             None => findings.push(no_answer(host)),
@@ -179,10 +179,22 @@ fn opaque(host: &HostName, was: &WasObserved, findings: &mut Vec<Finding>) {
 
 /// Without its watch a host waits for the next command where the controller dies in mid-switch: nothing that
 /// is promised for that case would hold, and one command of a person mends it.
-fn watch_lives(host: &HostName, seen: &HostObserved, nginx: &NginxObserved, findings: &mut Vec<Finding>) {
-    if nginx.watch_keeper == WatchKeeper::Nobody {
+fn watch_lives(host: &HostName, seen: &HostObserved, findings: &mut Vec<Finding>) {
+    if seen.machine.keeper == WatchKeeper::Nobody {
         let user = seen.machine.user.clone();
         findings.push(Finding::refusal(Some(host), Problem::WatchNotKept { user }));
+    }
+}
+
+/// What ends a process that is started on a host, when the connection that started it ends. It refuses where that
+/// is certain.
+pub fn instance_lives_on(host: &HostName, seen: &HostObserved) -> Option<Finding> {
+    let user = seen.machine.user.clone();
+    let problem = Problem::InstanceNotKept { user };
+    match seen.machine.keeper {
+        WatchKeeper::Session => None,
+        WatchKeeper::Nobody if seen.machine.uid != 0 => Some(Finding::refusal(Some(host), problem)),
+        _ => Some(Finding::warning(Some(host), problem)),
     }
 }
 

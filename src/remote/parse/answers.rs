@@ -232,6 +232,7 @@ fn switch(fields: &mut Fields) -> Read<SwitchAnswer> {
             watch_left: fields.maybe_milliseconds("watch_left_ms")?,
         }),
         "drifted" => Ok(SwitchAnswer::Drifted),
+        "restarted" => Ok(SwitchAnswer::Restarted),
         "unproven" => Ok(SwitchAnswer::Unproven {
             reason: fields.text("reason")?,
         }),

@@ -13,7 +13,7 @@ use crate::model::observed::{
 };
 use crate::model::process::{InstanceRecord, ProcessIdentity, is_boot_id};
 use crate::model::record::RunRecord;
-use crate::model::token::{Token, TokenId};
+use crate::model::token::{Token, TokenId, WatchProcess};
 
 type Read<T> = Result<T, ParseError>;
 
@@ -71,6 +71,7 @@ fn machine(fields: &mut Fields) -> Read<Machine> {
         user: fields.text("user")?,
         missing_tools,
         memory_available_bytes: kilobytes(fields, "memory_kb")?,
+        keeper: keeper(fields)?,
     })
 }
 
@@ -114,6 +115,11 @@ fn token(mut fields: Fields) -> Read<Token> {
     let token = Token {
         id,
         state: token_state(&state).ok_or_else(|| bad("token.state", "is not one of the known words"))?,
+        watch: match fields.text("token.watch")?.as_str() {
+            "alive" => WatchProcess::Alive,
+            "gone" => WatchProcess::Gone,
+            _ => return Err(bad("token.watch", "is not one of the known words")),
+        },
         left: fields.maybe_milliseconds("token.left_ms")?,
         restored: flag(&mut fields, "token.restored")?,
     };
@@ -209,17 +215,16 @@ fn nginx(fields: &mut Fields) -> Read<NginxObserved> {
             .into_iter()
             .map(token)
             .collect::<Read<_>>()?,
-        watch_keeper: watch_keeper(fields)?,
     })
 }
 
-fn watch_keeper(fields: &mut Fields) -> Read<WatchKeeper> {
-    match fields.text("watch_keeper")?.as_str() {
+fn keeper(fields: &mut Fields) -> Read<WatchKeeper> {
+    match fields.text("keeper")?.as_str() {
         "session" => Ok(WatchKeeper::Session),
         "systemd" => Ok(WatchKeeper::Systemd),
         "user" => Ok(WatchKeeper::User),
         "nobody" => Ok(WatchKeeper::Nobody),
-        _ => Err(bad("watch_keeper", "is not one of the known words")),
+        _ => Err(bad("keeper", "is not one of the known words")),
     }
 }
 

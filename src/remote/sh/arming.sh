@@ -37,8 +37,8 @@ END
     [ "$a_kills" = 'b true' ]
 }
 
-# watch_keeper: sets KEEPER, who keeps a watch alive after the logout: session (nothing is needed),
-# systemd, user (the user's manager) or nobody.
+# watch_keeper: sets KEEPER, who keeps a watch alive after the logout: session (nothing is needed, and an
+# instance is as safe), systemd, user (the user's manager) or nobody.
 watch_keeper() {
     KEEPER=session
     logind_kills || return 0

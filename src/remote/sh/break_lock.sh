@@ -3,7 +3,7 @@
 # break_lock: takes the lock away from whoever holds it, by raising the epoch: every script of the
 # old owner is refused from now on. The lock is free afterwards.
 #
-# Parameters: EXPECTED_EPOCH (the one that was shown to the person), EPOCH.
+# Parameters: EXPECTED_EPOCH (the one that was shown to the person), EPOCH, and the person's WHO and PLACE.
 # Prints: `lock=taken`, or `lock=held` and the lock that is there.
 EVENT=break_lock
 state_make
@@ -21,7 +21,8 @@ fi
 l_old=$LOCK_RUN
 LOCK_EPOCH=$EPOCH LOCK_RUN='' LOCK_LEASE_MS=
 lock_write
-TRAIL_EPOCH=$EPOCH
-trail broken from "$l_old" from_who "$LOCK_WHO"
+# It happened to that run.
+TRAIL_RUN=$l_old TRAIL_EPOCH=$EPOCH TRAIL_WHO=$WHO
+trail broken place "$PLACE" from "$l_old" from_who "$LOCK_WHO"
 say lock taken
 answered

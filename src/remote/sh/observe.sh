@@ -239,8 +239,6 @@ nginx_say() {
         [ ! -d "$o_home" ] || text saved_home "${o_home##*/}"
     done
     tokens_say
-    watch_keeper
-    say watch_keeper "$KEEPER"
     exec 8<&-
 }
 
@@ -254,6 +252,8 @@ text user "$(id -un 2>/dev/null || echo "$MY_UID")"
 for o_tool in awk base64 dd flock sha256sum setsid stat; do
     command -v "$o_tool" >/dev/null 2>&1 || say missing_tool "$o_tool"
 done
+watch_keeper
+say keeper "$KEEPER"
 memory_read
 say memory_kb "$MEMORY_KB"
 state_find

@@ -6,7 +6,7 @@
 # Parameters: those of nginx; APP; MASTER_PID, MASTER_START, MASTER_BOOT, MASTER_UID; ERROR_LOG (may be
 # empty); RELOAD (auto, signal or systemctl); DEADLINE_MS.
 # Prints: `switch=proven` with `serving` and `leaving`, `switch=unproven` with `reason`,
-# `switch=drifted` or `switch=no_home`.
+# `switch=drifted`, `switch=restarted` or `switch=no_home`.
 
 # switch_begin: takes both flocks and passes the fence.
 switch_begin() {
@@ -42,6 +42,14 @@ drifted() {
     trail drifted reason "$WORDS"
     passed
     say switch drifted
+    answered
+}
+
+# restarted: answers that another nginx runs than the one that was observed; nothing was changed.
+restarted() {
+    trail restarted pid "$MASTER_PID"
+    passed
+    say switch restarted
     answered
 }
 

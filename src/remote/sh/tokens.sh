@@ -1,12 +1,12 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# tokens: what became of each switch on this host. Needs state.
+# tokens: what became of each switch on this host. Needs state; tokens_say needs process.
 #
 # A token is one file, `tokens/RUN.EPOCH.NUMBER.STATE`: the run whose home its watch would put back, and
 # epoch and sequence number of the script that armed it. It is made `armed`, and moved once, by a rename
 # under the flock: to confirmed, reverted, fired or superseded. In it are the boot and the uptime of its
-# deadline. Beside it lie `.watch`, the program that sleeps; `.pid`, the process while it is there; and
-# `.restored`, once home is proven after a watch fired.
+# deadline. Beside it lie `.watch`, the program that sleeps; `.pid`, pid, start time and boot of its process
+# while that is there; and `.restored`, once home is proven after a watch fired.
 #
 # Parameters: none. Prints: what tokens_say prints.
 
@@ -105,17 +105,31 @@ tokens_list() {
     done
 }
 
+# watch_lives TOKEN: whether its watch is the process that it was.
+watch_lives() {
+    t_pid='' t_start='' t_boot=
+    { read -r t_pid t_start t_boot <"$STATE/tokens/$1.pid"; } 2>/dev/null || return 1
+    [ "$t_boot" = "$BOOT_ID" ] && is_number "$t_pid" && process_alive "$t_pid" && [ "$P_START" = "$t_start" ]
+}
+
 # tokens_say: answers every token; reads without the flock.
 tokens_say() {
     tokens_list
     for t_name in $T_NAMES; do
         token_split "$t_name" || continue
-        t_token=${t_name%.*}
+        t_token=${t_name%.*} t_watch=gone
+        ! watch_lives "$t_token" || t_watch=alive
+        # Who moved it since, or brought home, did so before its watch left.
+        if [ "$T_STATE" = armed ] && ! token_is_armed "$t_token"; then
+            token_state "$t_token"
+            [ -n "$T_STATE" ] || continue
+        fi
         say token "$T_RUN"
         say token.epoch "$T_EPOCH"
         say token.number "$T_NUMBER"
         say token.state "$T_STATE"
-        if [ "$T_STATE" = armed ] && token_read "$t_token" && [ "$T_BOOT" = "$BOOT_ID" ]; then
+        say token.watch "$t_watch"
+        if [ "$T_STATE $t_watch" = 'armed alive' ] && token_read "$t_token"; then
             token_left
             say token.left_ms "$T_LEFT_MS"
         fi

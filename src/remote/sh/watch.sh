@@ -94,7 +94,8 @@ fire() {
 }
 
 mkdir -p -- "$SCRATCH"
-printf '%s\n' "$$" >"$STATE/tokens/$TOKEN.pid.new"
+process_read "$$"
+printf '%s %s %s\n' "$$" "$P_START" "$BOOT_ID" >"$STATE/tokens/$TOKEN.pid.new"
 mv -f -- "$STATE/tokens/$TOKEN.pid.new" "$STATE/tokens/$TOKEN.pid"
 sleep_until_deadline
 fire

@@ -126,6 +126,13 @@ fn host_hint(problem: &Problem) -> Option<String> {
 fn nginx_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
         Problem::NginxNotRunning => "start it; a switch is only ever a reload",
+        Problem::InstanceNotKept { user } => {
+            return Some(format!(
+                "set `KillUserProcesses=no` or `KillExcludeUsers=root {}` in that host's logind.conf, or let a script \
+                 start it as a service of systemd (the runner `command`)",
+                harmless(user)
+            ));
+        }
         Problem::WatchNotKept { user } => {
             return Some(format!(
                 "`loginctl enable-linger {}` on that host lets it outlive the connection",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::lock::LockState;
-use crate::model::token::{Token, TokenState};
+use crate::model::token::{Token, TokenState, WatchProcess};
 use crate::report::units::duration;
 
 /// What became of a switch's token on one host.
@@ -25,10 +25,14 @@ pub fn moved(state: TokenState, left: Option<Duration>) -> String {
 
 /// A token as it was found.
 pub fn found(token: &Token) -> String {
-    match (token.state, token.restored) {
-        (TokenState::Fired, true) => "its watch went home by itself".to_owned(),
-        (TokenState::Fired, false) => "its watch is going home by itself".to_owned(),
-        (state, _) => moved(state, token.left),
+    match (token.state, token.restored, token.watch) {
+        (TokenState::Fired, true, _) => "its watch went home by itself".to_owned(),
+        (TokenState::Fired, false, WatchProcess::Alive) => "its watch is going home by itself".to_owned(),
+        (TokenState::Fired, false, WatchProcess::Gone) => {
+            "its watch gave up on its way home (`nonstop history` says why): nothing happens by itself"
+                .to_owned()
+        }
+        (state, ..) => moved(state, token.left),
     }
 }
 
