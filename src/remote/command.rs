@@ -61,7 +61,7 @@ pub enum Command {
     Confirm(Confirm),
     /// Moves the run's armed token to reverted, puts home back, reloads and proves.
     Revert(Revert),
-    /// Removes candidate, shadow and saved home.
+    /// Removes candidate, shadow, saved homes and tokens.
     CleanNginx(CleanNginx),
     /// Waits until nginx workers are gone.
     AwaitWorkers(AwaitWorkers),

@@ -96,7 +96,7 @@ pub fn invocation(place: &Place, command: &Command) -> Invocation {
     }
 }
 
-/// The environment as `NAME=value`, then program and arguments: what `env` is called with.
+/// The environment as `NAME=value`, then program and arguments.
 fn start_words(start: &Start) -> impl Iterator<Item = String> {
     let (RenderedRunner::Process { argv } | RenderedRunner::Script { argv, .. }) = &start.runner;
     let environment = start.env.iter().map(|(name, value)| format!("{name}={value}"));

@@ -103,6 +103,25 @@ async fn a_host_whose_watch_was_faster_is_not_led_to_a_slot_that_died() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_gave_up_is_not_waited_for_and_what_stopped_it_is_not_overwritten() {
+    let edited = |world: &mut crate::world::World| {
+        let nginx = world.nginx("nginx-2");
+        let entry = nginx.entry.to_string();
+        nginx.files.get_mut(&entry).unwrap().push_str("# by hand\n");
+    };
+    let scene = Scene::with("watch: { deadline: 6s }\n")
+        .faults("nginx-2", "confirm", (0, 20), Fault::LostBefore)
+        .when(Phase::Confirm, edited);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::Mixed, 8);
+    assert!(fails(&ended, |failure| matches!(
+        failure,
+        Failure::Unconfirmed { reason } if reason.contains("gave up")
+    )));
+    assert_eq!(scene.times("commit").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_never_answers_leaves_both_slots_up_and_the_run_open() {
     let scene = Scene::on_blue().faults("nginx-2", "confirm", (0, 999), Fault::LostBefore);
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);

@@ -295,3 +295,21 @@ fn a_switch_its_watch_and_its_way_back_are_on_the_trail() {
         assert_eq!(lines[8]["token"], named);
     });
 }
+
+#[test]
+fn of_a_trail_that_is_too_long_no_line_is_cut() {
+    in_every_shell(|host| {
+        host.lock();
+        let file = host.state().join("audit");
+        let line = format!("{{\"time\":\"{}\"}}\n", "x".repeat(300));
+        fs::write(&file, line.repeat(4000)).expect("written");
+        let trail = audit(host, 5000);
+        assert!(
+            trail.len() > 999_000 && trail.len() <= 1_000_000,
+            "{}",
+            trail.len()
+        );
+        assert!(trail.lines().all(|read| read == line.trim_end()));
+        assert_eq!(audit(host, 3).lines().count(), 3);
+    });
+}

@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::time::Duration;
 
 use nonstop::model::token::TokenState;
-use nonstop::remote::answer::{Answer, ConfirmAnswer, Fenced, SwitchAnswer};
+use nonstop::remote::answer::{Answer, ConfirmAnswer, Fenced, StartAnswer, StopAnswer, SwitchAnswer};
 use nonstop::remote::command::{Command, Commit, Record, Revert};
 use nonstop::remote::parse::ParseError;
 
-use crate::host::{Host, Shell, run_id, which};
+use crate::helper;
+use crate::host::{Host, Shell, free_port, run_id, which};
 use crate::site::{Site, eventually, proven, with_nginx_in_every_shell};
 use crate::watch::{LATE, last, prepared, restored};
 
@@ -204,5 +205,35 @@ fn a_watch_whose_token_cannot_be_moved_yet_moves_it_later() {
         assert_eq!(site.token_states(), [TokenState::Armed]);
         fs::remove_file(stuck).expect("it is there");
         restored(&site);
+    }
+}
+
+#[test]
+fn a_signal_that_could_not_be_sent_is_on_the_trail_as_that() {
+    for shell in SHELLS {
+        let mut host = Host::new(shell);
+        host.lock();
+        host.put("r1", b"a jar");
+        let started = host.start(host.start_command(free_port(), helper::runner()));
+        let StartAnswer::Listening { identity, .. } = started else {
+            panic!("{started:?}")
+        };
+        host.program(
+            "id",
+            "#!/bin/sh\nif [ \"$1\" = -un ]; then echo deploy; else echo 4242; fi\n",
+        );
+        host.program(
+            "sudo",
+            "#!/bin/sh\ncase $2 in -l) exit 0 ;; esac\necho 'kill: not permitted' >&2\nexit 1\n",
+        );
+        host.may_sudo = true;
+        let answer = host.stop(host.stop_command(&identity));
+        assert!(matches!(answer, StopAnswer::StillRuns { .. }), "{answer:?}");
+        let trail = fs::read_to_string(host.state().join("audit")).expect("a trail");
+        assert!(
+            trail.contains("\"result\":\"not_signalled\"") && trail.contains("not permitted"),
+            "{trail}"
+        );
+        assert!(!trail.contains("\"result\":\"signalled\""), "{trail}");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use nonstop::model::token::{TokenId, TokenState};
+use nonstop::model::token::{TokenId, TokenState, WatchProcess};
 use nonstop::remote::answer::{ConfirmAnswer, SwitchAnswer};
 use nonstop::remote::command::{Command, Commit, Placement};
 
@@ -162,7 +162,8 @@ fn what_somebody_else_wrote_meanwhile_is_left_alone() {
         site.host.later(LATE);
         eventually("the watch", || site.token_states() == [TokenState::Fired]);
         eventually("the watch leaves", || site.watches().is_empty());
-        assert!(!site.tokens()[0].restored);
+        let token = site.tokens().pop().expect("a token");
+        assert_eq!((token.restored, token.watch), (false, WatchProcess::Gone));
         assert_eq!(
             fs::read_to_string(site.entry()).expect("a file"),
             site.site("by hand")
@@ -214,6 +215,30 @@ fn home_is_brought_to_an_nginx_that_was_started_anew_meanwhile() {
         site.start();
         assert_eq!(site.get(), "v2");
         fires(site);
+    });
+}
+
+#[test]
+fn a_watch_that_was_killed_is_told_as_gone_whoever_has_its_pid_now() {
+    with_nginx_in_every_shell(|site| {
+        let placement = prepared(site);
+        proven(site.commit_for(&placement, LATE));
+        let seen = || site.tokens().pop().expect("a token");
+        assert_eq!((seen().watch, seen().left.is_some()), (WatchProcess::Alive, true));
+        let file = site.host.state().join("tokens");
+        let file = file.join(format!("run-1.1.{}.pid", seen().id.number));
+        let pid = site.watches()[0];
+        kill(pid, Signal::SIGKILL).expect("it runs");
+        eventually("it is gone", || seen().watch == WatchProcess::Gone);
+        let text = fs::read_to_string(&file).expect("nobody removed it");
+        let other = text.replacen(&pid.to_string(), &std::process::id().to_string(), 1);
+        fs::write(&file, other).expect("written");
+        let token = seen();
+        assert_eq!(
+            (token.state, token.watch, token.left),
+            (TokenState::Armed, WatchProcess::Gone, None)
+        );
+        proven(site.revert());
     });
 }
 

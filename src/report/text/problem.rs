@@ -216,7 +216,7 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::LockLeft { .. } => "it frees itself when its lease is over",
         Problem::RecordedHostMissing { missing } => {
             return Some(format!(
-                "put it back into the inventory; if it is gone for good, run once with `--without {missing}`, \
+                "put it back into the inventory; if it is gone for good, run `deploy` or `rollback` once with `--without {missing}`, \
                  which puts on record that it carries no traffic, and take it out afterwards"
             ));
         }

@@ -45,3 +45,32 @@ pub fn lease(lock: &LockState) -> String {
         Some(left) => format!("frees itself in {} without a sign of life", duration(left)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::lock::Epoch;
+    use crate::model::names::RunId;
+    use crate::model::token::TokenId;
+
+    #[test]
+    fn nothing_is_promised_of_a_watch_that_is_gone() {
+        let token = |state, watch| Token {
+            id: TokenId {
+                run: RunId::new("run-1").unwrap(),
+                epoch: Epoch(1),
+                number: 1,
+            },
+            state,
+            watch,
+            left: None,
+            restored: false,
+        };
+        for state in [TokenState::Armed, TokenState::Fired] {
+            let words = found(&token(state, WatchProcess::Gone));
+            assert!(words.ends_with("nothing happens by itself"), "{words}");
+        }
+        let words = found(&token(TokenState::Fired, WatchProcess::Alive));
+        assert_eq!(words, "its watch is going home by itself");
+    }
+}
