@@ -17,6 +17,7 @@ mod left_out;
 mod locks;
 mod resume;
 mod scene;
+mod slots;
 mod truth;
 #[path = "../world/mod.rs"]
 mod world;

@@ -13,17 +13,10 @@ use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
 
-use crate::scene::{Ended, Scene, jar};
+use crate::scene::{Scene, jar};
 use crate::world::{Fault, Health};
 
 const BAKE: &str = "bake: { for: 60s, then: stop }\n";
-
-fn way(ended: &Ended) -> Option<Way> {
-    ended.events.iter().find_map(|event| match event {
-        Event::InterruptedFound { way, .. } => Some(*way),
-        _ => None,
-    })
-}
 
 /// A deploy whose controller dies between the first and the last confirm.
 async fn half_confirmed() -> Scene {
@@ -50,7 +43,7 @@ async fn a_run_that_is_alive_is_not_resumed() {
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::AsItWas, 5);
     assert!(ended.says(|it| matches!(it, Problem::Locked { .. })));
-    assert_eq!(way(&ended), None);
+    assert_eq!(ended.way(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +54,7 @@ async fn a_run_that_died_before_its_switch_goes_back() {
         scene.rests(31).await;
         let ended = scene.resume().await;
         ended.ends(&scene, Outcome::AsItWas, 0);
-        assert_eq!(way(&ended), Some(Way::Back), "{phase}");
+        assert_eq!(ended.way(), Some(Way::Back), "{phase}");
         scene.rests(60).await;
         scene.is_as_it_was();
         assert_eq!(scene.records(), [RunStatus::Done; 4]);
@@ -105,7 +98,7 @@ async fn one_confirmed_switch_leads_all_of_them_forward() {
     assert_eq!(scene.live_port(), 0, "the fleet is split");
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::Deployed, 0);
-    assert_eq!(way(&ended), Some(Way::Forward));
+    assert_eq!(ended.way(), Some(Way::Forward));
     scene.rests(60).await;
     scene.is_deployed();
     let world = scene.world.borrow();
@@ -124,7 +117,7 @@ async fn a_confirmed_switch_to_a_slot_that_died_goes_back_and_arms_first() {
     scene.rests(60).await;
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(way(&ended), Some(Way::Back));
+    assert_eq!(ended.way(), Some(Way::Back));
     assert_eq!(scene.times("arm").len(), 2);
     assert!(scene.times("arm").last() < scene.times("revert").first());
     scene.rests(60).await;
@@ -141,7 +134,7 @@ async fn with_both_slots_dead_nothing_is_touched() {
     scene.rests(60).await;
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::Mixed, 8);
-    assert_eq!(way(&ended), Some(Way::Hold(Why::BothSlotsDead)));
+    assert_eq!(ended.way(), Some(Way::Hold(Why::BothSlotsDead)));
     assert_eq!(scene.times("revert"), [0; 0]);
     assert_eq!(scene.records(), [RunStatus::Open; 4]);
     scene.is_unlocked();
@@ -184,7 +177,7 @@ async fn a_deploy_that_meets_an_interrupted_run_brings_nginx_to_one_mind_and_pla
     scene.rests(60).await;
     let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
     ended.ends(&scene, Outcome::Deployed, 0);
-    assert_eq!(way(&ended), Some(Way::Forward));
+    assert_eq!(ended.way(), Some(Way::Forward));
     scene.rests(60).await;
     assert_eq!(scene.live_port(), 8080, "it was planned from green");
     assert_eq!(scene.listeners(8081), [""; 0]);
@@ -207,7 +200,7 @@ async fn a_deploy_that_went_forward_first_lets_requests_to_the_old_slot_end() {
     });
     let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
     ended.ends(&scene, Outcome::Deployed, 0);
-    assert_eq!(way(&ended), Some(Way::Forward));
+    assert_eq!(ended.way(), Some(Way::Forward));
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,7 +217,7 @@ async fn a_deploy_after_one_that_died_early_starts_where_that_began() {
         scene.rests(60).await;
         let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
         ended.ends(&scene, Outcome::Deployed, 0);
-        assert_eq!(way(&ended), Some(Way::Back), "{phase}");
+        assert_eq!(ended.way(), Some(Way::Back), "{phase}");
         scene.rests(60).await;
         scene.is_deployed();
     }
@@ -237,7 +230,7 @@ async fn a_rollback_after_a_deploy_that_died_behind_its_switch_goes_back() {
     scene.rests(60).await;
     let ended = scene.rollback().await;
     ended.ends(&scene, Outcome::Deployed, 0);
-    assert_eq!(way(&ended), Some(Way::Forward));
+    assert_eq!(ended.way(), Some(Way::Forward));
     assert_eq!(scene.live_port(), 8080);
     scene.is_unlocked();
 }
@@ -355,7 +348,7 @@ async fn past_the_point_of_no_return_nobody_turns_back() {
     scene.rests(31).await;
     let ended = scene.resume().await;
     ended.ends(&scene, Outcome::Mixed, 8);
-    assert_eq!(way(&ended), Some(Way::Hold(Why::BothSlotsDead)));
+    assert_eq!(ended.way(), Some(Way::Hold(Why::BothSlotsDead)));
     assert_eq!(scene.times("arm"), [0; 0]);
     assert_eq!(scene.times("revert"), [0; 0]);
 }
@@ -458,98 +451,4 @@ async fn a_run_that_died_while_it_tidied_up_is_over() {
         assert_eq!(scene.live_port(), 8080);
         scene.is_unlocked();
     }
-}
-
-/// The new slot answers 503 wherever it runs, on these hosts.
-fn falls_ill(scene: &Scene, names: &[&str], port: u16) {
-    for name in names {
-        for process in &mut scene.world.borrow_mut().host(name).processes {
-            if process.port.number() == port {
-                process.health = Health::Down;
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sick_slot_is_left_for_the_one_endpoint_that_was_up_before() {
-    let scene = Scene::with(BAKE).change(|world| world.host("was-2").kill(8080));
-    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
-    falls_ill(&scene, &["was-1", "was-2"], 8081);
-    scene.rests(60).await;
-    let ended = scene.resume().await;
-    ended.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(way(&ended), Some(Way::Back));
-    assert_eq!(scene.live_port(), 8080);
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_lost_answer_does_not_take_a_good_release_back() {
-    let scene = Scene::with(BAKE);
-    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
-    scene.rests(31).await;
-    let scene = scene.fault("was-1", "http", Fault::NotSent);
-    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
-    scene.rests(60).await;
-    scene.is_deployed();
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_endpoint_that_cannot_be_asked_is_not_taken_for_a_dead_one() {
-    let scene = Scene::with(BAKE);
-    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
-    scene.rests(31).await;
-    let scene = scene.faults("was-1", "http", (0, 9999), Fault::NotSent);
-    let ended = scene.resume().await;
-    ended.ends(&scene, Outcome::Mixed, 8);
-    assert_eq!(way(&ended), Some(Way::Hold(Why::NewUnknown)));
-    assert_eq!(scene.times("arm"), [0; 0]);
-    scene.world.borrow_mut().rules.clear();
-    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_first_release_that_serves_anybody_is_not_taken_off_the_air() {
-    let scene = Scene::empty().faults("nginx-2", "confirm", (0, 9), Fault::Vanishes);
-    scene.dies(Phase::Confirm, Duration::from_secs(1)).await;
-    scene.world.borrow_mut().rules.clear();
-    falls_ill(&scene, &["was-2"], 8080);
-    scene.rests(60).await;
-    scene.resume().await.ends(&scene, Outcome::Mixed, 8);
-    assert_eq!(scene.times("revert"), [0; 0]);
-    assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
-    // Where nobody is served there is nothing to lose.
-    falls_ill(&scene, &["was-1"], 8080);
-    scene.resume().await.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(scene.listeners(8080), [""; 0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn whoever_sees_a_run_through_bakes_it_for_as_long_as_the_playbook_says() {
-    let scene = Scene::with(BAKE);
-    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
-    scene.rests(31).await;
-    let began = tokio::time::Instant::now();
-    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
-    assert!(began.elapsed() >= Duration::from_secs(60));
-    let ill = |world: &mut crate::world::World| {
-        for process in &mut world.host("was-2").processes {
-            process.health = Health::Down;
-        }
-    };
-
-    let scene = Scene::with(BAKE);
-    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
-    scene.rests(31).await;
-    let scene = scene.when(Phase::Bake, ill);
-    scene.resume().await.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(scene.live_port(), 8080);
-
-    let scene = Scene::with(&format!("{BAKE}update: {{ auto_revert: false }}\n"));
-    scene.dies(Phase::Bake, Duration::from_secs(1)).await;
-    scene.rests(31).await;
-    let scene = scene.when(Phase::Bake, ill);
-    scene.resume().await.ends(&scene, Outcome::Deployed, 8);
-    assert_eq!(scene.live_port(), 8081);
-    assert_eq!(scene.times("stop"), [0; 0]);
 }

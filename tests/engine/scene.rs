@@ -11,6 +11,7 @@ use std::time::Duration;
 use nonstop::config::{self, Config, Source};
 use nonstop::engine::context::Interrupt;
 use nonstop::engine::run::{LocalJar, Request, Verdict, Wanted, run};
+use nonstop::model::decision::Way;
 use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
 use nonstop::model::lock::Owner;
@@ -391,6 +392,14 @@ impl Ended {
             Event::Warned { finding } => wanted(&finding.problem),
             Event::Refused { findings } => findings.iter().any(|finding| wanted(&finding.problem)),
             _ => false,
+        })
+    }
+
+    /// The way that was chosen for an interrupted run, if one was met.
+    pub(crate) fn way(&self) -> Option<Way> {
+        self.events.iter().find_map(|event| match event {
+            Event::InterruptedFound { way, .. } => Some(*way),
+            _ => None,
         })
     }
 }
