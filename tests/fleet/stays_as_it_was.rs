@@ -52,6 +52,7 @@ fn health_that_answers_200_with_unknown() {
 }
 
 #[test]
+#[ignore = "a minute, and its like with the small application stays: make test-all"]
 fn spring_boot_that_is_unhealthy_on_one_host() {
     let fleet = Fleet::reset();
     let shop = fleet.spring_shop().with("/health/healthy_deadline", json!("40s"));
@@ -67,6 +68,7 @@ fn spring_boot_that_crashes_on_one_host() {
 }
 
 #[test]
+#[ignore = "a minute, and its like with the small application stays: make test-all"]
 fn spring_boot_that_says_unknown() {
     let fleet = Fleet::reset();
     let shop = fleet.spring_shop().with("/health/healthy_deadline", json!("40s"));
