@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help cargo demo test test-all model lint format clippy bench sim
 SHELL := /bin/sh
-TEST_TOOLS := nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid
+TEST_TOOLS := nginx ssh sshd busybox dash shellcheck ansible-inventory nc openssl curl wget visudo flock setsid groovy
 export PATH := $(PATH):/usr/sbin:/sbin:$(HOME)/.cargo/bin
 
 help: ## List the targets

@@ -26,6 +26,8 @@ const LISTED: &str = "S3nt1nel-listed";
 const SLOT: &str = "S3nt1nel-slot";
 const PASSPHRASE: &str = "S3nt1nel-passphrase";
 const BUILD: &str = "S3nt1nel-build";
+/// Nobody listens there: what is said about that must not say where.
+const WEBHOOK: &str = "http://127.0.0.1:9/services/S3nt1nel-webhook";
 /// A value of the environment that is no secret: it may be shown, but no process list has it.
 const PLAIN: &str = "Plain-value-of-the-environment";
 
@@ -85,6 +87,8 @@ impl Scene {
             .args(["--ssh-config", "none"])
             .args(words)
             .env("NONSTOP_KEY_PASSPHRASE", PASSPHRASE)
+            .env("HOOK", WEBHOOK)
+            .env("OTHER_HOOK", WEBHOOK.replace("http:", "https:"))
             .env("BUILD_URL", format!("https://kim:{BUILD}@ci.example/job/7/"))
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null());
@@ -161,7 +165,7 @@ fn write_files(inventory: &Path, playbook: &Path, bin: &str) {
             (&format!("bin: {bin}"), &start),
             ("profile: real1", &format!("profile: real1, api_token: {SLOT}")),
             ("profile: real2", &format!("profile: real2, api_token: {SLOT}")),
-            ("bake: { for: 3s", "secrets: [licence]\nbake: { for: 0s"),
+            ("bake: { for: 3s", "secrets: [licence]\nnotify: [{ slack: { webhook_env: HOOK } }, { webhook: { url_env: OTHER_HOOK } }]\nbake: { for: 0s"),
             ("drain: { deadline: 10s }", "drain: { deadline: 2s }"),
         ],
     );
@@ -285,6 +289,7 @@ fn a_secret_is_in_no_output_no_event_no_file_and_no_process_list() {
         path(&scene.folder().join("events")),
     );
     let failed = path(&scene.folder().join("failed"));
+    let junit = path(&scene.folder().join("junit"));
     let watcher = Watcher::start();
 
     let (code, plan) = scene.run(&["plan", "--jar", &first]);
@@ -312,7 +317,9 @@ fn a_secret_is_in_no_output_no_event_no_file_and_no_process_list() {
     ];
     let (code, said) = scene.run(&words);
     assert_eq!(code, 0, "{said}");
-    let (code, said) = scene.run_on_a_terminal(&["deploy", "--jar", &broken, "--events", &failed]);
+    assert!(said.contains("the webhook of OTHER_HOOK was not told"), "{said}");
+    let words = ["deploy", "--jar", &broken, "--events", &failed, "--junit", &junit];
+    let (code, said) = scene.run_on_a_terminal(&words);
     assert_eq!(code, 6, "{said}");
     assert!(
         said.contains("my password is ***, my licence ***"),
@@ -346,7 +353,7 @@ fn a_secret_is_in_no_output_no_event_no_file_and_no_process_list() {
         "{processes:?}"
     );
 
-    let outputs = ["log", "events", "failed"].map(|name| {
+    let outputs = ["log", "events", "failed", "junit"].map(|name| {
         let file = scene.folder().join(name);
         (name.to_owned(), fs::read_to_string(file).unwrap())
     });

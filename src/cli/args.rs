@@ -114,6 +114,18 @@ pub(super) enum Command {
     DemoApp(DemoApp),
 }
 
+impl Command {
+    /// The options of a command that changes the fleet.
+    pub(super) fn changing(&self) -> Option<&Changing> {
+        match self {
+            Self::Deploy(deploy) => Some(&deploy.changing),
+            Self::Rollback(rollback) => Some(&rollback.changing),
+            Self::Resume(resume) => Some(&resume.changing),
+            _ => None,
+        }
+    }
+}
+
 /// Options of commands that change the fleet.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Changing {
@@ -123,6 +135,10 @@ pub(super) struct Changing {
     /// Write every event as a JSON line there.
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,
+    /// Write a JUnit report there: a suite for each host, a case for each phase. It is there whatever becomes
+    /// of the run.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
     /// Hosts to leave out.
     #[command(flatten)]
     pub(super) leaving: Leaving,

@@ -12,17 +12,21 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::model::event::{Event, Stamped};
+use crate::model::finding::{Finding, Problem};
 use crate::model::secret::Secrets;
 use crate::report::harmless::tamed;
 use crate::report::json::{self, JsonLines};
+use crate::report::junit::{self, Junit};
 use crate::report::output::{Palette, Quiet};
 use crate::report::plain::Plain;
 use crate::report::progress::Progress;
 use crate::report::veil::Veiled;
 use crate::report::{Reporter, Tee};
 
-use super::args::Common;
+use super::args::{Changing, Command, Common};
+use super::courier::Courier;
 use super::failure::CliError;
+use super::project::Project;
 
 /// What no stream shows, from the moment when inventory and playbook are read.
 static SECRETS: OnceLock<Secrets> = OnceLock::new();
@@ -81,10 +85,14 @@ pub(super) fn start_tracing(common: &Common) -> Result<(), CliError> {
 }
 
 fn create(path: &Path) -> Result<File, CliError> {
-    File::create(path).map_err(|error| CliError::Refused {
+    File::create(path).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::Refused {
         message: format!("cannot write {}: {error}", path.display()),
         hint: None,
-    })
+    }
 }
 
 /// How standard error is coloured.
@@ -146,15 +154,32 @@ pub(super) fn say_error(common: &Common, error: &CliError) {
     }
 }
 
+/// Leaves a report of an error where a report was asked for.
+pub(super) fn report_error(command: &Command, error: &CliError) {
+    let Some(file) = command.changing().and_then(|changing| changing.junit.as_deref()) else {
+        return;
+    };
+    let text = match error.hint() {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
+    };
+    // If there is no writing there, that is the very error that was just said.
+    let _ = junit::write_refusal(file, &shown(&text));
+}
+
 /// Hears the events of a run, stamps them, and hands them to the reporters.
 pub(super) struct Ear {
     reporters: RefCell<Tee>,
+    junit: Option<RefCell<Junit>>,
+    courier: Courier,
+    /// The end of the run, while messages about it are on their way: what becomes of them is said before it.
+    ending: RefCell<Option<Stamped>>,
     began: std::time::Instant,
 }
 
 impl Ear {
     /// Reporters as the streams and options call for.
-    pub(super) fn new(common: &Common, events: Option<&Path>) -> Result<Self, CliError> {
+    pub(super) fn new(common: &Common, changing: &Changing, project: &Project) -> Result<Self, CliError> {
         let palette = palette(common);
         let mut tee = Tee::default();
         let lines = |out: Box<dyn Write>| JsonLines::new(out).hiding(secrets());
@@ -169,27 +194,82 @@ impl Ear {
         if common.json {
             tee.reporters.push(Box::new(lines(Box::new(std::io::stdout()))));
         }
-        if let Some(path) = events {
+        if let Some(path) = &changing.events {
             tee.reporters.push(Box::new(lines(Box::new(create(path)?))));
         }
+        let junit = changing.junit.as_deref().map(|path| {
+            let app = &project.config.topology.app;
+            let junit = Junit::begin(path, app, secrets()).map_err(|error| cannot_write(path, &error));
+            junit.map(RefCell::new)
+        });
         Ok(Self {
             reporters: RefCell::new(tee),
+            junit: junit.transpose()?,
+            courier: Courier::new(project.webhooks(), secrets()),
+            ending: RefCell::new(None),
             began: std::time::Instant::now(),
         })
     }
 
     /// Takes one event.
     pub(super) fn hear(&self, event: Event) {
-        let stamped = Stamped {
+        let stamped = self.stamp(event);
+        if let Some(junit) = &self.junit {
+            junit.borrow_mut().event(&stamped);
+        }
+        self.courier.hear(&stamped);
+        if matches!(stamped.event, Event::RunEnded { .. }) {
+            self.ending.replace(Some(stamped));
+            return;
+        }
+        self.reporters.borrow_mut().event(&stamped);
+        if matches!(stamped.event, Event::RunStarted { .. }) {
+            self.warn(self.courier.warnings().iter().cloned());
+        }
+    }
+
+    fn warn(&self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            let warning = self.stamp(Event::Warned { finding });
+            self.reporters.borrow_mut().event(&warning);
+        }
+    }
+
+    /// Says that the run ended, if it did: the last line is the outcome's, so warnings come before it.
+    fn say_end(&self, warnings: Vec<Finding>) {
+        let Some(ending) = self.ending.take() else { return };
+        let unwritten = self.junit.as_ref().and_then(|junit| {
+            let junit = junit.borrow();
+            let reason = format!("the JUnit report could not be written: {}", junit.error()?);
+            Some(Finding::warning(None, Problem::LeftUndone { reason }))
+        });
+        self.warn(warnings.into_iter().chain(unwritten));
+        self.reporters.borrow_mut().event(&ending);
+    }
+
+    /// Says how the run ended, where it has and messages are still on their way; whether it has.
+    pub(super) fn leave(&self) -> bool {
+        let ended = self.ending.borrow().is_some();
+        self.say_end(Vec::new());
+        ended
+    }
+
+    fn stamp(&self, event: Event) -> Stamped {
+        Stamped {
             at: Timestamp::now(),
             elapsed: self.began.elapsed(),
             event,
-        };
-        self.reporters.borrow_mut().event(&stamped);
+        }
     }
 
-    /// Runs a future while reporters get the time.
+    /// Runs a future while reporters get the time, and waits for the messages about it.
     pub(super) async fn while_running<T>(&self, run: impl Future<Output = T>) -> T {
+        let run = async {
+            let ended = run.await;
+            let warnings = self.courier.finish().await;
+            self.say_end(warnings);
+            ended
+        };
         tokio::pin!(run);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

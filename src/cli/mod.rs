@@ -5,6 +5,7 @@ mod args;
 mod artifact;
 mod commands;
 mod console;
+mod courier;
 mod failure;
 mod identity;
 mod project;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         .and_then(|()| commands::run(&args))
         .unwrap_or_else(|error| {
             console::say_error(&args.common, &error);
+            console::report_error(&args.command, &error);
             error.exit()
         });
     ExitCode::from(exit.code())

@@ -12,6 +12,7 @@ use crate::ssh::{Connector, ConnectorOptions, HostKeyPolicy, PASSPHRASE_VARIABLE
 
 use super::args::{Common, HostKey, Leaving};
 use super::console;
+use super::courier::Webhooks;
 use super::failure::CliError;
 
 /// Inventory and playbook, read and resolved.
@@ -25,8 +26,14 @@ impl Project {
         let config = config::load(&common.inventory, &common.playbook)
             .map_err(|report| CliError::Config(report.to_string()))?;
         let passphrase = std::env::var(PASSPHRASE_VARIABLE).ok();
-        console::hide(config.secrets.with(passphrase.as_deref()));
+        let secrets = config.secrets.with(passphrase.as_deref());
+        console::hide(Webhooks::of(&config.playbook.notify).hidden_too(&secrets));
         Ok(Self { config })
+    }
+
+    /// The webhooks that are told of a run.
+    pub(super) fn webhooks(&self) -> Webhooks {
+        Webhooks::of(&self.config.playbook.notify)
     }
 
     /// The same, without the hosts of `--without`.

@@ -134,7 +134,12 @@ pub(super) fn redacted(line: &str) -> (String, Option<String>) {
         let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
         let name = before.rsplit(|c| !is_name(c)).next().unwrap_or_default();
         let value = line[at + 1..].trim_start();
-        if !is_secret_name(name) || value.is_empty() || value.starts_with(['#', '{', '[', '|', '>']) {
+        // The name of a variable belongs there, and somebody wrote what the variable should hold.
+        let address = name.ends_with("_env") && value.contains("://");
+        if !(is_secret_name(name) || address)
+            || value.is_empty()
+            || value.starts_with(['#', '{', '[', '|', '>'])
+        {
             continue;
         }
         let starts = line.len() - value.len();
@@ -169,6 +174,12 @@ mod tests {
             ("비밀password: hunter2", "비밀password: ***"),
             ("password: \"{{ vault }}\"", "password: ***"),
             ("https://x:1/token:2", "https://x:1/token:***"),
+            ("url_env: https://x/hunter2", "url_env: ***"),
+            (
+                "- slack: { webhook_env: \"https://x/hunter2\" }",
+                "- slack: { webhook_env: ***",
+            ),
+            ("url_env: DEPLOY_HOOK", "url_env: DEPLOY_HOOK"),
         ] {
             assert_eq!(redacted(line).0, shown, "{line}");
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::endpoint::Endpoint;
 use super::lock::LockState;
 use super::names::{HostName, ReleaseId, RunId, SlotName};
+use super::notify::Moment;
 use super::record::RunRecord;
 
 /// Something found, on a host or on the fleet as a whole.
@@ -347,6 +348,24 @@ pub enum Problem {
     #[error("{reason}")]
     LeftUndone {
         /// What.
+        reason: String,
+    },
+    /// A webhook of the playbook has no address here.
+    #[error("`notify` names the variable {variable}, {reason}: nobody is told there")]
+    NobodyToTell {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it; never its value.
+        reason: String,
+    },
+    /// A webhook did not take a message; the run is not touched by it.
+    #[error("the webhook of {variable} was not told of the {moment}: {reason}")]
+    NotTold {
+        /// The variable that holds its address.
+        variable: String,
+        /// What it should have been told.
+        moment: Moment,
+        /// Why it was not.
         reason: String,
     },
     /// Everything that was looked at is well.

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod names;
 pub mod nginx_conf;
 pub mod nginx_site;
+pub mod notify;
 pub mod observed;
 pub mod outcome;
 pub mod phase;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::names::{AppName, GroupName, RemotePath, SlotName};
+use super::notify::Notify;
 use super::template::Template;
 
 /// A playbook, every value checked.
@@ -45,6 +46,8 @@ pub struct Playbook {
     pub bake: Bake,
     /// Names of variables whose values are never shown, beside those whose names say so themselves.
     pub secrets: BTreeSet<String>,
+    /// Who is told of runs.
+    pub notify: Vec<Notify>,
     /// The folder of the playbook's file: template files are found from here.
     pub folder: PathBuf,
 }

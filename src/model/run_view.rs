@@ -97,6 +97,10 @@ pub struct PhaseView {
     pub phase: Phase,
     /// When it began.
     pub began: Timestamp,
+    /// Its hosts.
+    pub hosts: BTreeSet<HostName>,
+    /// Those of them that are through with it, and how long they took.
+    pub done: BTreeMap<HostName, Duration>,
     /// How it ended; `None` while it goes on.
     pub end: Option<PhaseEnd>,
 }
@@ -213,12 +217,13 @@ impl RunView {
             Event::LockWaiting { host, lock } => {
                 self.lock_waits.insert(host.clone(), lock.clone());
             }
-            Event::PhaseStarted { phase, .. } => {
+            Event::PhaseStarted { phase, hosts } => {
                 self.lock_waits.clear();
-                let (phase, began) = (*phase, at);
                 self.phases.push(PhaseView {
-                    phase,
-                    began,
+                    phase: *phase,
+                    began: at,
+                    hosts: hosts.clone(),
+                    done: BTreeMap::new(),
                     end: None,
                 });
             }
@@ -374,6 +379,9 @@ impl RunView {
                 note,
             } => {
                 let (phase, took) = (*phase, *took);
+                if let Some(view) = self.open_phase(phase) {
+                    *view.done.entry(host.clone()).or_default() += took;
+                }
                 let host = self.host(host);
                 host.part = Part::Done { phase, took };
                 host.notes.extend(note.clone().map(|note| (phase, note)));
@@ -390,8 +398,7 @@ impl RunView {
 
     fn end_phase(&mut self, phase: Phase, took: Duration, succeeded: bool) {
         self.lock_waits.clear();
-        let open = |view: &&mut PhaseView| view.phase == phase && view.end.is_none();
-        if let Some(view) = self.phases.iter_mut().rev().find(open) {
+        if let Some(view) = self.open_phase(phase) {
             view.end = Some(PhaseEnd { took, succeeded });
         }
         // Where one host failed, the others' parts were called off without an event of their own.
@@ -400,6 +407,11 @@ impl RunView {
                 host.part = Part::Idle;
             }
         }
+    }
+
+    fn open_phase(&mut self, phase: Phase) -> Option<&mut PhaseView> {
+        let open = |view: &&mut PhaseView| view.phase == phase && view.end.is_none();
+        self.phases.iter_mut().rev().find(open)
     }
 
     fn host(&mut self, name: &HostName) -> &mut HostView {

@@ -8,6 +8,8 @@
 //! | `summary` | the screen at the end of both |
 //! | `findings` | the list of refusals and warnings, also for `doctor` |
 //! | `json` | events as JSON lines |
+//! | `junit` | JUnit XML, for the test tab of a CI server |
+//! | `notice` | what webhooks are told |
 //! | `plan`, `status` | what `nonstop plan` and `nonstop status` print |
 //! | `history` | the audit trails of the fleet, merged by run |
 //! | `text` | the words for every failure, health answer, problem and note, and what to do next |
@@ -18,6 +20,8 @@ pub mod findings;
 pub mod harmless;
 pub mod history;
 pub mod json;
+pub mod junit;
+pub mod notice;
 pub mod output;
 pub mod plain;
 pub mod plan;

@@ -8,6 +8,14 @@ use super::login::{Passphrase, Prompt};
 /// The environment variable that holds the passphrase of encrypted keys.
 pub const PASSPHRASE_VARIABLE: &str = "NONSTOP_KEY_PASSPHRASE";
 
+/// The environment variable that names the key file of this run, before whatever inventory and SSH
+/// configuration say.
+const KEY_VARIABLE: &str = "NONSTOP_KEY_FILE";
+
+/// The environment variable that names the user of this run on the hosts, before whatever inventory and SSH
+/// configuration say.
+const USER_VARIABLE: &str = "NONSTOP_USER";
+
 /// What to do with a host that known_hosts does not know. A key that changed or is revoked is
 /// refused under both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +53,10 @@ pub struct ConnectorOptions {
     pub keepalive: Duration,
     /// The passphrase of encrypted keys (`NONSTOP_KEY_PASSPHRASE`).
     pub passphrase: Option<Passphrase>,
+    /// The key file of this run (`NONSTOP_KEY_FILE`).
+    pub key: Option<PathBuf>,
+    /// The user of this run (`NONSTOP_USER`).
+    pub user: Option<String>,
     /// Whether a person may be asked for a passphrase.
     pub prompt: Prompt,
     /// The agent's socket (`SSH_AUTH_SOCK`).
@@ -65,6 +77,8 @@ impl Default for ConnectorOptions {
             connect_timeout: Duration::from_secs(20),
             keepalive: Duration::from_secs(3),
             passphrase: None,
+            key: None,
+            user: None,
             prompt: Prompt::Never,
             agent: None,
             user_known_hosts: None,
@@ -75,14 +89,15 @@ impl Default for ConnectorOptions {
 }
 
 impl ConnectorOptions {
-    /// The defaults, with passphrase and agent as the environment names them and a prompt where
-    /// standard input is a terminal.
+    /// The defaults, with key, user, passphrase and agent as the environment names them and a prompt
+    /// where standard input is a terminal.
     pub fn from_environment() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name| variable(name).and_then(|value| value.into_string().ok());
         Self {
-            passphrase: variable(PASSPHRASE_VARIABLE)
-                .and_then(|value| value.into_string().ok())
-                .map(Passphrase),
+            passphrase: text(PASSPHRASE_VARIABLE).map(Passphrase),
+            key: variable(KEY_VARIABLE).map(PathBuf::from),
+            user: text(USER_VARIABLE),
             agent: variable("SSH_AUTH_SOCK").map(PathBuf::from),
             prompt: Prompt::where_possible(),
             ..Self::default()

@@ -19,13 +19,15 @@ use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
 use nonstop::model::process::ListeningProcess;
 use nonstop::model::record::RunRecord;
+use nonstop::model::run_view::RunView;
+use nonstop::model::secret::Secrets;
 use nonstop::report::harmless::is_dangerous;
 use nonstop::report::history::{History, render};
 use nonstop::report::json::{self, JsonLines};
 use nonstop::report::output::Palette;
 use nonstop::report::plain::Plain;
 use nonstop::report::progress::Progress;
-use nonstop::report::{Reporter, findings};
+use nonstop::report::{Reporter, findings, junit};
 use proptest::prelude::*;
 
 use crate::cases::{NASTY, cases, nasty};
@@ -259,7 +261,9 @@ fn shown(said: &str) -> Vec<(&'static str, String)> {
             Box::new(summary.clone()),
         )),
     ];
+    let mut view = RunView::default();
     for stamped in events(said) {
+        view.apply(&stamped);
         for reporter in &mut reporters {
             reporter.event(&stamped);
         }
@@ -276,6 +280,7 @@ fn shown(said: &str) -> Vec<(&'static str, String)> {
         ("json", lines.text()),
         ("progress", term.text()),
         ("summary", summary.text()),
+        ("JUnit", junit::render(&view, "app", &Secrets::default())),
         ("findings", findings::render(&found, Palette::Monochrome)),
         ("findings as JSON", json::pretty(&found).unwrap()),
         ("history", render(&history, Palette::Monochrome, &TimeZone::UTC)),

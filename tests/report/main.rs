@@ -10,6 +10,8 @@ mod fixture;
 mod fleet;
 mod history;
 mod json;
+mod junit;
+mod notice;
 mod plain;
 mod plan;
 mod progress;

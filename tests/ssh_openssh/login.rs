@@ -7,11 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nonstop::model::inventory::Connection;
+use nonstop::model::names::{HostName, UserName};
 use nonstop::ssh::{
-    ConnectCause, Connector, ConnectorOptions, ExecRequest, KeyError, LoginError, Passphrase,
+    ConnectCause, Connector, ConnectorOptions, ExecRequest, KeyError, LoginError, Passphrase, Session,
 };
 
-use super::fixture::{Sshd, connect, key, options, public, run};
+use super::fixture::{Sshd, connect, inventory, key, options, public, run, user};
 
 /// An inventory entry that logs in with this key.
 fn with_key(sshd: &Sshd, identity: &Path) -> Connection {
@@ -89,6 +90,46 @@ async fn an_encrypted_key_opens_with_its_passphrase_and_with_no_other() {
             "{none:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn key_and_user_of_the_run_stand_in_for_those_of_the_inventory() {
+    let (sshd, bastion) = (Sshd::start(), Sshd::start());
+    let file = key(sshd.folder.path(), "credential", &["-t", "ed25519"]);
+    let of_a_laptop = |sshd: &Sshd| Connection {
+        identity_file: Some("/nowhere/laptop.pem".into()),
+        user: Some(UserName::new("somebody-else").expect("a user")),
+        ..sshd.connection()
+    };
+    for server in [&sshd, &bastion] {
+        server.let_in(&public(&file));
+    }
+    let of_the_run = |user: &str| ConnectorOptions {
+        key: Some(file.clone()),
+        user: Some(user.to_owned()),
+        ..options()
+    };
+    let behind = Connection {
+        proxy_jump: Some("gate".to_owned()),
+        ..of_a_laptop(&sshd)
+    };
+    let inventory = inventory([("gate", of_a_laptop(&bastion)), ("was1", behind)]);
+    let host = HostName::new("was1").expect("a name");
+    let connector = Connector::new(of_the_run(&user()));
+    let session = connector.connect(&host, &inventory).await;
+    assert_eq!(session.expect("a session").bastion().map(Session::name), Some("gate"));
+
+    let missing = ConnectorOptions {
+        key: Some(sshd.path("nowhere")),
+        ..options()
+    };
+    let missing = cause(missing, sshd.connection()).await;
+    assert!(
+        matches!(missing, ConnectCause::Login(LoginError::Key(KeyError::Missing(_)))),
+        "{missing:?}"
+    );
+    let wrong = cause(of_the_run("no user"), sshd.connection()).await;
+    assert!(wrong.to_string().contains("`NONSTOP_USER` is `no user`"), "{wrong}");
 }
 
 #[tokio::test]

@@ -23,5 +23,9 @@ pub(super) fn run(common: &Common) -> Ended {
             count(topology.nginx.len(), "nginx host"),
         ));
     }
+    // A note, for the files are right and others run them.
+    for finding in project.webhooks().warnings {
+        console::say(&format!("note: {}", finding.problem));
+    }
     Ok(Exit::Done)
 }

@@ -20,6 +20,7 @@ pub(super) async fn run(common: &Common, leaving: &Leaving) -> Ended {
     let context = reading.context(&project);
     let mut found = examine::examine(&context, &reading.observed, Timestamp::now()).await;
     found.extend(reading.missing.iter().cloned());
+    found.extend(project.webhooks().warnings);
     found.sort_by(|one, other| (&one.host, other.severity).cmp(&(&other.host, one.severity)));
     if common.json {
         let answer = serde_json::json!({ "findings": found });

@@ -30,7 +30,7 @@ pub(super) async fn run(
         lock_wait: changing.lock_wait,
     };
     let fleet = project.fleet(common);
-    let ear = Ear::new(common, changing.events.as_deref())?;
+    let ear = Ear::new(common, changing, project)?;
     let events = |event| ear.hear(event);
     let verdict = signals::hearing(
         async |interrupt| {
@@ -38,6 +38,9 @@ pub(super) async fn run(
                 .await
         },
         || {
+            if ear.leave() {
+                return;
+            }
             let deadlines = Deadlines {
                 lease: project.config.playbook.lock.lease,
                 watch: project.config.playbook.watch.deadline,

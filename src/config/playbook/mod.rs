@@ -3,6 +3,7 @@
 
 mod health;
 mod nginx;
+mod notify;
 mod slots;
 mod start;
 mod timing;
@@ -126,11 +127,11 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let secrets = top.read_or("secrets", Vec::new(), |item| {
         values::list(item, |item| values::ruled(item, rules::variable_name))
     });
+    let notify = notify::read(top.item("notify").as_ref());
     top.later(
         "hooks",
         "take it away, or run these commands around `nonstop deploy`",
     );
-    top.later("notify", "take it away: the exit code tells the outcome");
     top.later(
         "memory",
         "take it away: preflight measures the memory of every host",
@@ -157,6 +158,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         stop,
         bake,
         secrets: secrets.into_iter().collect(),
+        notify,
         folder: PathBuf::from(source.folder()),
     })
 }

@@ -213,6 +213,9 @@ fn run_hint(problem: &Problem) -> Option<String> {
             "nothing that it remembers can act by itself; the next deploy brings it along, but an nginx host that \
              routes elsewhere needs `nonstop resume --to SLOT` first"
         }
+        Problem::NobodyToTell { .. } => {
+            "set it where nonstop runs, or take its entry out of `notify`; the run goes on without it"
+        }
         Problem::LockLeft { .. } => "it frees itself when its lease is over",
         Problem::RecordedHostMissing { missing } => {
             return Some(format!(

@@ -15,7 +15,7 @@ use super::known_hosts::Lookup;
 /// Who named a private key's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NamedBy {
-    /// The inventory: this key and no other; a missing file is an error.
+    /// The inventory, or the environment: this key and no other; a missing file is an error.
     Inventory,
     /// `IdentityFile` of the SSH configuration.
     Config,
@@ -134,6 +134,9 @@ pub enum SettingsError {
     /// A path uses a token that only `ssh` itself can fill in.
     #[error("cannot fill in `{0}`")]
     Token(String),
+    /// What the environment says is no name of a user.
+    #[error("`NONSTOP_USER` is `{0}`, which is no name of a user")]
+    BadUser(String),
     /// Nobody says who logs in.
     #[error("nobody says which user logs in: neither the inventory, nor the SSH configuration, nor $USER")]
     NoUser,

@@ -24,6 +24,8 @@ const LONGEST_CHAIN: usize = 8;
 #[derive(Debug)]
 pub(in super::super) struct Resolver {
     config: SshConfig,
+    key: Option<PathBuf>,
+    user: Option<String>,
     agent: Option<PathBuf>,
     user_known_hosts: Option<PathBuf>,
     global_known_hosts: Option<Vec<PathBuf>>,
@@ -50,6 +52,8 @@ impl Resolver {
         let login = person.map(|person| person.name);
         Self {
             config: options.ssh_config.clone(),
+            key: options.key.clone(),
+            user: options.user.clone(),
             agent: options.agent.clone(),
             user_known_hosts: options.user_known_hosts.clone(),
             global_known_hosts: options.global_known_hosts.clone(),
@@ -69,8 +73,19 @@ impl Resolver {
     ) -> Result<Settings, SettingsError> {
         let entry = inventory.hosts.get(host);
         let entry = entry.ok_or_else(|| SettingsError::UnknownHost(host.to_string()))?;
-        let wanted = Wanted::of_inventory(host.as_str(), &entry.connection);
+        let wanted = Wanted::of_inventory(host.as_str(), &self.of_this_run(&entry.connection)?);
         self.resolve_wanted(wanted, inventory, &mut Vec::new()).await
+    }
+
+    /// What the inventory says of a host, with key and user of this run in place of its own.
+    fn of_this_run(&self, connection: &Connection) -> Result<Connection, SettingsError> {
+        let mut connection = connection.clone();
+        if let Some(user) = &self.user {
+            let user = UserName::new(user.as_str()).map_err(|_| SettingsError::BadUser(user.clone()))?;
+            connection.user = Some(user);
+        }
+        connection.identity_file = self.key.clone().or(connection.identity_file);
+        Ok(connection)
     }
 
     async fn resolve_wanted(
@@ -125,7 +140,10 @@ impl Resolver {
         way: &mut Vec<String>,
     ) -> Result<Option<Arc<Settings>>, SettingsError> {
         let Some(last) = jumps.pop() else { return Ok(None) };
-        let mut wanted = Wanted::of_jump(&last, inventory);
+        let known = HostName::new(last.host.as_str()).ok();
+        let known = known.and_then(|name| inventory.hosts.get(&name));
+        let known = known.map(|host| self.of_this_run(&host.connection)).transpose()?;
+        let mut wanted = Wanted::of_jump(&last, known);
         if !jumps.is_empty() {
             wanted.jumps = Some(jumps);
         }
@@ -144,6 +162,8 @@ impl Resolver {
             .user
             .map(String::from)
             .or(config.user)
+            // For a bastion of which nobody says more.
+            .or_else(|| self.user.clone())
             .or_else(|| self.login.clone());
         let mut settings = Settings {
             host: config.host_name.unwrap_or(wanted.name.clone()),
@@ -208,9 +228,16 @@ impl Resolver {
                 named_by: NamedBy::Config,
             });
         }
-        if settings.identities.is_empty()
-            && let Some(home) = &self.home
-        {
+        if !settings.identities.is_empty() {
+            return Ok(());
+        }
+        if let Some(key) = &self.key {
+            settings.identities.push(Identity {
+                path: key.clone(),
+                named_by: NamedBy::Inventory,
+            });
+            settings.identities_only = true;
+        } else if let Some(home) = &self.home {
             let defaults = DEFAULT_IDENTITIES.iter().map(|file| home.join(".ssh").join(file));
             let defaults = defaults.map(|path| Identity {
                 path,
@@ -273,11 +300,8 @@ impl Wanted {
     }
 
     /// A bastion that the inventory knows is taken from there; user and port of the jump win.
-    fn of_jump(jump: &Jump, inventory: &Inventory) -> Self {
-        let known = HostName::new(jump.host.as_str()).ok();
-        let known = known.and_then(|name| inventory.hosts.get(&name));
-        let connection = known.map(|host| host.connection.clone()).unwrap_or_default();
-        let mut wanted = Self::of_inventory(jump.host.as_str(), &connection);
+    fn of_jump(jump: &Jump, known: Option<Connection>) -> Self {
+        let mut wanted = Self::of_inventory(jump.host.as_str(), &known.unwrap_or_default());
         if let Some(user) = &jump.user {
             wanted.connection.user = Some(user.clone());
         }

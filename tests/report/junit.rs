@@ -1,0 +1,207 @@
+//! The report for the test tab of a CI server.
+
+use insta::assert_snapshot;
+use nonstop::model::names::AppName;
+use nonstop::model::outcome::Exit;
+use nonstop::model::phase::Phase;
+use nonstop::model::secret::{Gathering, Secrets};
+use nonstop::report::Reporter;
+use nonstop::report::junit::{self, Junit};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
+
+use crate::fixture::{NGINX, Story, WAS};
+
+fn report(story: &Story) -> Report {
+    read(&junit::render(&story.view(), "sokdak", &Secrets::default()))
+}
+
+fn read(xml: &str) -> Report {
+    // Whatever else a parser forgives: these are not in the production `Char` of XML 1.0.
+    let illegal =
+        |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    assert!(!xml.contains(illegal), "{xml}");
+    Report::deserialize_from_str(xml).unwrap()
+}
+
+/// A line a case: its suite, its name, its time, and what became of it.
+fn cases(report: &Report) -> String {
+    let mut lines = Vec::new();
+    for suite in &report.test_suites {
+        for case in &suite.test_cases {
+            let (state, message) = match &case.status {
+                TestCaseStatus::Success { .. } => ("passed", None),
+                TestCaseStatus::Skipped { message, .. } => ("skipped", message.as_ref()),
+                TestCaseStatus::NonSuccess { kind, message, .. } => match kind {
+                    NonSuccessKind::Failure => ("FAILED", message.as_ref()),
+                    NonSuccessKind::Error => ("ERROR", message.as_ref()),
+                },
+            };
+            let message = message.map_or_else(String::new, |message| format!(": {}", message.as_str()));
+            let seconds = case.time.unwrap().as_secs_f64();
+            let (suite, name) = (suite.name.as_str(), case.name.as_str());
+            lines.push(format!("{suite} {name} {seconds:.3} {state}{message}"));
+        }
+    }
+    lines.join("\n")
+}
+
+fn case<'a>(report: &'a Report, suite: &str, name: &str) -> &'a TestCase {
+    let suite = report
+        .test_suites
+        .iter()
+        .find(|found| found.name.as_str() == suite);
+    let mut cases = suite.unwrap().test_cases.iter();
+    cases.find(|case| case.name.as_str() == name).unwrap()
+}
+
+fn text(case: &TestCase) -> &str {
+    match &case.status {
+        TestCaseStatus::NonSuccess { description, .. } => description.as_ref().unwrap().as_str(),
+        _ => "",
+    }
+}
+
+#[test]
+fn a_deploy_is_a_suite_a_host_and_a_case_a_phase() {
+    let report = report(&Story::deploy());
+    assert_snapshot!(cases(&report), @"");
+    assert_eq!(
+        case(&report, "was-1", "start")
+            .classname
+            .as_ref()
+            .unwrap()
+            .as_str(),
+        "sokdak.was-1"
+    );
+    let properties = &report.test_suites[0].properties;
+    let properties: Vec<_> = properties
+        .iter()
+        .map(|property| format!("{}={}", property.name.as_str(), property.value.as_str()))
+        .collect();
+    assert_snapshot!(properties.join("\n"), @"");
+}
+
+#[test]
+fn a_failure_comes_with_the_end_of_its_log_and_the_others_are_called_off() {
+    let report = report(&Story::unhealthy());
+    assert_snapshot!(cases(&report), @"");
+    assert_snapshot!(text(case(&report, "was-2", "verify")), @"");
+    let outcome = text(case(&report, "sokdak", "outcome"));
+    assert!(
+        outcome.contains("what to do next") && outcome.ends_with("outcome: as_it_was"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_refusal_fails_the_hosts_that_are_the_reason_with_all_of_their_findings() {
+    let mut story = Story::of("deploy");
+    story.passes(Phase::Preflight, &["was-1", "was-2", "nginx-1"], 100);
+    story.events.extend(Story::refused().events.split_off(1));
+    let report = report(&story);
+    assert_snapshot!(cases(&report), @"");
+    assert_snapshot!(text(case(&report, "was-2", "preflight")), @"");
+}
+
+#[test]
+fn the_report_fails_exactly_where_the_exit_code_is_not_0() {
+    for story in [
+        Story::deploy(),
+        Story::unhealthy(),
+        Story::refused(),
+        Story::rolled_back(),
+        Story::mixed(),
+        Story::interrupted(),
+        Story::locked(),
+        Story::resumed(),
+        Story::taken_back(),
+        Story::nothing_to_resume(),
+        Story::too_slow(),
+        Story::unreachable(),
+    ] {
+        let exit = story.view().end.unwrap().exit;
+        let report = report(&story);
+        let failed = matches!(
+            case(&report, "sokdak", "outcome").status,
+            TestCaseStatus::NonSuccess { .. }
+        );
+        assert_eq!(failed, exit != Exit::Done, "{exit:?}\n{}", cases(&report));
+        assert_eq!(
+            report.failures + report.errors > 0,
+            exit != Exit::Done,
+            "{exit:?}\n{}",
+            cases(&report)
+        );
+    }
+}
+
+#[test]
+fn a_run_that_is_cut_off_leaves_a_report_that_says_how_far_it_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nonstop.xml");
+    std::fs::write(&file, "the report of the last build").unwrap();
+    let found = || read(&std::fs::read_to_string(&file).unwrap());
+    let app = AppName::new("sokdak").unwrap();
+    let mut junit = Junit::begin(&file, &app, Secrets::default()).unwrap();
+    assert_snapshot!(cases(&found()), @"");
+    let mut story = Story::of("deploy");
+    story.planned().uploads().begin(Phase::Start, &WAS);
+    story.events.iter().for_each(|event| junit.event(event));
+    drop(junit);
+    assert_snapshot!(cases(&found()), @"");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_says_so_at_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = AppName::new("sokdak").unwrap();
+    for file in [
+        folder.path().join("missing/nonstop.xml"),
+        folder.path().to_owned(),
+    ] {
+        assert!(
+            Junit::begin(&file, &app, Secrets::default()).is_err(),
+            "{}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn hosts_with_dots_in_their_names_are_no_packages() {
+    let mut story = Story::of("deploy");
+    story.passes(Phase::Upload, &["was-1.example.com"], 5);
+    let report = report(&story);
+    let case = case(&report, "was-1.example.com", "upload");
+    assert_eq!(
+        case.classname.as_ref().unwrap().as_str(),
+        "sokdak.was-1_example_com"
+    );
+}
+
+#[test]
+fn no_secret_is_in_a_report() {
+    let mut gathering = Gathering::default();
+    gathering.secret("cannot reach the database");
+    let xml = junit::render(&Story::unhealthy().view(), "sokdak", &gathering.finish());
+    assert!(
+        xml.contains("try 20: ***") && !xml.contains("the database"),
+        "{xml}"
+    );
+}
+
+#[test]
+fn a_phase_that_a_host_goes_through_twice_is_one_case() {
+    let mut story = Story::of("deploy");
+    story
+        .passes(Phase::Commit, &NGINX, 100)
+        .passes(Phase::Commit, &NGINX, 200);
+    let report = report(&story);
+    assert!(
+        cases(&report).contains("nginx-1 commit 0.300 passed"),
+        "{}",
+        cases(&report)
+    );
+}
