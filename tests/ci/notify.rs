@@ -55,7 +55,17 @@ fn a_run_tells_whom_it_can_and_goes_as_if_there_was_nobody_to_tell() {
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, url)| (*name, url.as_str())).collect();
     let events = scene.folder().join("events");
     let jar = scene.jar("v1", AtStart::Listen);
-    let words = ["deploy", "--jar", jar.to_str().unwrap(), "--events", events.to_str().unwrap(), "-vvv"];
+    let log = scene.folder().join("log");
+    let words = [
+        "deploy",
+        "--jar",
+        jar.to_str().unwrap(),
+        "--events",
+        events.to_str().unwrap(),
+        "-vvv",
+        "--log-file",
+        log.to_str().unwrap(),
+    ];
     let deploy = scene.run(&words, &variables);
     assert_eq!(deploy.code, 0, "{}", deploy.text);
     assert_eq!(scene.live(), "v1");
@@ -72,8 +82,7 @@ fn a_run_tells_whom_it_can_and_goes_as_if_there_was_nobody_to_tell() {
     assert!(begun < switched, "told at {begun}, switched at {switched}");
     assert_eq!(texts(&hooks, "late"), ["start"]);
 
-    let warnings = deploy.text.rsplit_once("\n  warnings\n").or(deploy.text.rsplit_once("\nwarnings\n"));
-    let warnings = warnings.unwrap_or_else(|| panic!("no warnings: {}", deploy.text)).1;
+    let (_, warnings) = deploy.text.rsplit_once("\nwarnings\n").expect("warnings");
     for warning in [
         "`notify` names the variable HOOK_UNSET, which is not set",
         "the webhook of HOOK_BROKEN was not told of the success: HTTP 500: no_service",
@@ -86,7 +95,9 @@ fn a_run_tells_whom_it_can_and_goes_as_if_there_was_nobody_to_tell() {
     }
     assert!(!warnings.contains("HOOK_LATE") && !warnings.contains("HOOK_OK"), "{warnings}");
     assert!(deploy.text.trim_end().ends_with("outcome: deployed"), "{}", deploy.text);
-    for text in [&deploy.text, &fs::read_to_string(&events).unwrap()] {
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("ureq"), "the client's own log is looked at");
+    for text in [&deploy.text, &fs::read_to_string(&events).unwrap(), &log] {
         assert!(!text.contains(SECRET), "{text}");
     }
 }
