@@ -100,6 +100,7 @@ impl Jenkins {
         let workspace = self.workspace();
         let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", workspace.join("bin").display());
         let url = "https://ci.example/job/sokdak";
+        let hook = self.hooks.url("ok");
         let mut environment: BTreeMap<String, String> = [
             ("PATH", path.as_str()),
             ("HOME", self.scene.folder().to_str().unwrap()),
@@ -122,7 +123,7 @@ impl Jenkins {
             ("GIT_BRANCH", "origin/main"),
             ("WORKSPACE", workspace.to_str().unwrap()),
             ("WORKSPACE_TMP", workspace.to_str().unwrap()),
-            ("SLACK_WEBHOOK_URL", &self.hooks.url("ok")),
+            ("SLACK_WEBHOOK_URL", hook.as_str()),
             ("COOKIE", cookie),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

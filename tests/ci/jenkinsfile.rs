@@ -114,7 +114,7 @@ fn tokens(text: &str) -> Vec<Token> {
     while let Some(c) = rest.next() {
         match c {
             '/' if rest.peek() == Some(&'/') => {
-                rest.by_ref().find(|c| *c == '\n');
+                while rest.next_if(|c| *c != '\n').is_some() {}
             }
             '\'' => tokens.push(Token::Text(quoted(&mut rest))),
             '"' => panic!("a text in double quotes: Groovy would put values into it, secrets too"),

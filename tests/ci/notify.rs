@@ -130,8 +130,8 @@ fn doctor_names_what_cannot_be_told() {
 }
 
 fn event(events: &str, phase: &str) -> Timestamp {
-    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let begun = |event: &Value| event["event"] == "phase_started" && event["phase"] == phase;
-    let event = events.into_iter().find(begun).unwrap();
+    let event = events.find(begun).unwrap();
     event["at"].as_str().unwrap().parse().unwrap()
 }
