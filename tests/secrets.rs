@@ -165,7 +165,10 @@ fn write_files(inventory: &Path, playbook: &Path, bin: &str) {
             (&format!("bin: {bin}"), &start),
             ("profile: real1", &format!("profile: real1, api_token: {SLOT}")),
             ("profile: real2", &format!("profile: real2, api_token: {SLOT}")),
-            ("bake: { for: 3s", "secrets: [licence]\nnotify: [{ slack: { webhook_env: HOOK } }, { webhook: { url_env: OTHER_HOOK } }]\nbake: { for: 0s"),
+            (
+                "bake: { for: 3s",
+                "secrets: [licence]\nnotify: [{ slack: { webhook_env: HOOK } }, { webhook: { url_env: OTHER_HOOK } }]\nbake: { for: 0s",
+            ),
             ("drain: { deadline: 10s }", "drain: { deadline: 2s }"),
         ],
     );

@@ -1,6 +1,4 @@
-//! The first signal turns a run around; a Ctrl-C after it ends the process at once. TERM and HUP say nothing
-//! new when they come again: Jenkins reaches a process twice at one abort, through the shell of the step and
-//! by itself, and a terminal may go away after a Ctrl-C.
+//! The first signal turns a run around; the second ends the process at once.
 
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::watch;
@@ -8,7 +6,7 @@ use tokio::sync::watch;
 use crate::engine::context::Interrupt;
 use crate::model::outcome::{Exit, Signal};
 
-/// Hears signals while a future runs. The first is passed on; at a Ctrl-C after it, `leave` says what to
+/// Hears signals while a future runs. The first is passed on; at the second, `leave` says what to
 /// print and the process ends with the signal's code.
 pub(super) async fn hearing<T>(
     run: impl AsyncFnOnce(Interrupt) -> T,
@@ -29,13 +27,12 @@ pub(super) async fn hearing<T>(
             ended = &mut running => return Ok(ended),
             signal = streams.next() => signal,
         };
-        if !heard {
-            heard = true;
-            let _ = sender.send(Some(signal));
-        } else if signal == Signal::Interrupt {
+        if heard {
             leave();
             std::process::exit(i32::from(Exit::Signalled(signal).code()));
         }
+        heard = true;
+        let _ = sender.send(Some(signal));
     }
 }
 

@@ -78,7 +78,9 @@ pub(crate) fn closed_door() -> String {
 
 fn answer(stream: TcpStream, book: &Book) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let Some((way, body)) = request(&mut reader) else { return };
+    let Some((way, body)) = request(&mut reader) else {
+        return;
+    };
     let told = Told {
         way: way.clone(),
         at: Timestamp::now(),

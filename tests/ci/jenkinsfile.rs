@@ -66,7 +66,9 @@ impl Pipeline {
             [.., Token::Word(name), Token::Sign(':')] => {
                 self.arguments.insert(name.clone(), text.to_owned());
             }
-            [.., Token::Word(name), Token::Sign('=')] if within.last().is_some_and(|last| last == "environment") => {
+            [.., Token::Word(name), Token::Sign('=')]
+                if within.last().is_some_and(|last| last == "environment") =>
+            {
                 self.environment.insert(name.clone(), text.to_owned());
             }
             _ => {}
@@ -79,7 +81,12 @@ impl Pipeline {
             let inside = step.within.iter().any(|block| block == name);
             inside && !step.within.iter().any(|block| block == "post")
         };
-        let scripts: Vec<_> = self.steps.iter().filter(of_stage).map(|step| step.script.as_str()).collect();
+        let scripts: Vec<_> = self
+            .steps
+            .iter()
+            .filter(of_stage)
+            .map(|step| step.script.as_str())
+            .collect();
         assert!(!scripts.is_empty(), "stage `{name}` has no sh step");
         scripts
     }
@@ -87,7 +94,8 @@ impl Pipeline {
     /// The only script under `post` and a condition.
     pub(crate) fn post(&self, condition: &str) -> &str {
         let of_post = |step: &&Step| {
-            step.within.iter().any(|block| block == "post") && step.within.iter().any(|block| block == condition)
+            step.within.iter().any(|block| block == "post")
+                && step.within.iter().any(|block| block == condition)
         };
         let scripts: Vec<_> = self.steps.iter().filter(of_post).collect();
         assert_eq!(scripts.len(), 1, "{scripts:?}");
@@ -113,9 +121,7 @@ fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     while let Some(c) = rest.next() {
         match c {
-            '/' if rest.peek() == Some(&'/') => {
-                while rest.next_if(|c| *c != '\n').is_some() {}
-            }
+            '/' if rest.peek() == Some(&'/') => while rest.next_if(|c| *c != '\n').is_some() {},
             '\'' => tokens.push(Token::Text(quoted(&mut rest))),
             '"' => panic!("a text in double quotes: Groovy would put values into it, secrets too"),
             c if c.is_alphanumeric() || c == '_' => {

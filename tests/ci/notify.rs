@@ -52,7 +52,10 @@ fn a_run_tells_whom_it_can_and_goes_as_if_there_was_nobody_to_tell() {
     let scene = scene();
     let hooks = Hooks::start();
     let variables = variables(&hooks);
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, url)| (*name, url.as_str())).collect();
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, url)| (*name, url.as_str()))
+        .collect();
     let events = scene.folder().join("events");
     let jar = scene.jar("v1", AtStart::Listen);
     let log = scene.folder().join("log");
@@ -72,8 +75,14 @@ fn a_run_tells_whom_it_can_and_goes_as_if_there_was_nobody_to_tell() {
 
     let slack = texts(&hooks, "ok");
     assert_eq!(slack.len(), 2, "{slack:?}");
-    assert!(slack[0].contains("begins") && slack[0].contains("was-1, was-2 behind nginx-1"), "{slack:?}");
-    assert!(slack[1].contains("deploy done") && slack[1].contains("https://ci.example/job/7/"), "{slack:?}");
+    assert!(
+        slack[0].contains("begins") && slack[0].contains("was-1, was-2 behind nginx-1"),
+        "{slack:?}"
+    );
+    assert!(
+        slack[1].contains("deploy done") && slack[1].contains("https://ci.example/job/7/"),
+        "{slack:?}"
+    );
     assert_eq!(texts(&hooks, "fields"), ["start", "success"]);
     assert_eq!(texts(&hooks, "failures"), [""; 0]);
     // Told while the run went on; and the run went on although somebody had not answered yet.
@@ -93,8 +102,15 @@ fn a_run_tells_whom_it_can_and_goes_as_if_there_was_nobody_to_tell() {
     ] {
         assert!(warnings.contains(warning), "`{warning}` is not in {warnings}");
     }
-    assert!(!warnings.contains("HOOK_LATE") && !warnings.contains("HOOK_OK"), "{warnings}");
-    assert!(deploy.text.trim_end().ends_with("outcome: deployed"), "{}", deploy.text);
+    assert!(
+        !warnings.contains("HOOK_LATE") && !warnings.contains("HOOK_OK"),
+        "{warnings}"
+    );
+    assert!(
+        deploy.text.trim_end().ends_with("outcome: deployed"),
+        "{}",
+        deploy.text
+    );
     let log = fs::read_to_string(&log).unwrap();
     assert!(log.contains("ureq"), "the client's own log is looked at");
     for text in [&deploy.text, &fs::read_to_string(&events).unwrap(), &log] {
@@ -107,16 +123,26 @@ fn a_failure_keeps_its_code_and_tells_why() {
     let scene = scene();
     let hooks = Hooks::start();
     let variables = variables(&hooks);
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, url)| (*name, url.as_str())).collect();
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, url)| (*name, url.as_str()))
+        .collect();
     let jar = scene.jar("v1", AtStart::Crash);
     let deploy = scene.run(&["deploy", "--jar", jar.to_str().unwrap()], &variables);
     assert_eq!(deploy.code, 6, "{}", deploy.text);
-    assert!(deploy.text.trim_end().ends_with("outcome: as_it_was"), "{}", deploy.text);
+    assert!(
+        deploy.text.trim_end().ends_with("outcome: as_it_was"),
+        "{}",
+        deploy.text
+    );
     assert_eq!(texts(&hooks, "fields"), ["start", "failure"]);
     let failure = &hooks.told("failures")[0].body;
     assert_eq!(failure["exit_code"], 6);
     assert_eq!(failure["outcome"], "as_it_was");
-    assert!(failure["reasons"][0].as_str().unwrap().contains("exited"), "{failure}");
+    assert!(
+        failure["reasons"][0].as_str().unwrap().contains("exited"),
+        "{failure}"
+    );
     assert!(texts(&hooks, "ok")[1].contains("FAILED before the switch"));
 }
 
@@ -124,13 +150,23 @@ fn a_failure_keeps_its_code_and_tells_why() {
 fn doctor_names_what_cannot_be_told() {
     let scene = scene();
     let doctor = scene.run(&["doctor"], &[("HOOK_OK", "no address")]);
-    assert!(doctor.text.contains("HOOK_UNSET, which is not set"), "{}", doctor.text);
-    assert!(doctor.text.contains("HOOK_OK, which does not hold an address"), "{}", doctor.text);
+    assert!(
+        doctor.text.contains("HOOK_UNSET, which is not set"),
+        "{}",
+        doctor.text
+    );
+    assert!(
+        doctor.text.contains("HOOK_OK, which does not hold an address"),
+        "{}",
+        doctor.text
+    );
     assert!(!doctor.text.contains("no address that"), "{}", doctor.text);
 }
 
 fn event(events: &str, phase: &str) -> Timestamp {
-    let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events = events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let begun = |event: &Value| event["event"] == "phase_started" && event["phase"] == phase;
     let event = events.find(begun).unwrap();
     event["at"].as_str().unwrap().parse().unwrap()

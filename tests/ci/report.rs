@@ -38,11 +38,17 @@ fn a_report_is_there_whatever_becomes_of_the_run() {
     assert_eq!(none, [""; 0]);
     assert!(cases > 15, "{cases}");
     let (some, _) = run(&["deploy", "--jar", bad], 6);
-    assert!(some.contains(&"demo outcome".to_owned()) && some.len() > 1, "{some:?}");
+    assert!(
+        some.contains(&"demo outcome".to_owned()) && some.len() > 1,
+        "{some:?}"
+    );
     assert!(some[1..].iter().all(|case| case.ends_with(" start")), "{some:?}");
     assert_eq!(run(&["rollback"], 4).0[0], "demo outcome");
     // Refused before a run began.
-    assert_eq!(run(&["deploy", "--jar", "/nowhere/at/all.jar"], 4).0, ["nonstop outcome"]);
+    assert_eq!(
+        run(&["deploy", "--jar", "/nowhere/at/all.jar"], 4).0,
+        ["nonstop outcome"]
+    );
     assert_eq!(run(&["deploy", "--without", "was-9"], 2).0, ["nonstop outcome"]);
 }
 
@@ -50,9 +56,19 @@ fn a_report_is_there_whatever_becomes_of_the_run() {
 fn a_folder_that_is_missing_is_said_before_anything_is_touched() {
     let scene = Scene::new(&[]);
     let jar = scene.jar("v1", AtStart::Listen);
-    let words = ["deploy", "--jar", jar.to_str().unwrap(), "--junit", "/nowhere/at/all.xml"];
+    let words = [
+        "deploy",
+        "--jar",
+        jar.to_str().unwrap(),
+        "--junit",
+        "/nowhere/at/all.xml",
+    ];
     let said = scene.run(&words, &[]);
     assert_eq!(said.code, 4, "{}", said.text);
-    assert!(said.text.contains("cannot write /nowhere/at/all.xml"), "{}", said.text);
+    assert!(
+        said.text.contains("cannot write /nowhere/at/all.xml"),
+        "{}",
+        said.text
+    );
     assert!(!said.text.contains("outcome:"), "{}", said.text);
 }

@@ -31,7 +31,10 @@ impl Scene {
         let scene = Self {
             fleet: fleet.unwrap(),
         };
-        edit(&scene.fleet.playbook(), &[("drain: { deadline: 10s }", "drain: { deadline: 2s }")]);
+        edit(
+            &scene.fleet.playbook(),
+            &[("drain: { deadline: 10s }", "drain: { deadline: 2s }")],
+        );
         edit(&scene.fleet.playbook(), changes);
         scene
     }

@@ -117,7 +117,10 @@ async fn key_and_user_of_the_run_stand_in_for_those_of_the_inventory() {
     let host = HostName::new("was1").expect("a name");
     let connector = Connector::new(of_the_run(&user()));
     let session = connector.connect(&host, &inventory).await;
-    assert_eq!(session.expect("a session").bastion().map(Session::name), Some("gate"));
+    assert_eq!(
+        session.expect("a session").bastion().map(Session::name),
+        Some("gate")
+    );
 
     let missing = ConnectorOptions {
         key: Some(sshd.path("nowhere")),
@@ -125,11 +128,17 @@ async fn key_and_user_of_the_run_stand_in_for_those_of_the_inventory() {
     };
     let missing = cause(missing, sshd.connection()).await;
     assert!(
-        matches!(missing, ConnectCause::Login(LoginError::Key(KeyError::Missing(_)))),
+        matches!(
+            missing,
+            ConnectCause::Login(LoginError::Key(KeyError::Missing(_)))
+        ),
         "{missing:?}"
     );
     let wrong = cause(of_the_run("no user"), sshd.connection()).await;
-    assert!(wrong.to_string().contains("`NONSTOP_USER` is `no user`"), "{wrong}");
+    assert!(
+        wrong.to_string().contains("`NONSTOP_USER` is `no user`"),
+        "{wrong}"
+    );
 }
 
 #[tokio::test]

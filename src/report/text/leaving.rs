@@ -1,4 +1,4 @@
-//! What is said when a Ctrl-C after a signal ends a run at once: what is left, and what mends it.
+//! What is said when a second signal ends a run at once: what is left, and what mends it.
 
 use std::time::Duration;
 

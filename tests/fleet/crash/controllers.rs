@@ -105,20 +105,20 @@ fn of_two_resumes_at_once_one_does_it_and_the_other_exits_5() {
 }
 
 #[test]
-fn ctrl_c_after_a_signal_leaves_at_once_and_resume_mends() {
+fn a_second_signal_leaves_at_once_and_resume_mends() {
     let fleet = Fleet::reset();
     let scene = Scene::begin(&fleet);
     let shop = scene.patient_shop();
     let load = shop.load();
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let mut run = shop.deploy("v2").start();
         run.reaches(Is::PhaseStarted("commit"));
         run.signal(signal);
         // Two that come at once are one.
         run.reaches(Is::Named("interrupted"));
-        run.signal(Signal::SIGINT);
+        run.signal(signal);
         let run = run.wait();
-        run.exits(130).says("resume");
+        run.exits(code).says("resume");
         let resume = shop.resume().arg("--lock-wait").arg("60s").run();
         assert!([0, 6, 7].contains(&resume.code()), "{resume}");
         shop.stands("v1", 8080);
