@@ -391,8 +391,8 @@ notify:
         assert!(shown.contains(said), "`{said}` is not in {shown}");
     }
     let playbook = with(
-        "listen: 80",
-        "listen: 80 }\nnotify: [{ slack: { webhook_env: HOOK, on: failure } }, { webhook: { url_env: URL, deadline: 2s }",
+        "health: { path: /health }",
+        "health: { path: /health }\nnotify: [{ slack: { webhook_env: HOOK, on: failure } }, { webhook: { url_env: URL, deadline: 2s } }]",
     );
     let (inventory, playbook) = (Source::new("i.yml", INVENTORY), Source::new("p.yml", playbook));
     let config = config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));

@@ -148,15 +148,19 @@ fn quoted(rest: &mut Peekable<Chars<'_>>) -> String {
         return String::new();
     };
     let mut text = String::new();
-    while !text.ends_with(end) {
-        match rest.next().expect("a text ends") {
+    // Quotes that stand as such in a row.
+    let mut quotes = 0;
+    while quotes < end.len() {
+        let c = rest.next().expect("a text ends");
+        quotes = if c == '\'' { quotes + 1 } else { 0 };
+        text.push(match c {
             '\\' => match rest.next().expect("something is escaped") {
-                'n' => text.push('\n'),
-                't' => text.push('\t'),
-                other => text.push(other),
+                'n' => '\n',
+                't' => '\t',
+                other => other,
             },
-            c => text.push(c),
-        }
+            c => c,
+        });
     }
     text.truncate(text.len() - end.len());
     text

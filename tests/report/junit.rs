@@ -64,7 +64,24 @@ fn text(case: &TestCase) -> &str {
 #[test]
 fn a_deploy_is_a_suite_a_host_and_a_case_a_phase() {
     let report = report(&Story::deploy());
-    assert_snapshot!(cases(&report), @"");
+    assert_snapshot!(cases(&report), @"
+    sokdak outcome 15.832 passed
+    nginx-1 lock 0.120 passed
+    nginx-1 prepare 0.090 passed
+    nginx-1 commit 0.312 passed
+    was-1 lock 0.120 passed
+    was-1 upload 5.400 passed
+    was-1 start 1.200 passed
+    was-1 verify 6.000 passed
+    was-1 stop 2.400 passed
+    was-1 finish 0.000 passed
+    was-2 lock 0.120 passed
+    was-2 upload 5.400 passed
+    was-2 start 1.200 passed
+    was-2 verify 6.000 passed
+    was-2 stop 2.400 passed
+    was-2 finish 0.000 passed
+    ");
     assert_eq!(
         case(&report, "was-1", "start")
             .classname
@@ -78,14 +95,59 @@ fn a_deploy_is_a_suite_a_host_and_a_case_a_phase() {
         .iter()
         .map(|property| format!("{}={}", property.name.as_str(), property.value.as_str()))
         .collect();
-    assert_snapshot!(properties.join("\n"), @"");
+    assert_snapshot!(properties.join("\n"), @"
+    run=0197-run
+    command=deploy
+    who=kim@ci-7
+    release=20260102-100000-sokdak-2
+    outcome=deployed
+    exit_code=0
+    ");
 }
 
 #[test]
 fn a_failure_comes_with_the_end_of_its_log_and_the_others_are_called_off() {
     let report = report(&Story::unhealthy());
-    assert_snapshot!(cases(&report), @"");
-    assert_snapshot!(text(case(&report, "was-2", "verify")), @"");
+    assert_snapshot!(cases(&report), @"
+    sokdak outcome 107.730 FAILED: deploy FAILED before the switch
+    nginx-1 lock 0.120 passed
+    was-1 lock 0.120 passed
+    was-1 upload 5.400 passed
+    was-1 start 1.200 passed
+    was-1 verify 100.000 skipped: called off: the phase was not passed
+    was-1 stop 0.700 passed
+    was-2 lock 0.120 passed
+    was-2 upload 5.400 passed
+    was-2 start 1.200 passed
+    was-2 verify 100.000 FAILED: was-2:8081 is not healthy as seen from was-2: HTTP 503: status is DOWN
+    was-2 stop 0.700 passed
+    ");
+    assert_snapshot!(text(case(&report, "was-2", "verify")), @r#"
+    was-2:8081 is not healthy as seen from was-2: HTTP 503: status is DOWN
+    pid 9876
+    body: {"status":"DOWN","components":{"db":{"status":"DOWN"}}}
+    the end of its log:
+    ERROR try 1: cannot reach the database^[[2J
+    ERROR try 2: cannot reach the database^[[2J
+    ERROR try 3: cannot reach the database^[[2J
+    ERROR try 4: cannot reach the database^[[2J
+    ERROR try 5: cannot reach the database^[[2J
+    ERROR try 6: cannot reach the database^[[2J
+    ERROR try 7: cannot reach the database^[[2J
+    ERROR try 8: cannot reach the database^[[2J
+    ERROR try 9: cannot reach the database^[[2J
+    ERROR try 10: cannot reach the database^[[2J
+    ERROR try 11: cannot reach the database^[[2J
+    ERROR try 12: cannot reach the database^[[2J
+    ERROR try 13: cannot reach the database^[[2J
+    ERROR try 14: cannot reach the database^[[2J
+    ERROR try 15: cannot reach the database^[[2J
+    ERROR try 16: cannot reach the database^[[2J
+    ERROR try 17: cannot reach the database^[[2J
+    ERROR try 18: cannot reach the database^[[2J
+    ERROR try 19: cannot reach the database^[[2J
+    ERROR try 20: cannot reach the database^[[2J
+    "#);
     let outcome = text(case(&report, "sokdak", "outcome"));
     assert!(
         outcome.contains("what to do next") && outcome.ends_with("outcome: as_it_was"),
@@ -99,8 +161,18 @@ fn a_refusal_fails_the_hosts_that_are_the_reason_with_all_of_their_findings() {
     story.passes(Phase::Preflight, &["was-1", "was-2", "nginx-1"], 100);
     story.events.extend(Story::refused().events.split_off(1));
     let report = report(&story);
-    assert_snapshot!(cases(&report), @"");
-    assert_snapshot!(text(case(&report, "was-2", "preflight")), @"");
+    assert_snapshot!(cases(&report), @r#"
+    sokdak outcome 0.810 FAILED: deploy REFUSED before any change
+    nginx-1 preflight 0.100 FAILED: `nginx -t` fails on what is there: nginx: [emerg] unknown directive "sever" in /etc/nginx/sites-enabled/a:3 / nginx: configuration file /etc/nginx/nginx.conf test failed
+    was-1 preflight 0.100 FAILED: a foreign process listens on was-1:8081, the idle port: python3 -m http.server 8081^[]0;owned^G
+    was-2 preflight 0.100 FAILED: has 12.0 MB free for releases, and the jar needs 180.3 MB
+    "#);
+    assert_snapshot!(text(case(&report, "was-2", "preflight")), @"
+    has 12.0 MB free for releases, and the jar needs 180.3 MB
+      hint: make room, or lower `release.keep`; nonstop removes only what it made
+    has no `flock`
+      hint: install the package that has `flock`
+    ");
 }
 
 #[test]
@@ -143,12 +215,16 @@ fn a_run_that_is_cut_off_leaves_a_report_that_says_how_far_it_came() {
     let found = || read(&std::fs::read_to_string(&file).unwrap());
     let app = AppName::new("sokdak").unwrap();
     let mut junit = Junit::begin(&file, &app, Secrets::default()).unwrap();
-    assert_snapshot!(cases(&found()), @"");
+    assert_snapshot!(cases(&found()), @"sokdak outcome 0.000 ERROR: the run did not end");
     let mut story = Story::of("deploy");
     story.planned().uploads().begin(Phase::Start, &WAS);
     story.events.iter().for_each(|event| junit.event(event));
     drop(junit);
-    assert_snapshot!(cases(&found()), @"");
+    assert_snapshot!(cases(&found()), @"
+    sokdak outcome 0.000 ERROR: the run did not end
+    was-1 upload 5.400 passed
+    was-2 upload 5.400 passed
+    ");
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }

@@ -60,16 +60,81 @@ fn slack_is_told_what_goes_where_by_whom_and_how_it_went() {
     let mut begun = Story::of("deploy");
     begun.planned();
     let begun = built(begun, "https://ci.example/job/sokdak/12/?a=1&b=2");
-    assert_snapshot!(slack(Moment::Start, &begun), @"");
-    assert_snapshot!(slack(Moment::Success, &Story::deploy()), @"");
-    assert_snapshot!(slack(Moment::Failure, &Story::unhealthy()), @"");
-    assert_snapshot!(slack(Moment::Failure, &Story::refused()), @"");
+    assert_snapshot!(slack(Moment::Start, &begun), @"
+    sokdak: deploy of 20260102-100000-sokdak-2 begins
+    [#439FE0]
+    from blue (20260101-100000-sokdak-1) to green (20260102-100000-sokdak-2)
+    was-1, was-2 behind nginx-1
+    by kim@ci-7 · <https://ci.example/job/sokdak/12/?a=1&amp;b=2|build>
+    ");
+    assert_snapshot!(slack(Moment::Success, &Story::deploy()), @"
+    sokdak: deploy done, 20260102-100000-sokdak-2 (15 s)
+    [good]
+    Every nginx sends its requests to green (20260102-100000-sokdak-2).
+    from blue (20260101-100000-sokdak-1) to green (20260102-100000-sokdak-2)
+    was-1, was-2 behind nginx-1
+    by kim@ci-7
+    ");
+    assert_snapshot!(slack(Moment::Failure, &Story::unhealthy()), @"
+    sokdak: deploy FAILED before the switch, 20260102-100000-sokdak-2 (107 s)
+    [danger]
+    No nginx was switched.
+    Traffic goes to blue (20260101-100000-sokdak-1), as before.
+    • was-2, verify: was-2:8081 is not healthy as seen from was-2: HTTP 503: status is DOWN
+    from blue (20260101-100000-sokdak-1) to green (20260102-100000-sokdak-2)
+    was-1, was-2 behind nginx-1
+    by kim@ci-7
+    ");
+    assert_snapshot!(slack(Moment::Failure, &Story::refused()), @r#"
+    sokdak: deploy REFUSED before any change (810 ms)
+    [danger]
+    Nothing was changed.
+    • was-2: has 12.0 MB free for releases, and the jar needs 180.3 MB
+    • was-2: has no `flock`
+    • was-1: a foreign process listens on was-1:8081, the idle port: python3 -m http.server 8081^[]0;owned^G
+    • was-1: has 9.0 MB free for releases, and the jar needs 180.3 MB
+    • nginx-1: `nginx -t` fails on what is there: nginx: [emerg] unknown directive "sever" in /etc/nginx/sites-enabled/a:3 / nginx: configuration file /etc/nginx/nginx.conf test failed
+    was-1, was-2 behind nginx-1
+    by kim@ci-7
+    "#);
 }
 
 #[test]
 fn any_other_service_gets_fields() {
     let message = told(Service::Webhook, Moment::Failure, &Story::rolled_back());
-    assert_snapshot!(serde_json::to_string_pretty(&message).unwrap(), @"");
+    assert_snapshot!(serde_json::to_string_pretty(&message).unwrap(), @r#"
+    {
+      "app": "sokdak",
+      "at": "2026-01-02T05:12:33.12Z",
+      "build_url": null,
+      "command": "deploy",
+      "exit_code": 7,
+      "from_release": "20260101-100000-sokdak-1",
+      "from_slot": "blue",
+      "live_release": "20260101-100000-sokdak-1",
+      "live_slot": "blue",
+      "moment": "failure",
+      "nginx": [
+        "nginx-1"
+      ],
+      "outcome": "rolled_back",
+      "place": "ci-7",
+      "reasons": [
+        "nginx-1, commit: the switch is not proven: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)"
+      ],
+      "release": "20260102-100000-sokdak-2",
+      "run": "0197-run",
+      "text": "sokdak: deploy FAILED after the switch, rolled back, 20260102-100000-sokdak-2 (18 s)",
+      "to_slot": "green",
+      "took_seconds": 18.56,
+      "was": [
+        "was-1",
+        "was-2"
+      ],
+      "who": "kim",
+      "without": []
+    }
+    "#);
 }
 
 #[test]
