@@ -60,3 +60,160 @@ fn the_readme_lists_every_command() {
         .collect();
     assert!(missing.is_empty(), "not in the README's table: {missing:?}");
 }
+
+/// A folder in which `init` writes.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nonstop"));
+        command
+            .current_dir(&self.0)
+            .env_remove("NONSTOP_INVENTORY")
+            .env_remove("NONSTOP_PLAYBOOK")
+            .args(arguments);
+        ended(&command.output().unwrap())
+    }
+
+    /// The same on a terminal, with these lines typed into it.
+    fn types(&self, arguments: &str, lines: &str) -> (i32, String) {
+        let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_nonstop"));
+        let mut script = Command::new("script");
+        script
+            .current_dir(&self.0)
+            .env_remove("NONSTOP_INVENTORY")
+            .env_remove("NONSTOP_PLAYBOOK")
+            .args(["-qec", &line, "/dev/null"])
+            .write_stdin(lines);
+        ended(&script.output().unwrap())
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.path().join(name)).unwrap()
+    }
+}
+
+fn ended(output: &std::process::Output) -> (i32, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().unwrap(),
+        text(&output.stderr) + &text(&output.stdout),
+    )
+}
+
+/// The styles that `init` offers, and its names for the two old systems.
+fn styles() -> Vec<String> {
+    let (code, said) = Folder::new().run(&["init"]);
+    assert_eq!(code, 2, "{said}");
+    let (_, styles) = said.split_once("--style ").unwrap();
+    let styles = styles.split([',', ' ']).next().unwrap();
+    styles.split('|').chain(["seed2"]).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_init_writes_passes_the_check() {
+    let others: &[&str] = &[
+        "--app=shop",
+        "--was=on,10.0.0.4,web_3",
+        "--nginx=7a,fe80::1",
+        "--user=corp\\kim",
+        "--ports=9001,9000",
+        "--artifact=*: [{#}] & \"a\".jar",
+        "--server-name=*.shop.example",
+    ];
+    let styles = styles();
+    assert!(styles.len() > 2, "{styles:?}");
+    for style in &styles {
+        for (given, hosts) in [
+            (&[] as &[&str], "2 WAS hosts, behind 1 nginx host"),
+            (others, "3 WAS hosts, behind 2"),
+        ] {
+            let folder = Folder::new();
+            let (code, said) = folder.run(&[&["init", "--style", style], given].concat());
+            assert_eq!(code, 0, "{style}: {said}");
+            assert_eq!(folder.files(), ["inventory.yml", "playbook.yml"]);
+            let (code, said) = folder.run(&["check"]);
+            assert_eq!(code, 0, "{style}: {said}");
+            assert!(said.contains(hosts), "{style}: {said}");
+            let all = folder.read("inventory.yml") + &folder.read("playbook.yml");
+            assert!(!all.contains('<'), "a place was not filled: {all}");
+        }
+    }
+}
+
+#[test]
+fn init_writes_over_no_file() {
+    for there in ["inventory.yml", "playbook.yml"] {
+        let folder = Folder::new();
+        std::fs::write(folder.0.path().join(there), "mine").unwrap();
+        let (code, said) = folder.run(&["init", "--style", "site"]);
+        assert_eq!(code, 4, "{said}");
+        assert!(said.contains(&format!("{there} is there already")), "{said}");
+        assert_eq!(
+            (folder.files(), folder.read(there)),
+            (vec![there.to_owned()], "mine".to_owned())
+        );
+        let (code, said) = folder.run(&["init", "--style", "site", "-i", "new-i.yml", "-p", "new-p.yml"]);
+        assert_eq!((code, folder.files().len()), (0, 3), "{said}");
+    }
+}
+
+#[test]
+fn init_asks_on_a_terminal_until_the_answer_can_be_used() {
+    let folder = Folder::new();
+    let typed = "rolling\nconf_per_slot\nbad name\nshop\nweb-1,web-1\nweb-1, web-2\n\n\n8080\n\n\n\n";
+    let (code, said) = folder.types("init --ports 7001,7002", typed);
+    assert_eq!(code, 0, "{said}");
+    for complaint in [
+        "application name `bad name`",
+        "names a host twice",
+        "takes two different ports",
+    ] {
+        assert!(said.contains(complaint), "`{complaint}` is not in {said}");
+    }
+    let (inventory, playbook) = (folder.read("inventory.yml"), folder.read("playbook.yml"));
+    assert!(
+        inventory.contains("web-2:") && inventory.contains("nginx-1:"),
+        "{inventory}"
+    );
+    assert!(
+        playbook.contains("~/zero-down-confs/shop-7001.conf"),
+        "{playbook}"
+    );
+    assert!(playbook.contains("server_name: shop.example"), "{playbook}");
+
+    let folder = Folder::new();
+    let (code, said) = folder.types("init", "site\nshop\n");
+    assert_eq!((code, folder.files().len()), (2, 0), "{said}");
+    assert!(said.contains("nothing was written"), "{said}");
+}
+
+#[test]
+fn init_refuses_what_no_file_could_hold() {
+    let folder = Folder::new();
+    for bad in [
+        "--was=was-1,was-1",
+        "--was=,",
+        "--ports=80,80",
+        "--ports=0,1",
+        "--app=a/b",
+        "--server-name=a;b",
+    ] {
+        let (code, said) = folder.run(&["init", "--style", "site", bad]);
+        assert!([2, 3].contains(&code), "{bad}: {said}");
+        assert_eq!(folder.files(), [""; 0], "{bad}");
+    }
+}

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::model::names::{HostName, ReleaseId, SlotName};
+use crate::model::names::{AppName, HostName, ReleaseId, SlotName, UserName};
 use crate::report::output::ColorChoice;
+
+use super::commands::init::{Hosts, Ports, Style};
 
 /// Deploys a jar to plain servers over SSH without losing a request.
 #[derive(Debug, Parser)]
@@ -95,6 +97,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Show what runs where.
     Status(Leaving),
+    /// Write an inventory and a playbook to start from.
+    Init(Init),
     /// Read inventory and playbook, offline.
     Check,
     /// Look at every host and list everything that would stand in the way.
@@ -229,6 +233,35 @@ pub(super) struct History {
     /// How many runs, the newest last.
     #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) runs: u32,
+}
+
+/// See [`Command::Init`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Init {
+    /// How nginx is told; asks nothing, and takes options and defaults.
+    #[arg(long, value_enum, value_name = "STYLE")]
+    pub(super) style: Option<Style>,
+    /// The application's name; the folder's where it is absent.
+    #[arg(long, value_name = "NAME")]
+    pub(super) app: Option<AppName>,
+    /// The hosts that run it, such as `was-1,was-2`.
+    #[arg(long, value_name = "HOSTS")]
+    pub(super) was: Option<Hosts>,
+    /// The nginx hosts in front of them.
+    #[arg(long, value_name = "HOSTS")]
+    pub(super) nginx: Option<Hosts>,
+    /// The login user on all hosts.
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<UserName>,
+    /// The ports of the two slots, such as `8080,8081`.
+    #[arg(long, value_name = "PORTS")]
+    pub(super) ports: Option<Ports>,
+    /// Where the build leaves the jar: a glob on this machine.
+    #[arg(long, value_name = "GLOB")]
+    pub(super) artifact: Option<String>,
+    /// The name that users type.
+    #[arg(long, value_name = "NAME")]
+    pub(super) server_name: Option<String>,
 }
 
 /// See [`Command::Demo`].

@@ -88,7 +88,8 @@ fn create(path: &Path) -> Result<File, CliError> {
     File::create(path).map_err(|error| cannot_write(path, &error))
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
+/// Says why a file could not be written.
+pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
     CliError::Refused {
         message: format!("cannot write {}: {error}", path.display()),
         hint: None,

@@ -4,6 +4,7 @@ mod check;
 mod deploy;
 mod doctor;
 mod history;
+pub(super) mod init;
 mod lock;
 mod logs;
 mod plan;
@@ -25,6 +26,7 @@ pub(super) fn run(args: &Args) -> Ended {
     match &args.command {
         Command::DemoApp(app) => show::app(app),
         Command::Check => check::run(common),
+        Command::Init(init) => init::run(common, init),
         Command::Demo(demo) => show::run(common, demo),
         Command::Deploy(deploy) => on_one_thread(deploy::run(common, deploy)),
         Command::Plan(plan) => on_one_thread(plan::run(common, plan)),
