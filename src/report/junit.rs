@@ -302,7 +302,11 @@ fn in_full(failed: &Failure) -> Vec<String> {
     lines.extend(failure::details(failed));
     if let Some(tail) = failed.log_tail().filter(|tail| !tail.trim().is_empty()) {
         lines.push("the end of its log:".to_owned());
-        lines.extend(harmless_tail(tail, TAIL_LINES));
+        lines.extend(
+            harmless_tail(tail, TAIL_LINES)
+                .into_iter()
+                .map(|line| format!("| {line}")),
+        );
     }
     lines
 }

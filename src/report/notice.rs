@@ -54,7 +54,7 @@ fn plain(moment: Moment, view: &RunView) -> Value {
     let live = end.and_then(|end| end.live.as_ref());
     json!({
         "moment": moment,
-        "text": headline(moment, view),
+        "text": headline(view),
         "app": start.map(|start| &start.app),
         "run": start.map(|start| &start.run),
         "command": start.map(|start| harmless(&start.owner.command)),
@@ -100,14 +100,14 @@ fn slack(moment: Moment, view: &RunView) -> Value {
         Moment::Failure => "danger",
         Moment::Waiting => "warning",
     };
-    let headline = headline(moment, view);
+    let headline = headline(view);
     json!({
         "text": escaped(&headline),
         "attachments": [{ "color": color, "fallback": headline, "text": lines.join("\n") }],
     })
 }
 
-fn headline(moment: Moment, view: &RunView) -> String {
+fn headline(view: &RunView) -> String {
     let app = view
         .start
         .as_ref()
@@ -117,26 +117,14 @@ fn headline(moment: Moment, view: &RunView) -> String {
         .as_ref()
         .map_or("run", |start| start.owner.command.as_str());
     let command = harmless(command);
-    match (&view.end, moment) {
-        (Some(end), _) => {
-            let release = view
-                .plan
-                .as_ref()
-                .map_or_else(String::new, |plan| format!(", {}", plan.release));
-            format!(
-                "{app}{}{release} ({})",
-                outcome::headline(view, end),
-                duration(end.took)
-            )
-        }
-        (None, _) => {
-            let release = view
-                .plan
-                .as_ref()
-                .map_or_else(String::new, |plan| format!(" of {}", plan.release));
-            format!("{app}{command}{release} begins")
-        }
-    }
+    let release = view.plan.as_ref().map(|plan| &plan.release);
+    let Some(end) = &view.end else {
+        let release = release.map_or_else(String::new, |release| format!(" of {release}"));
+        return format!("{app}{command}{release} begins");
+    };
+    let release = release.map_or_else(String::new, |release| format!(", {release}"));
+    let took = duration(end.took);
+    format!("{app}{}{release} ({took})", outcome::headline(view, end))
 }
 
 fn switch(plan: &Planned) -> String {

@@ -127,26 +127,26 @@ fn a_failure_comes_with_the_end_of_its_log_and_the_others_are_called_off() {
     pid 9876
     body: {"status":"DOWN","components":{"db":{"status":"DOWN"}}}
     the end of its log:
-    ERROR try 1: cannot reach the database^[[2J
-    ERROR try 2: cannot reach the database^[[2J
-    ERROR try 3: cannot reach the database^[[2J
-    ERROR try 4: cannot reach the database^[[2J
-    ERROR try 5: cannot reach the database^[[2J
-    ERROR try 6: cannot reach the database^[[2J
-    ERROR try 7: cannot reach the database^[[2J
-    ERROR try 8: cannot reach the database^[[2J
-    ERROR try 9: cannot reach the database^[[2J
-    ERROR try 10: cannot reach the database^[[2J
-    ERROR try 11: cannot reach the database^[[2J
-    ERROR try 12: cannot reach the database^[[2J
-    ERROR try 13: cannot reach the database^[[2J
-    ERROR try 14: cannot reach the database^[[2J
-    ERROR try 15: cannot reach the database^[[2J
-    ERROR try 16: cannot reach the database^[[2J
-    ERROR try 17: cannot reach the database^[[2J
-    ERROR try 18: cannot reach the database^[[2J
-    ERROR try 19: cannot reach the database^[[2J
-    ERROR try 20: cannot reach the database^[[2J
+    | ERROR try 1: cannot reach the database^[[2J
+    | ERROR try 2: cannot reach the database^[[2J
+    | ERROR try 3: cannot reach the database^[[2J
+    | ERROR try 4: cannot reach the database^[[2J
+    | ERROR try 5: cannot reach the database^[[2J
+    | ERROR try 6: cannot reach the database^[[2J
+    | ERROR try 7: cannot reach the database^[[2J
+    | ERROR try 8: cannot reach the database^[[2J
+    | ERROR try 9: cannot reach the database^[[2J
+    | ERROR try 10: cannot reach the database^[[2J
+    | ERROR try 11: cannot reach the database^[[2J
+    | ERROR try 12: cannot reach the database^[[2J
+    | ERROR try 13: cannot reach the database^[[2J
+    | ERROR try 14: cannot reach the database^[[2J
+    | ERROR try 15: cannot reach the database^[[2J
+    | ERROR try 16: cannot reach the database^[[2J
+    | ERROR try 17: cannot reach the database^[[2J
+    | ERROR try 18: cannot reach the database^[[2J
+    | ERROR try 19: cannot reach the database^[[2J
+    | ERROR try 20: cannot reach the database^[[2J
     "#);
     let outcome = text(case(&report, "sokdak", "outcome"));
     assert!(

@@ -34,8 +34,8 @@ pub(super) async fn run(
     let events = |event| ear.hear(event);
     let verdict = signals::hearing(
         async |interrupt| {
-            ear.while_running(run::run(&fleet, &request, interrupt, &events))
-                .await
+            let run = Box::pin(run::run(&fleet, &request, interrupt, &events));
+            ear.while_running(run).await
         },
         || {
             if ear.leave() {
