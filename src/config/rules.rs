@@ -136,6 +136,15 @@ pub(super) fn variable_name(text: &str) -> Rule {
     Ok(())
 }
 
+/// The name of an nginx variable, without its `$`.
+pub(super) fn nginx_variable(text: &str) -> Rule {
+    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !starts || text.len() > 64 || !all(text, |c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err("must be the name of a variable without its `$`: letters, digits and `_`");
+    }
+    Ok(())
+}
+
 /// A JSON field, with dots between levels.
 pub(super) fn json_field(text: &str) -> Rule {
     if text.len() > 256 || !all(text, |c| c.is_alphanumeric() || "_.-$@".contains(c)) {

@@ -5,8 +5,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::model::finding::{Finding, Problem, Severity};
+use crate::model::identity;
 use crate::model::live::{Live, NginxView};
-use crate::model::names::{HostName, RemotePath};
+use crate::model::names::HostName;
 use crate::model::observed::{HostObserved, NginxObserved, Observed, StateStatus, WasObserved};
 use crate::model::plan;
 use crate::model::playbook::Runner;
@@ -33,6 +34,8 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
     let live = Live::read(context.topology, observed);
     found.extend(live.findings.iter().cloned());
     found.extend(live.agreed().err());
+    found.extend(plan::config_files(context.topology, observed, None));
+    found.extend(identity::findings(context.topology, observed));
     for (host, view) in &live.hosts {
         found.push(routing(host, view));
         found.push(include(context, host, view));
@@ -88,20 +91,17 @@ fn routing(host: &HostName, view: &NginxView) -> Finding {
     fine(host, format!("nginx routes to {slot}{through}"))
 }
 
-/// Whether the file is included exactly once, by the main file, so that a candidate can be tested
+/// Whether the file is included where it can be led elsewhere, so that a candidate can be tested
 /// without being live.
 fn include<H>(context: &Context<'_, H>, host: &HostName, view: &NginxView) -> Finding {
-    let file = context
-        .topology
-        .nginx
-        .get(host)
-        .map(|nginx| nginx.file.as_str())
-        .unwrap_or_default();
-    let takes_over = view.takes_over.as_ref().map(RemotePath::as_str);
-    match view.dump.shadow(file, takes_over) {
+    let nginx = &context.topology.nginx[host];
+    match view.shadow(nginx, None) {
         Ok(_) => fine(
             host,
-            format!("nginx includes {file}, and a candidate can be tested beside it"),
+            format!(
+                "nginx includes {}, and a candidate can be tested beside it",
+                nginx.file
+            ),
         ),
         Err(error) => Finding::refusal(
             Some(host),

@@ -5,12 +5,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
+use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
+use crate::model::identity;
 use crate::model::names::HostName;
 use crate::model::observed::SlotObserved;
 use crate::model::plan::Viewed;
 use crate::model::playbook::HealthCheck;
+use crate::model::topology::Topology;
 use crate::remote::command::{Command, LogTail};
 
 use super::context::Context;
@@ -30,7 +33,43 @@ const BODY_CHARS: usize = 300;
 pub async fn ask<H: Host>(context: &Context<'_, H>, from: &HostName, viewed: &Viewed) -> HealthAnswer {
     let check = &context.playbook.health;
     let request = request(viewed, &check.path, check.timeout);
-    judge(check, context.crew.http(from, &request).await)
+    let answer = judge(check, context.crew.http(from, &request).await);
+    let Some(identify) = context.playbook.identify.as_ref().filter(|_| answer.is_healthy()) else {
+        return answer;
+    };
+    let request = self::request(viewed, &identify.path, check.timeout);
+    let told = context.crew.http(from, &request).await;
+    identified(context.topology, &viewed.endpoint, told).unwrap_or(answer)
+}
+
+/// What is wrong with an endpoint that is healthy and is not its slot.
+fn identified(
+    topology: &Topology,
+    endpoint: &Endpoint,
+    told: Result<HttpResponse, HttpError>,
+) -> Option<HealthAnswer> {
+    let slot = topology.slot_of(endpoint)?;
+    let wanted = topology.identities.get(slot)?;
+    let response = match told {
+        Ok(response) => response,
+        Err(error) => {
+            let reason = format!("it does not say which slot it is: {error}");
+            return Some(HealthAnswer::Failed { reason });
+        }
+    };
+    let text = String::from_utf8_lossy(&response.body);
+    if response.status == 200 && identity::is(topology, slot, &text) {
+        return None;
+    }
+    let reason = match identity::known(topology, &text).filter(|_| response.status == 200) {
+        Some(other) => format!("it answers as slot {other}, and is slot {slot}"),
+        None => format!("it does not answer `{wanted}`, as slot {slot} does"),
+    };
+    Some(HealthAnswer::Wrong {
+        status: response.status,
+        reason,
+        body: text.chars().take(BODY_CHARS).collect(),
+    })
 }
 
 fn request(viewed: &Viewed, path: &str, timeout: Duration) -> HttpRequest {

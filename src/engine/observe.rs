@@ -16,6 +16,8 @@ use super::crew::{Crew, answer};
 use super::fleet::{CallError, Host, HttpRequest};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(3);
+/// No slot tells its name in more.
+const ANSWER_CHARS: usize = 200;
 
 /// What is true on every connected host, and why some could not be asked.
 pub async fn observe<H: Host>(
@@ -54,8 +56,15 @@ pub async fn one<H: Host>(
         .get(host)
         .map(|was| was.ports.clone())
         .unwrap_or_default();
+    let files = topology.was.get(host).map(|was| &was.config_files);
     let command = Command::Observe(Observe {
         slots,
+        files: files
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .flatten()
+            .cloned()
+            .collect(),
         nginx: nginx.map(question),
     });
     let mut seen = *answer!(crew.call(host, command).await?, Observe)?;
@@ -64,6 +73,13 @@ pub async fn one<H: Host>(
         && seen.master.is_some()
     {
         seen.generation = generation(crew, host, nginx).await;
+    }
+    if let (Some(identify), Some(was)) = (&playbook.identify, seen.was.as_mut()) {
+        let slots = was.slots.values_mut().filter(|slot| slot.listener.is_some());
+        join_all(slots.map(|slot| async {
+            slot.answers_as = answer_of(crew, host, &identify.path, slot.port).await;
+        }))
+        .await;
     }
     Ok(seen)
 }
@@ -79,7 +95,10 @@ pub async fn slots<H: Host>(
         .get(host)
         .map(|was| was.ports.clone())
         .unwrap_or_default();
-    let command = Command::Observe(Observe { slots, nginx: None });
+    let command = Command::Observe(Observe {
+        slots,
+        ..Observe::default()
+    });
     answer!(crew.call(host, command).await?, Observe).map(|seen| *seen)
 }
 
@@ -90,7 +109,30 @@ pub fn question(host: &NginxHost) -> ObserveNginx {
         conf: host.conf.clone(),
         file: host.file.clone(),
         slot_files: host.slot_files.clone(),
+        upstream_file: host
+            .service_url
+            .as_ref()
+            .and_then(|service| service.upstream_file.clone()),
     }
+}
+
+/// What a slot answers to `identify`; `None` where it does not say. The connection is not kept, so that it
+/// does not count as somebody's.
+async fn answer_of<H: Host>(crew: &Crew<H>, host: &HostName, path: &str, port: Port) -> Option<String> {
+    let port = port.number();
+    let request = HttpRequest {
+        address: "127.0.0.1".to_owned(),
+        port,
+        tls: false,
+        host_header: format!("127.0.0.1:{port}"),
+        path: path.to_owned(),
+        timeout: GENERATION_TIMEOUT,
+    };
+    let response = crew.http(host, &request).await;
+    crew.forget_http(host, &request.address, port).await;
+    let response = response.ok().filter(|response| response.status == 200)?;
+    let text = String::from_utf8_lossy(&response.body);
+    Some(text.trim().chars().take(ANSWER_CHARS).collect())
 }
 
 /// What the generation endpoint answers through the host's own listener; `None` if it is not ours.

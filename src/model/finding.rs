@@ -224,6 +224,24 @@ pub enum Problem {
         /// What it routes to.
         target: String,
     },
+    /// The file of `include` holds a name where only an address works without a `resolver`.
+    #[error(
+        "{file} sends requests to {address}, which is no IP address: nginx takes it for a name and answers 502"
+    )]
+    NameInVariable {
+        /// The nginx file.
+        file: String,
+        /// What it routes to.
+        address: String,
+    },
+    /// A switch of the variable would move nothing.
+    #[error("{file} sets ${variable}, and no `proxy_pass` of a server that includes it goes there")]
+    VariableUnused {
+        /// The nginx file.
+        file: String,
+        /// The variable, without the `$`.
+        variable: String,
+    },
     /// The site routes to both slots, or only to a part of one.
     #[error("routes to {targets}, which is not one whole slot")]
     PartialSlot {
@@ -269,6 +287,26 @@ pub enum Problem {
         endpoint: Endpoint,
         /// Its answer.
         answer: String,
+    },
+    /// What listens on a slot's port answers as something else.
+    #[error("{endpoint} is slot {slot}, and answers `{answer}` to `identify`{}", other.as_ref().map_or_else(String::new, |other| format!(", as slot {other} does")))]
+    AnswersAsOther {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its slot.
+        slot: SlotName,
+        /// What it answers.
+        answer: String,
+        /// The slot that answers so.
+        other: Option<SlotName>,
+    },
+    /// A file that the application is told to read is not there.
+    #[error("{path}, which slot {slot} reads at its start, is not there or cannot be read")]
+    ConfigFileMissing {
+        /// The slot.
+        slot: SlotName,
+        /// The file.
+        path: String,
     },
     /// The kept old slot is still in use.
     #[error("{endpoint} was kept by an earlier run and still has {connections} connections")]

@@ -1,6 +1,8 @@
 //! Which slot has the traffic: what every nginx host's own configuration says, host by host, and
 //! whether they agree. The live slot is what nginx routes to, never what happens to answer.
 
+mod include;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -125,6 +127,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn view(&self, findings: &mut Vec<Finding>) -> NginxView {
+        if let Some(service) = &self.host.service_url {
+            return self.included(service, findings);
+        }
         let entry = self.entry_path();
         let present = self.nginx.entry.kind != EntryKind::Absent;
         let routes = self.dump.routes();
@@ -149,6 +154,11 @@ impl Reader<'_> {
             takes_over,
             content,
         }
+    }
+
+    fn upstream_file(&self) -> Option<&str> {
+        let service = self.host.service_url.as_ref()?;
+        service.upstream_file.as_ref().map(RemotePath::as_str)
     }
 
     fn entry_path(&self) -> String {
@@ -279,6 +289,7 @@ impl Reader<'_> {
         let claim = Claim {
             entry: self.host.file.as_str(),
             takes_over: takes_over.map(RemotePath::as_str),
+            upstreams: self.upstream_file(),
             server_names: &names,
             ports: &ports,
             endpoints: &endpoints,

@@ -73,7 +73,7 @@ pub fn render(
 
 /// A word for nginx's names that differs for different applications. Case means nothing in those, so
 /// that capitals are spelt out like other characters.
-fn identifier(app: &str) -> String {
+pub(super) fn identifier(app: &str) -> String {
     let mut out = String::new();
     for c in app.chars() {
         if c.is_ascii_lowercase() || c.is_ascii_digit() {

@@ -1,7 +1,7 @@
 //! What is true on the fleet now, as one `observe` of every host found it. The planner decides from
 //! this and from nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -122,6 +122,8 @@ pub enum StateStatus {
 pub struct WasObserved {
     /// Every slot that the host has.
     pub slots: BTreeMap<SlotName, SlotObserved>,
+    /// Files that the application reads at its start, and that are not there or cannot be read.
+    pub missing_files: BTreeSet<RemotePath>,
     /// The releases that are kept, in the order of their ids.
     pub releases: Vec<ReleaseObserved>,
     /// Free bytes for the login user where releases are kept.
@@ -139,6 +141,8 @@ pub struct SlotObserved {
     pub listener: Option<ListeningProcess>,
     /// Established connections whose local port is this one.
     pub connections: u32,
+    /// What it answered to `identify`, without the space around it; filled in by the engine.
+    pub answers_as: Option<String>,
     /// What the last start left on record, whether it still runs or not.
     pub record: Option<InstanceRecord>,
     /// Whether the recorded process runs: same pid, start time, boot and user.

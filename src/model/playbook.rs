@@ -28,6 +28,8 @@ pub struct Playbook {
     pub start: Runner,
     /// When an instance counts as healthy.
     pub health: HealthCheck,
+    /// What an endpoint answers to tell which slot it is.
+    pub identify: Option<Identify>,
     /// Requests that a new instance gets before any user's.
     pub warmup: Option<Warmup>,
     /// How nginx is switched.
@@ -131,6 +133,15 @@ pub struct HealthCheck {
     pub healthy_deadline: Duration,
 }
 
+/// How an endpoint tells which slot it is, where slots differ in more than their port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identify {
+    /// The path that is asked for.
+    pub path: String,
+    /// The whole body that each slot answers, without the space around it.
+    pub is: BTreeMap<SlotName, String>,
+}
+
 /// Requests that fill caches and compile hot code before traffic comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warmup {
@@ -165,6 +176,8 @@ pub enum SwitchStyle {
     Site(Site),
     /// The user's own files, one a slot, put in place under one name.
     ConfPerSlot(ConfPerSlot),
+    /// The user's own server, which reads one variable from a file of ours.
+    Include(Include),
 }
 
 /// The style `site`.
@@ -209,6 +222,22 @@ pub struct ConfPerSlot {
     pub file: Template,
     /// The user's own file of each slot, on the nginx host.
     pub slots: BTreeMap<SlotName, Template>,
+    /// The port, or address and port, of the listener that the proof asks; a template.
+    pub listen: Template,
+    /// The name in the proof's `Host` header.
+    pub server_name: Option<String>,
+}
+
+/// The style `include`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Include {
+    /// The file that the user's server includes, with nothing but a `set` in it; a template.
+    pub file: Template,
+    /// The variable that it sets, without the `$`.
+    pub variable: String,
+    /// The file in nginx's `http` block in which upstreams are written, for slots of several endpoints;
+    /// a template.
+    pub upstream_file: Option<Template>,
     /// The port, or address and port, of the listener that the proof asks; a template.
     pub listen: Template,
     /// The name in the proof's `Host` header.

@@ -19,6 +19,8 @@ pub struct Topology {
     pub was: BTreeMap<HostName, WasHost>,
     /// The hosts that route to it.
     pub nginx: BTreeMap<HostName, NginxHost>,
+    /// What an endpoint of each slot answers to `identify`, where the playbook has it.
+    pub identities: BTreeMap<SlotName, String>,
     /// Hosts of the inventory that a person leaves out of this run: they are not connected to. Their
     /// endpoints are still known where nginx names them, and leave every routing.
     pub without: Without,
@@ -44,6 +46,8 @@ pub struct WasHost {
     pub state_dir: Option<RemotePath>,
     /// The port of each slot that has this host.
     pub ports: BTreeMap<SlotName, Port>,
+    /// The files that the application of each slot reads at its start, as far as its options name them.
+    pub config_files: BTreeMap<SlotName, BTreeSet<RemotePath>>,
     /// Variables for templates that need the release.
     pub vars: Vars,
     /// Whether `sudo -n` may be used where root is needed.
@@ -61,6 +65,8 @@ pub struct NginxHost {
     pub file: RemotePath,
     /// The user's own file of each slot, with the style `conf_per_slot`.
     pub slot_files: BTreeMap<SlotName, RemotePath>,
+    /// What the file sets, with the style `include`.
+    pub service_url: Option<ServiceUrl>,
     /// Where the listener is.
     pub listener: Listener,
     /// The nginx program: a name for the `PATH` or an absolute path.
@@ -71,6 +77,15 @@ pub struct NginxHost {
     pub vars: Vars,
     /// Whether `sudo -n` may be used where root is needed.
     pub may_sudo: bool,
+}
+
+/// What the file of the style `include` sets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceUrl {
+    /// The variable, without the `$`.
+    pub variable: String,
+    /// The file with upstreams; without it the variable holds an address.
+    pub upstream_file: Option<RemotePath>,
 }
 
 /// The listener of a site, as seen from its own host.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::command::{Arm, Command, Commit, NginxPlace, ObserveNginx, Place, PlacedContent, Placement};
-use super::command::{Prepare, RenderedRunner, Start, Stop};
+use super::command::{Prepare, RenderedRunner, Start, Stop, Upstreams};
 use super::quote::{base64, hex_digest, milliseconds, one_line, optional_path, path, quoted, words};
 use super::render;
 use crate::model::lock::Fence;
@@ -247,7 +247,8 @@ impl Assignments {
                     .nginx(&prepare.nginx)
                     .placement(&prepare.placement)
                     .word("CANDIDATE", base64(&prepare.candidate))
-                    .word("SHADOW", base64(&shadow(place, prepare)));
+                    .word("SHADOW", base64(&shadow(place, prepare)))
+                    .upstreams(prepare.upstreams.as_ref());
             }
             Command::Commit(commit) => {
                 let bytes = match &commit.placement.content {
@@ -297,6 +298,7 @@ impl Assignments {
                 let slots = slots.map(|(slot, port)| quoted(&format!("{slot}={port}")));
                 self.set("WAS", yes_or_no(!observe.slots.is_empty()))
                     .word("SLOTS", words(slots))
+                    .word("FILES", words(observe.files.iter().map(path)))
                     .observed_nginx(observe.nginx.as_ref());
             }
             Command::SudoCheck(check) => {
@@ -361,6 +363,13 @@ impl Assignments {
             .word("LINK", optional_path(link))
     }
 
+    fn upstreams(&mut self, upstreams: Option<&Upstreams>) -> &mut Self {
+        let expected = upstreams.and_then(|it| it.expected_sha256.as_deref());
+        self.word("UPSTREAM_FILE", optional_path(upstreams.map(|it| &it.file)))
+            .set("UPSTREAM_SHA256", expected.unwrap_or_default())
+            .word("UPSTREAMS", base64(upstreams.map_or("", |it| it.text.as_str())))
+    }
+
     fn observed_nginx(&mut self, nginx: Option<&ObserveNginx>) -> &mut Self {
         let Some(nginx) = nginx else {
             return self.set("NGINX", "");
@@ -370,5 +379,6 @@ impl Assignments {
             .word("CONF", optional_path(nginx.conf.as_ref()))
             .word("ENTRY", path(&nginx.file))
             .word("SLOT_FILES", words(nginx.slot_files.iter().map(file)))
+            .word("UPSTREAM_FILE", optional_path(nginx.upstream_file.as_ref()))
     }
 }

@@ -86,6 +86,8 @@ pub enum Command {
 pub struct Observe {
     /// The ports to look at, by slot; empty on a host without a slot.
     pub slots: BTreeMap<SlotName, Port>,
+    /// Files that the application reads at its start.
+    pub files: BTreeSet<RemotePath>,
     /// What to look at in nginx; `None` on a host without nginx.
     pub nginx: Option<ObserveNginx>,
 }
@@ -101,6 +103,8 @@ pub struct ObserveNginx {
     pub file: RemotePath,
     /// The user's own file of each slot.
     pub slot_files: BTreeMap<SlotName, RemotePath>,
+    /// The file with the upstreams, where one is written.
+    pub upstream_file: Option<RemotePath>,
 }
 
 /// See [`Command::Lock`].
@@ -315,8 +319,21 @@ pub struct Prepare {
     pub placement: Placement,
     /// The bytes that nginx would read at the entry after the commit.
     pub candidate: String,
+    /// Upstreams that are put in place once the test is passed: nothing names the new one yet.
+    pub upstreams: Option<Upstreams>,
     /// The main file with its include led to the candidate; `{candidate}` stands for its path.
     pub shadow: String,
+}
+
+/// See [`Prepare`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstreams {
+    /// The file.
+    pub file: RemotePath,
+    /// The digest of what was observed there; `None` where nothing was.
+    pub expected_sha256: Option<String>,
+    /// What will be there.
+    pub text: String,
 }
 
 /// See [`Command::Commit`].

@@ -145,7 +145,12 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             let warm_up = if *warm_up { ", then warms it up" } else { "" };
             format!("asks {what} until healthy{warm_up}")
         }
-        Step::Prepare(switch) => format!("tests {} without it being live", switch.entry),
+        Step::Prepare(switch) => {
+            let upstreams = switch.upstreams.as_ref();
+            let upstreams = upstreams.map(|file| format!(", then adds an upstream to {}", file.path));
+            let upstreams = upstreams.unwrap_or_default();
+            format!("tests {} without it being live{upstreams}", switch.entry)
+        }
         Step::Commit(switch) => commit(switch),
         Step::Bake { endpoints } => format!(
             "watches {}, both slots up",
@@ -206,8 +211,12 @@ type Change<'a> = (&'a RemotePath, &'a Option<String>, &'a str);
 fn files(plan: &Plan, palette: Palette) -> Vec<String> {
     let mut changes: BTreeMap<Change, Vec<&str>> = BTreeMap::new();
     for (host, switch) in plan.switches() {
-        let change = (&switch.entry, &switch.before, switch.after.as_str());
-        changes.entry(change).or_default().push(host.as_str());
+        let upstreams = switch.upstreams.as_ref();
+        let upstreams = upstreams.map(|file| (&file.path, &file.before, file.after.as_str()));
+        let entry = (&switch.entry, &switch.before, switch.after.as_str());
+        for change in upstreams.into_iter().chain([entry]) {
+            changes.entry(change).or_default().push(host.as_str());
+        }
     }
     let mut lines = Vec::new();
     for ((entry, before, after), hosts) in changes {

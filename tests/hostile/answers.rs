@@ -188,6 +188,7 @@ fn sent_back(seen: &Answer) -> Vec<Command> {
             nginx,
             placement,
             candidate: file.clone(),
+            upstreams: None,
             shadow: file,
         }));
     }
@@ -414,6 +415,7 @@ fn reads_the_largest_answers() {
     };
     let observe = Command::Observe(Observe {
         slots: [(blue(), crate::vocabulary::port())].into(),
+        files: [].into(),
         nginx: None,
     });
     assert_eq!(parse(&observe, &too_large), Err(ParseError::TooLong));

@@ -265,6 +265,7 @@ fn of_nginx() -> Vec<(Command, String)> {
         nginx: nginx.clone(),
         placement: placement(),
         candidate: "server {}".to_owned(),
+        upstreams: None,
         shadow: "include {candidate};".to_owned(),
     };
     let commit = Commit {

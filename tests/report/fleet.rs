@@ -151,6 +151,7 @@ fn was_host() -> HostObserved {
         record: None,
         record_runs: false,
         peak_memory_bytes: 0,
+        answers_as: None,
     };
     let release = |id: &str| ReleaseObserved {
         id: ReleaseId::new(id).unwrap(),
@@ -166,6 +167,7 @@ fn was_host() -> HostObserved {
             .map(|(name, port)| (SlotName::new(name).unwrap(), slot(port)))
             .collect(),
         releases: vec![release("20251231-100000-sokdak-0"), release(OLD), release(NEW)],
+        missing_files: [].into(),
         disk_free_bytes: 10 << 30,
         disk_free_inodes: Some(1_000_000),
     };

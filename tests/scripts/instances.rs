@@ -23,6 +23,7 @@ fn ready(host: &Host) {
 fn slot(host: &Host, port: Port) -> SlotObserved {
     let observe = Observe {
         slots: [(blue(), port)].into(),
+        files: [].into(),
         nginx: None,
     };
     host.observe(observe)

@@ -21,6 +21,7 @@ use crate::host::{Host, Shell, blue, free_port, in_every_shell, lock_by, remote,
 fn observe(host: &Host, port: Port) -> HostObserved {
     host.observe(Observe {
         slots: [(blue(), port)].into(),
+        files: [].into(),
         nginx: None,
     })
 }

@@ -122,6 +122,7 @@ fn the_users_own_slot_files_are_read() {
         }
         let observe = Observe {
             slots: [].into(),
+            files: [].into(),
             nginx: Some(observe),
         };
         let files = site.host.observe(observe).nginx.expect("nginx").slot_files;
@@ -239,6 +240,7 @@ fn a_sudo_that_refuses_is_named_with_its_command_and_nothing_is_changed() {
         site.start();
         let observe = Command::Observe(Observe {
             slots: [].into(),
+            files: [].into(),
             nginx: Some(site.observe_command()),
         });
         let placement = site.placement(&site.site("v2"));

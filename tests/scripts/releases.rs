@@ -18,6 +18,7 @@ const JAR: &[u8] = b"PK\x03\x04 a jar \x00\xff with any bytes\n";
 fn releases(host: &Host) -> Vec<nonstop::model::observed::ReleaseObserved> {
     let observe = Observe {
         slots: [(blue(), free_port())].into(),
+        files: [].into(),
         nginx: None,
     };
     host.observe(observe).was.expect("a WAS host").releases

@@ -135,12 +135,14 @@ impl Site {
             conf: Some(remote(self.conf())),
             file: remote(self.entry()),
             slot_files: [].into(),
+            upstream_file: None,
         }
     }
 
     pub(crate) fn observe(&self) -> NginxObserved {
         let observe = Observe {
             slots: [].into(),
+            files: [].into(),
             nginx: Some(self.observe_command()),
         };
         self.host.observe(observe).nginx.expect("an nginx host")
@@ -194,14 +196,22 @@ impl Site {
         candidate: &str,
         shadow: String,
     ) -> PrepareAnswer {
-        let prepare = Prepare {
+        self.prepare_by(self.prepare_command(placement, candidate, shadow))
+    }
+
+    pub(crate) fn prepare_command(&self, placement: &Placement, candidate: &str, shadow: String) -> Prepare {
+        Prepare {
             fence: self.host.fence(),
             home: run_id("run-1"),
             nginx: self.nginx_place(),
             placement: placement.clone(),
             candidate: candidate.to_owned(),
+            upstreams: None,
             shadow,
-        };
+        }
+    }
+
+    pub(crate) fn prepare_by(&self, prepare: Prepare) -> PrepareAnswer {
         match self.host.run(Command::Prepare(prepare)) {
             Answer::Prepare(answer) => passed(answer),
             other => panic!("{other:?}"),

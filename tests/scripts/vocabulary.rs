@@ -76,6 +76,7 @@ fn reading() -> Vec<Command> {
     vec![
         Command::Observe(Observe {
             slots: [(blue(), port())].into(),
+            files: [].into(),
             nginx: None,
         }),
         Command::Digest(Digest {
@@ -185,6 +186,7 @@ fn of_nginx() -> Vec<Command> {
             nginx: nginx.clone(),
             placement: placement.clone(),
             candidate: String::new(),
+            upstreams: None,
             shadow: String::new(),
         }),
         Command::Commit(Commit {

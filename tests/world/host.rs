@@ -261,6 +261,7 @@ impl SimHost {
                     .map(|(slot, port)| (slot.clone(), self.slot(slot, *port)))
                     .collect(),
                 releases: self.releases.values().cloned().collect(),
+                missing_files: [].into(),
                 disk_free_bytes: if self.disk_is_full { 0 } else { 10 << 30 },
                 disk_free_inodes: None,
             }),
@@ -287,6 +288,7 @@ impl SimHost {
             record,
             listener,
             peak_memory_bytes: if has_peak { 1 << 30 } else { 0 },
+            answers_as: None,
         }
     }
 }

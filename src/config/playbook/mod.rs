@@ -2,6 +2,8 @@
 //! `docs/playbook.md` describes every key.
 
 mod health;
+mod identify;
+mod include;
 mod nginx;
 mod notify;
 mod slots;
@@ -115,6 +117,9 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let names = slots
         .as_ref()
         .map(|slots| [slots[0].name.clone(), slots[1].name.clone()]);
+    let identify = top
+        .item("identify")
+        .and_then(|item| identify::read(&item, names.as_ref()));
     let nginx = top
         .require_item("nginx")
         .and_then(|item| nginx::read(&item, names.as_ref(), source));
@@ -136,10 +141,6 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         "memory",
         "take it away: preflight measures the memory of every host",
     );
-    top.later(
-        "identify",
-        "take it away: the process that was started is recognised by itself",
-    );
     top.finish();
     Some(Playbook {
         app: app?,
@@ -149,6 +150,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         state_dir,
         start: start?,
         health: health?,
+        identify,
         warmup,
         nginx: nginx?,
         update,

@@ -11,6 +11,7 @@ use super::super::fields::{Fields, Item, Read};
 use super::super::report::Problem;
 use super::super::source::Source;
 use super::super::{rules, suggest, values};
+use super::include;
 
 /// The largest template of a site.
 const MAX_TEMPLATE_BYTES: u64 = 1 << 20;
@@ -19,13 +20,7 @@ const MAX_TEMPLATE_BYTES: u64 = 1 << 20;
 pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>, source: &Arc<Source>) -> Option<Nginx> {
     let mut fields = Fields::of(item)?;
     let group = fields.require("group", values::name);
-    fields.later(
-        "include",
-        "use `site`, which we render, or `conf_per_slot` with files of your own",
-    );
-    let (site_item, conf_item) = (fields.item("site"), fields.item("conf_per_slot"));
-    let site = site_item.as_ref().and_then(|item| site(item, source));
-    let conf = conf_item.as_ref().and_then(|item| conf_per_slot(item, slots));
+    let style = style(&mut fields, item, slots, source);
     let reload = fields.read_or("reload", ReloadWay::Auto, |item| {
         let words = [
             ("auto", ReloadWay::Auto),
@@ -40,24 +35,7 @@ pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>, source: &Arc<
         .read("binary", |item| values::ruled_template(item, rules::program))
         .or(default);
     let main = fields.read("conf", |item| values::ruled_template(item, rules::remote_path));
-    let later = item.node.get("include").is_some();
-    let spot = fields.spot().clone();
     fields.finish();
-    let style = match (&site_item, &conf_item) {
-        (Some(_), Some(second)) => {
-            let message = "`nginx` takes one of `site` and `conf_per_slot`, and these are both";
-            item.note(Problem::at(&second.key, message));
-            None
-        }
-        (Some(_), None) => site.map(SwitchStyle::Site),
-        (None, Some(_)) => conf.map(SwitchStyle::ConfPerSlot),
-        (None, None) => {
-            if !later {
-                item.note(Problem::at(&spot, "`nginx` lacks `site` or `conf_per_slot`"));
-            }
-            None
-        }
-    };
     Some(Nginx {
         group: group?,
         style: style?,
@@ -66,6 +44,35 @@ pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>, source: &Arc<
         binary: binary?,
         conf: main,
     })
+}
+
+/// The one style that is written.
+fn style<'n>(
+    fields: &mut Fields<'n>,
+    item: &Item<'n>,
+    slots: Option<&[SlotName; 2]>,
+    source: &Arc<Source>,
+) -> Option<SwitchStyle> {
+    let written = ["site", "conf_per_slot", "include"].map(|key| fields.item(key));
+    let [site_item, conf_item, include_item] = &written;
+    let site = site_item.as_ref().and_then(|item| site(item, source));
+    let conf = conf_item.as_ref().and_then(|item| conf_per_slot(item, slots));
+    let include = include_item.as_ref().and_then(include::read);
+    match written.iter().flatten().collect::<Vec<_>>().as_slice() {
+        [] => {
+            let message = "`nginx` lacks `site`, `conf_per_slot` or `include`";
+            item.note(Problem::at(fields.spot(), message));
+        }
+        [_] => {}
+        [_, second, ..] => {
+            let message = "`nginx` takes one of `site`, `conf_per_slot` and `include`, and these are several";
+            item.note(Problem::at(&second.key, message));
+            return None;
+        }
+    }
+    let site = site.map(SwitchStyle::Site);
+    let own = conf.map(SwitchStyle::ConfPerSlot);
+    site.or(own).or(include.map(SwitchStyle::Include))
 }
 
 fn site(item: &Item<'_>, source: &Arc<Source>) -> Option<Site> {

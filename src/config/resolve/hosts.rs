@@ -9,7 +9,7 @@ use crate::model::inventory::{Host, Vars};
 use crate::model::names::{Address, HostName, Port, RemotePath, SlotName};
 use crate::model::playbook::{Nginx, SwitchStyle};
 use crate::model::template::Template;
-use crate::model::topology::{Listener, NginxHost, Topology, WasHost};
+use crate::model::topology::{Listener, NginxHost, ServiceUrl, Topology, WasHost};
 
 use super::super::inventory::{magic, rendered};
 use super::super::rules;
@@ -65,9 +65,11 @@ impl Resolver<'_> {
         }
         let release_dir = self.value("release.dir", &playbook.release.dir, name, &context, path);
         let state_dir = self.state_dir(name, &context);
+        let release_dir = release_dir?;
         Some(WasHost {
             address: host.address.clone(),
-            release_dir: release_dir?,
+            config_files: self.config_files(&vars, &release_dir, &ports),
+            release_dir,
             state_dir,
             ports,
             vars,
@@ -92,6 +94,7 @@ impl Resolver<'_> {
             .as_ref()
             .map(|conf| self.value("nginx.conf", conf, name, &context, path));
         let slot_files = self.slot_files(name, &context);
+        let service_url = self.service_url_of(name, &context);
         let style = Style::of(nginx);
         let key = style.key;
         let file = self.value(&format!("{key}.file"), style.file, name, &context, path);
@@ -109,6 +112,7 @@ impl Resolver<'_> {
             state_dir,
             file: file?,
             slot_files,
+            service_url,
             listener: Listener {
                 address: address?,
                 port,
@@ -139,6 +143,19 @@ impl Resolver<'_> {
         files
     }
 
+    /// What the file sets, where the style has a variable.
+    fn service_url_of(&mut self, host: &HostName, context: &Value) -> Option<ServiceUrl> {
+        let SwitchStyle::Include(include) = &self.playbook.playbook.nginx.style else {
+            return None;
+        };
+        let upstream_file = include.upstream_file.as_ref();
+        let key = "nginx.include.upstream_file";
+        Some(ServiceUrl {
+            variable: include.variable.clone(),
+            upstream_file: upstream_file.and_then(|file| self.value(key, file, host, context, path)),
+        })
+    }
+
     /// Two hosts that nginx cannot tell apart would get each other's requests and proofs.
     pub(super) fn distinct(&mut self, topology: &Topology) {
         let mut seen: BTreeMap<&str, &HostName> = BTreeMap::new();
@@ -164,7 +181,7 @@ impl Resolver<'_> {
     }
 }
 
-/// What both styles of a switch have.
+/// What all styles of a switch have.
 struct Style<'a> {
     /// The key in the playbook.
     key: &'static str,
@@ -188,15 +205,24 @@ impl<'a> Style<'a> {
                 key: "nginx.conf_per_slot",
                 file: &conf.file,
                 listen: &conf.listen,
-                // Only the proof's URL says what these files of the user's own speak.
-                tls: nginx
-                    .proof
-                    .as_ref()
-                    .is_some_and(|proof| proof.url.starts_with("https://")),
+                tls: proof_speaks_tls(nginx),
                 server_name: conf.server_name.as_deref().and_then(askable),
+            },
+            SwitchStyle::Include(include) => Self {
+                key: "nginx.include",
+                file: &include.file,
+                listen: &include.listen,
+                tls: proof_speaks_tls(nginx),
+                server_name: include.server_name.as_deref().and_then(askable),
             },
         }
     }
+}
+
+/// Only the proof's URL says what a server of the user's own speaks.
+fn proof_speaks_tls(nginx: &Nginx) -> bool {
+    let proof = nginx.proof.as_ref();
+    proof.is_some_and(|proof| proof.url.starts_with("https://"))
 }
 
 /// A name that a request can ask for, of one for `server_name`.

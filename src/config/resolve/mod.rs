@@ -2,7 +2,9 @@
 //! does not need a release. Templates that do need one are tried with a sample, so that a misspelt
 //! variable is found here and not in the middle of a deploy.
 
+mod config_files;
 mod hosts;
+mod include;
 mod render;
 mod samples;
 
@@ -35,6 +37,11 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
             .problems
             .extend(inventory.problems.get(host).cloned().unwrap_or_default());
     }
+    let identities = playbook
+        .playbook
+        .identify
+        .as_ref()
+        .map(|identify| identify.is.clone());
     let topology = Topology {
         app: playbook.playbook.app.clone(),
         was: was
@@ -45,9 +52,11 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
             .iter()
             .filter_map(|host| Some((host.clone(), resolver.nginx(host)?)))
             .collect(),
+        identities: identities.unwrap_or_default(),
         without: Without::default(),
     };
     resolver.distinct(&topology);
+    resolver.service_url(&topology);
     resolver.samples(&topology);
     resolver.tell_by_host();
     resolver.report.finish(Some(topology))

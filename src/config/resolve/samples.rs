@@ -112,7 +112,8 @@ impl Resolver<'_> {
     }
 }
 
-fn facts<'a>(id: &'a ReleaseId, dir: &'a RemotePath, jar: &'a RemotePath) -> ReleaseFacts<'a> {
+/// A sample release as templates see it.
+pub(super) fn facts<'a>(id: &'a ReleaseId, dir: &'a RemotePath, jar: &'a RemotePath) -> ReleaseFacts<'a> {
     ReleaseFacts {
         id,
         dir,

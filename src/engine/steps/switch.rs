@@ -16,11 +16,11 @@ use crate::model::event::{Event, Note, ProofUsed};
 use crate::model::failure::Failure;
 use crate::model::lock::Fence;
 use crate::model::names::{HostName, RemotePath};
-use crate::model::plan::{NginxFacts, Switch};
+use crate::model::plan::{NginxFacts, Switch, UpstreamFile};
 use crate::model::token::{TokenId, TokenState};
 use crate::remote::answer::{Answer, ArmAnswer, ConfirmAnswer, Fenced, PrepareAnswer, SwitchAnswer};
 use crate::remote::command::{
-    Arm, Command, Commit, Confirm, NginxPlace, PlacedContent, Placement, Prepare, Revert,
+    Arm, Command, Commit, Confirm, NginxPlace, PlacedContent, Placement, Prepare, Revert, Upstreams,
 };
 
 use super::{Job, proof};
@@ -37,6 +37,7 @@ pub(in crate::engine) async fn prepare<H: Host>(
         nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         candidate: switch.after.clone(),
+        upstreams: switch.upstreams.as_ref().map(upstreams),
         shadow: switch.shadow.clone(),
     });
     match passed(answer!(context.crew.call(host, command).await?, Prepare)?)? {
@@ -305,9 +306,18 @@ fn placement(switch: &Switch) -> Placement {
             .map_or_else(|| PlacedContent::File(switch.after.clone()), link),
         target: switch.target.clone(),
         takes_over: switch.takes_over.clone(),
-        expected_sha256: switch
-            .before
-            .as_ref()
-            .map(|text| data_encoding::HEXLOWER.encode(&Sha256::digest(text))),
+        expected_sha256: switch.before.as_deref().map(digest),
     }
+}
+
+fn upstreams(file: &UpstreamFile) -> Upstreams {
+    Upstreams {
+        file: file.path.clone(),
+        expected_sha256: file.before.as_deref().map(digest),
+        text: file.after.clone(),
+    }
+}
+
+fn digest(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }

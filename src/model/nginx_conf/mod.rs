@@ -4,17 +4,21 @@
 
 mod directive;
 mod dump;
+mod inlined;
 mod routes;
 mod shadow;
 mod strays;
 mod targets;
+mod variable;
 
 pub use directive::{Directive, parse_directives};
 pub use dump::{ConfFile, Dump};
+pub use inlined::Beside;
 pub use routes::{Listen, SiteRoute};
 pub use shadow::CANDIDATE;
 pub use strays::{Claim, Stray, StrayReason};
 pub use targets::Target;
+pub use variable::SetVariable;
 
 /// Says why a dump cannot be read, or why an entry of it cannot be tested by a shadow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

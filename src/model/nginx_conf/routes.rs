@@ -117,7 +117,8 @@ impl Dump {
         })
     }
 
-    fn descendants<'a>(&'a self, of: &Placed<'a>) -> Vec<Placed<'a>> {
+    /// Everything within a block, at any depth.
+    pub(super) fn descendants<'a>(&'a self, of: &Placed<'a>) -> Vec<Placed<'a>> {
         let mut found = Vec::new();
         let mut open = self.expand(of);
         open.reverse();

@@ -10,9 +10,10 @@ use super::dump::{ConfFile, Dump};
 /// What stands for the candidate's path in a shadow.
 pub const CANDIDATE: &str = "{candidate}";
 
-struct Include<'a> {
-    argument: &'a str,
-    span: Range<usize>,
+/// An include and the bytes that it takes.
+pub(super) struct Include<'a> {
+    pub(super) argument: &'a str,
+    pub(super) span: Range<usize>,
 }
 
 impl Dump {
@@ -107,7 +108,8 @@ impl Dump {
     }
 }
 
-fn statement(path: &str) -> Result<String, NginxConfError> {
+/// The include of one file.
+pub(super) fn statement(path: &str) -> Result<String, NginxConfError> {
     if path.contains(['*', '?', '[']) || path.chars().any(char::is_control) {
         return Err(NginxConfError::UnusableName {
             path: path.to_owned(),
@@ -117,7 +119,8 @@ fn statement(path: &str) -> Result<String, NginxConfError> {
     Ok(format!("include \"{quoted}\";"))
 }
 
-fn includes_of(file: &ConfFile) -> Vec<Include<'_>> {
+/// Every include of a file, at any depth of its blocks.
+pub(super) fn includes_of(file: &ConfFile) -> Vec<Include<'_>> {
     let mut found = Vec::new();
     collect(&file.directives, &mut found);
     found

@@ -3,6 +3,7 @@
 
 use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem, Severity};
+use crate::model::identity;
 use crate::model::live::{self, Live};
 use crate::model::names::{HostName, ReleaseId, RunId, SlotName};
 use crate::model::observed::{NginxObserved, Observed, SlotObserved};
@@ -11,9 +12,10 @@ use crate::model::release::Release;
 use crate::model::routing::Routing;
 use crate::model::topology::Topology;
 
+use super::preflight::{self, preflight};
 use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
-use super::{history, preflight, resume, stages};
+use super::{history, resume, stages};
 
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +95,7 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
         return Err(findings);
     };
     idle_slot(scene, &decision, &live, &mut findings);
+    instances(scene, goal, &decision, &mut findings);
     running_generation(scene, &mut findings);
 
     let from = decision.from.as_ref().map(|slot| routed(scene, slot, &live));
@@ -265,6 +268,21 @@ fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, findings: &mut
                 ));
             }
         }
+    }
+}
+
+/// Processes that are not what their slot is, and files that a start would miss. Whoever goes back is told of
+/// the first and not kept from it.
+fn instances(scene: &Scene<'_>, goal: &Goal, decision: &Decision, findings: &mut Vec<Finding>) {
+    let severity = match goal {
+        Goal::Deploy(_) => Severity::Refusal,
+        Goal::Rollback(_) => Severity::Warning,
+    };
+    let others = identity::findings(scene.topology, scene.observed).into_iter();
+    findings.extend(others.map(|finding| Finding { severity, ..finding }));
+    if !decision.is_up {
+        let to = Some(&decision.to);
+        findings.extend(preflight::config_files(scene.topology, scene.observed, to));
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn shows(
             let on_disk = now.entry.content.as_deref().and_then(generation_of);
             now.generation.as_deref() == run || on_disk.as_deref() == run
         }
-        SwitchStyle::ConfPerSlot(_) => {
+        SwitchStyle::ConfPerSlot(_) | SwitchStyle::Include(_) => {
             record.to_slot.is_some() && view.is_some_and(|view| view.slot == record.to_slot)
         }
     }

@@ -13,9 +13,9 @@ mod switch;
 pub use forward::{Goal, Scene, forward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
-pub use preflight::{instance_lives_on, preflight};
+pub use preflight::{config_files, instance_lives_on, preflight};
 pub use resume::{
     back_again, converge_to, evidence, forward_again, gone_on_with, interrupted, is_converged, obstacles,
 };
-pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, Viewed};
+pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, UpstreamFile, Viewed};
 pub use switch::GENERATION_PATH;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
-use crate::model::names::HostName;
+use crate::model::names::{HostName, SlotName};
 use crate::model::observed::{
     EntryKind, HostObserved, NginxObserved, Observed, StateStatus, WasObserved, WatchKeeper,
 };
@@ -145,6 +145,24 @@ fn room(host: &HostName, was: &WasObserved, sends: Option<&Release>, findings: &
     if let Some(free) = was.disk_free_inodes.filter(|free| *free < INODES_NEEDED) {
         findings.push(Finding::refusal(Some(host), Problem::InodesFull { free }));
     }
+}
+
+/// The files that the application is told to read and that are not there: on `slot`, or on every slot.
+pub fn config_files(topology: &Topology, observed: &Observed, slot: Option<&SlotName>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (host, was) in &topology.was {
+        let Some(seen) = observed.hosts.get(host).and_then(|seen| seen.was.as_ref()) else {
+            continue;
+        };
+        let slots = was.config_files.iter();
+        for (slot, files) in slots.filter(|(name, _)| slot.is_none_or(|slot| slot == *name)) {
+            findings.extend(files.intersection(&seen.missing_files).map(|path| {
+                let (slot, path) = (slot.clone(), path.to_string());
+                Finding::refusal(Some(host), Problem::ConfigFileMissing { slot, path })
+            }));
+        }
+    }
+    findings
 }
 
 fn memory(host: &HostName, seen: &HostObserved, was: &WasObserved, findings: &mut Vec<Finding>) {

@@ -232,6 +232,8 @@ pub struct Switch {
     pub after: String,
     /// The link that is written in place of bytes.
     pub link: Option<RemotePath>,
+    /// Upstreams that are put in place once they are tested: until the switch nothing names the new one.
+    pub upstreams: Option<UpstreamFile>,
     /// The main file with its include led to `{candidate}`.
     pub shadow: String,
     /// What the generation endpoint will answer; `None` with the user's own files.
@@ -240,6 +242,17 @@ pub struct Switch {
     pub expect: Option<String>,
     /// The new endpoints, for a proof by arrival.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// The file with the upstreams that the style `include` may name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpstreamFile {
+    /// The file.
+    pub path: RemotePath,
+    /// What is there; `None` where nothing is.
+    pub before: Option<String>,
+    /// What will be there, with every upstream that is in use as it was.
+    pub after: String,
 }
 
 /// Files that a switch leaves beside the live one.

@@ -1,19 +1,21 @@
 //! One nginx host's part of a routing: which bytes go where, and how they are tested first.
 
 use crate::model::context::{self, ReleaseFacts};
-use crate::model::endpoint::Endpoint;
+use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem};
 use crate::model::live::NginxView;
-use crate::model::names::{HostName, RemotePath, SlotName};
+use crate::model::names::{Address, HostName, Port, RemotePath, SlotName};
+use crate::model::nginx_conf::Beside;
 use crate::model::nginx_site;
 use crate::model::observed::{EntryKind, NginxObserved};
 use crate::model::playbook::SwitchStyle;
 use crate::model::release::Release;
-use crate::model::routing::Routing;
-use crate::model::topology::NginxHost;
+use crate::model::routing::{Routing, Weight};
+use crate::model::service_url::{self, Known};
+use crate::model::topology::{NginxHost, ServiceUrl};
 
 use super::forward::Scene;
-use super::step::{CleanUp, NginxFacts, Switch};
+use super::step::{CleanUp, NginxFacts, Switch, UpstreamFile};
 
 /// The path at which a rendered site tells its generation, to the loopback only.
 pub const GENERATION_PATH: &str = nginx_site::GENERATION_PATH;
@@ -59,20 +61,25 @@ pub(super) fn switch(
     let refuse = |problem| Finding::refusal(Some(name), problem);
 
     let facts = NginxFacts::of(nginx).ok_or_else(|| refuse(Problem::NginxNotRunning))?;
-    let (after, generation) = content(scene, name, host, nginx, slot, routing)?;
+    let Content {
+        after,
+        generation,
+        upstreams,
+    } = content(scene, name, host, view, slot, routing)?;
     let slot_file = host.slot_files.get(slot);
     let (target, link) = target(host, nginx, view.takes_over.as_ref(), slot_file).map_err(refuse)?;
     let expect =
         expect(scene, name, slot, release).map_err(|reason| refuse(Problem::CannotRender { reason }))?;
     let takes_over = view.takes_over.as_ref();
-    let shadow = view
-        .dump
-        .shadow(host.file.as_str(), takes_over.map(RemotePath::as_str))
-        .map_err(|error| {
-            refuse(Problem::CannotShadow {
-                reason: error.to_string(),
-            })
-        })?;
+    let beside = upstreams.as_ref().map(|file| Beside {
+        path: file.path.as_str(),
+        text: &file.after,
+    });
+    let shadow = view.shadow(host, beside).map_err(|error| {
+        refuse(Problem::CannotShadow {
+            reason: error.to_string(),
+        })
+    })?;
     Ok(Switch {
         entry: host.file.clone(),
         target,
@@ -81,6 +88,7 @@ pub(super) fn switch(
         before: view.content.clone(),
         after,
         link,
+        upstreams,
         shadow,
         generation,
         expect,
@@ -116,38 +124,50 @@ fn expect(
         .map_err(|error| error.to_string())
 }
 
+/// What a switch writes.
+struct Content {
+    after: String,
+    generation: Option<String>,
+    upstreams: Option<UpstreamFile>,
+}
+
+impl Content {
+    /// A file that tells no generation.
+    fn plain(after: String) -> Self {
+        Self {
+            after,
+            generation: None,
+            upstreams: None,
+        }
+    }
+}
+
 fn content(
     scene: &Scene<'_>,
     name: &HostName,
     host: &NginxHost,
-    nginx: &NginxObserved,
+    view: &NginxView,
     slot: &SlotName,
     routing: &Routing,
-) -> Result<(String, Option<String>), Finding> {
-    match &scene.playbook.nginx.style {
-        SwitchStyle::Site(site) => {
-            let instances: Vec<_> = routing
-                .iter()
-                .filter_map(|(instance, weight)| {
-                    let Endpoint { host, port } = &instance.endpoint;
-                    Some((scene.topology.was.get(host)?.address.clone(), *port, weight))
-                })
-                .collect();
+) -> Result<Content, Finding> {
+    let cannot_render = |reason| Finding::refusal(Some(name), Problem::CannotRender { reason });
+    match (&scene.playbook.nginx.style, &host.service_url) {
+        (SwitchStyle::Site(site), _) => {
             let generation = scene.run.as_str();
+            let instances = instances(scene, routing);
             nginx_site::render(&scene.topology.app, host, site, &instances, generation)
-                .map(|text| (text, Some(generation.to_owned())))
-                .map_err(|error| {
-                    Finding::refusal(
-                        Some(name),
-                        Problem::CannotRender {
-                            reason: error.to_string(),
-                        },
-                    )
+                .map(|after| Content {
+                    generation: Some(generation.to_owned()),
+                    ..Content::plain(after)
                 })
+                .map_err(|error| cannot_render(error.to_string()))
         }
-        SwitchStyle::ConfPerSlot(_) => match nginx.slot_files.get(slot) {
+        (SwitchStyle::Include(_), Some(service)) => {
+            included(scene, service, view, slot, routing).map_err(cannot_render)
+        }
+        _ => match scene.nginx(name).and_then(|nginx| nginx.slot_files.get(slot)) {
             Some(Some(text)) => match left_out_in(scene, slot, text) {
-                None => Ok((text.clone(), None)),
+                None => Ok(Content::plain(text.clone())),
                 Some(endpoint) => {
                     let slot = slot.clone();
                     let problem = Problem::SlotFileNamesLeftOut { slot, endpoint };
@@ -160,6 +180,50 @@ fn content(
             )),
         },
     }
+}
+
+/// Address, port and weight of each instance.
+fn instances(scene: &Scene<'_>, routing: &Routing) -> Vec<(Address, Port, Weight)> {
+    let instance = |(instance, weight): (&Instance, Weight)| {
+        let Endpoint { host, port } = &instance.endpoint;
+        Some((scene.topology.was.get(host)?.address.clone(), *port, weight))
+    };
+    routing.iter().filter_map(instance).collect()
+}
+
+/// The line for the user's server, and the upstreams that it may name.
+fn included(
+    scene: &Scene<'_>,
+    service: &ServiceUrl,
+    view: &NginxView,
+    slot: &SlotName,
+    routing: &Routing,
+) -> Result<Content, String> {
+    let topology = scene.topology;
+    let was = topology.was.values().chain(topology.without.was.values());
+    let endpoints: Vec<_> = was
+        .flat_map(|was| was.ports.values().map(|port| (was.address.clone(), *port)))
+        .collect();
+    let there = service
+        .upstream_file
+        .as_ref()
+        .and_then(|path| view.dump.file(path.as_str()));
+    let known = Known {
+        text: there.map(|file| file.text.as_str()),
+        endpoints: &endpoints,
+        entry: view.content.as_deref(),
+    };
+    let texts = service_url::render(&topology.app, slot, service, &instances(scene, routing), &known);
+    let texts = texts.map_err(|error| error.to_string())?;
+    let upstreams = service.upstream_file.clone().zip(texts.upstreams);
+    Ok(Content {
+        upstreams: upstreams.map(|(path, after)| UpstreamFile {
+            path,
+            before: known.text.map(str::to_owned),
+            after,
+        }),
+        ..Content::plain(texts.entry)
+    })
 }
 
 /// An endpoint of a left-out host to which the user's own file would lead requests.

@@ -133,6 +133,7 @@ fn was(fields: &mut Fields) -> Read<WasObserved> {
     let releases = fields.groups("release").into_iter().map(release);
     Ok(WasObserved {
         slots,
+        missing_files: fields.values("missing_file")?.into_iter().collect(),
         releases: releases.collect::<Read<_>>()?,
         disk_free_bytes: kilobytes(fields, "disk_free_kb")?,
         // Some file systems print `-`, or 0 for all: those count none.
@@ -183,6 +184,7 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
         port,
         listener,
         connections: fields.value("slot.connections")?,
+        answers_as: None,
         record,
         record_runs,
         peak_memory_bytes: kilobytes(&mut fields, "slot.peak_memory_kb")?,

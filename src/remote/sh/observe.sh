@@ -3,7 +3,7 @@
 # observe: reads everything that the planner needs, and changes nothing. A switch that is under way is
 # waited for.
 #
-# Parameters: SLOTS (words `NAME=PORT`), WAS (yes where the host has a slot), NGINX (empty on a host
+# Parameters: SLOTS (words `NAME=PORT`), FILES (words, what the application reads at its start), WAS (yes where the host has a slot), NGINX (empty on a host
 # without nginx), CONF, ENTRY, SLOT_FILES (words `NAME=PATH`).
 # Prints: user, clock, missing tools, memory, state folder, lock, record, then `was=yes` with disk,
 # releases and slots, then `nginx=yes` with master, files, dump, entry, siblings and addresses. The
@@ -121,6 +121,9 @@ slot_say() {
 was_say() {
     say was yes
     disk_say
+    for o_file in $FILES; do
+        [ -r "$o_file" ] || text missing_file "$o_file"
+    done
     releases_say
     o_ports=
     for o_slot in $SLOTS; do

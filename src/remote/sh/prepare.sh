@@ -6,7 +6,8 @@
 #
 # Parameters: the fence's and nginx's; HOME_RUN (whose home is saved), ENTRY, TARGET, TAKES_OVER (may be
 # empty), EXPECTED_SHA256 (empty where nothing is), CANDIDATE and SHADOW (base64; the shadow names the
-# candidate).
+# candidate); UPSTREAM_FILE (empty where there is none), UPSTREAM_SHA256 (what was observed there) and
+# UPSTREAMS (base64), which are put in place once the test is passed: nothing names the new one yet.
 # Prints: the fence's answer, and `prepare=accepted` with `warnings`, `prepare=refused` with `output`,
 # or `prepare=drifted`.
 EVENT=prepare
@@ -25,6 +26,40 @@ drift() {
         digest_of "$ENTRY"
     fi
     [ "$DIGEST" != "$EXPECTED_SHA256" ]
+}
+
+# upstreams_find: follows the file's link, and writes what it will hold to $SCRATCH/upstreams.
+upstreams_find() {
+    [ -n "$UPSTREAM_FILE" ] || return 0
+    if [ -L "$UPSTREAM_FILE" ]; then UPSTREAM_FILE=$(readlink -f -- "$UPSTREAM_FILE"); fi
+    printf '%s' "$UPSTREAMS" | base64 -d >"$SCRATCH/upstreams"
+}
+
+# upstreams_there: whether they are in place already.
+upstreams_there() {
+    digest_of "$SCRATCH/upstreams"
+    u_wanted=$DIGEST
+    digest_of "$UPSTREAM_FILE"
+    [ "$DIGEST" = "$u_wanted" ]
+}
+
+# upstreams_drift: whether something else is there than what was observed, or than what this puts there.
+upstreams_drift() {
+    [ -n "$UPSTREAM_FILE" ] || return 1
+    ! upstreams_there && [ "$DIGEST" != "$UPSTREAM_SHA256" ]
+}
+
+# put_upstreams: those that nginx runs stay in the file as they are, so that a reload by anybody is no switch.
+put_upstreams() {
+    if [ -z "$UPSTREAM_FILE" ] || upstreams_there; then return 0; fi
+    beside "$UPSTREAM_FILE" upstreams
+    root rm -f -- "$BESIDE"
+    if [ -f "$UPSTREAM_FILE" ]; then root cp -a -T -- "$UPSTREAM_FILE" "$BESIDE"; fi
+    root tee -- "$BESIDE" <"$SCRATCH/upstreams" >/dev/null
+    sync -- "$BESIDE" 2>/dev/null || :
+    root mv -T -- "$BESIDE" "$UPSTREAM_FILE"
+    sync -- "${UPSTREAM_FILE%/*}" 2>/dev/null || :
+    trail upstreams file "$UPSTREAM_FILE"
 }
 
 # save PATH NAME: copies a thing as it is into home; sets DIGEST, of the bytes that are read there.
@@ -109,7 +144,8 @@ look_for_conflicts() {
     [ -z "$n_new" ] || refused "$n_new"
 }
 
-if drift; then
+upstreams_find
+if drift || upstreams_drift; then
     trail drifted entry "$ENTRY"
     passed
     say prepare drifted
@@ -127,6 +163,7 @@ root rm -f -- "$SHADOW_FILE"
 [ "$(grep -c -x -F "# configuration file $CANDIDATE_FILE:" "$SCRATCH/dump")" = 1 ] ||
     refused "nginx does not read the candidate through the shadow of $CONF"
 look_for_conflicts
+put_upstreams
 trail accepted entry "$ENTRY"
 passed
 say prepare accepted

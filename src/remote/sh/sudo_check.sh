@@ -56,6 +56,13 @@ nginx_check() {
     check cp -a -T -- "$k_saved" "$k_home"
     check mv -T -- "$k_candidate" "$k_target"
     check mv -T -- "$k_home" "$k_target"
+    if [ -n "$UPSTREAM_FILE" ]; then
+        k_upstreams=${UPSTREAM_FILE%/*}/.nonstop-$APP.upstreams
+        check rm -f -- "$k_upstreams"
+        check cp -a -T -- "$UPSTREAM_FILE" "$k_upstreams"
+        check tee -- "$k_upstreams"
+        check mv -T -- "$k_upstreams" "$UPSTREAM_FILE"
+    fi
     if [ -n "$SLOT_FILES" ]; then check ln -s -- "${SLOT_FILES#*=}" "$k_candidate"; fi
     k_log=${SETTING_LOG:-$NGINX_ERROR_LOG}
     case $k_log in

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::identity;
 use crate::model::live::Live;
 use crate::model::lock::LockState;
 use crate::model::names::{AppName, HostName, Port, ReleaseId, SlotName};
@@ -142,6 +143,7 @@ impl Status {
                 LiveSlot::Mixed
             }
         };
+        findings.extend(identity::findings(topology, observed));
         findings.extend(unreadable(observed));
         let open_run = OpenRun::read(topology, observed);
         let seen = |host: &HostName| observed.hosts.get(host);

@@ -154,6 +154,10 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
         Problem::UnknownEndpoint { .. } => {
             "`address` in the inventory must be what nginx proxies to, and the slots' ports its ports"
         }
+        Problem::NameInVariable { .. } => {
+            "write the address of the live slot there, such as 127.0.0.1:8081, and reload nginx"
+        }
+        Problem::VariableUnused { .. } => "write `proxy_pass $VARIABLE;` there, without a path behind it",
         Problem::PartialSlot { .. } => {
             "the file must route to every host of one slot; `nonstop status` shows what it does"
         }
@@ -184,6 +188,12 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         }
         Problem::KeptInstanceInUse { .. } => {
             "wait until they are gone, or close them; the next deploy then retires it"
+        }
+        Problem::AnswersAsOther { .. } => {
+            "start it with its own slot's variables, or take `identify` out of the playbook"
+        }
+        Problem::ConfigFileMissing { .. } => {
+            "put it there, readable for the login user; `optional:` in front of its name makes it optional"
         }
         Problem::ProcessOpaque { .. } => {
             "deploy as the user that runs it, or stop it once by hand: without root it cannot be told \

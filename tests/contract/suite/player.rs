@@ -201,6 +201,7 @@ impl<S: Subject> Player<S> {
                     nginx,
                     placement,
                     candidate: self.subject.site("v2"),
+                    upstreams: None,
                     shadow: self.subject.shadow(&seen),
                 })
             }
