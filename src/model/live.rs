@@ -11,7 +11,7 @@ use super::behind;
 use super::endpoint::Endpoint;
 use super::finding::{Finding, Problem};
 use super::names::{HostName, ReleaseId, RemotePath, SlotName};
-use super::nginx_conf::{Claim, Dump, SiteRoute};
+use super::nginx_conf::{Claim, Dump, SiteRoute, Stray, StrayReason};
 use super::observed::{EntryKind, NginxObserved, Observed, SlotObserved};
 use super::record::RunRecord;
 use super::topology::{NginxHost, Topology};
@@ -156,11 +156,6 @@ impl Reader<'_> {
         }
     }
 
-    fn upstream_file(&self) -> Option<&str> {
-        let service = self.host.service_url.as_ref()?;
-        service.upstream_file.as_ref().map(RemotePath::as_str)
-    }
-
     fn entry_path(&self) -> String {
         self.host.file.as_str().to_owned()
     }
@@ -289,13 +284,15 @@ impl Reader<'_> {
         let claim = Claim {
             entry: self.host.file.as_str(),
             takes_over: takes_over.map(RemotePath::as_str),
-            upstreams: self.upstream_file(),
             server_names: &names,
             ports: &ports,
             endpoints: &endpoints,
         };
         let mut said = BTreeSet::new();
         for stray in self.dump.strays(&claim) {
+            if self.moves_along(own, &stray) {
+                continue;
+            }
             let reason = stray.reason.to_string();
             if said.insert((stray.file.clone(), reason.clone())) {
                 findings.push(Finding::refusal(
@@ -307,6 +304,14 @@ impl Reader<'_> {
                 ));
             }
         }
+    }
+
+    /// Whether a server sends requests to our endpoints because it includes our file; with the style `include`
+    /// its other ways there are looked at one by one.
+    fn moves_along(&self, own: &[&SiteRoute], stray: &Stray) -> bool {
+        let is_it = |route: &&SiteRoute| (route.file.as_str(), route.line) == (&stray.file, stray.line);
+        let by_address = matches!(stray.reason, StrayReason::SameEndpoint { .. });
+        self.host.service_url.is_some() && by_address && own.iter().any(is_it)
     }
 
     /// An endpoint by the address that nginx uses; the loopback means the nginx host itself.

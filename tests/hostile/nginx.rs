@@ -85,7 +85,6 @@ fn as_many_servers_as_fit_are_told_apart_in_time() {
     let claim = Claim {
         entry: "/n/ours",
         takes_over: None,
-        upstreams: None,
         server_names: &["x".to_owned()],
         ports: &[80],
         endpoints: &[("b".to_owned(), 1)],

@@ -65,6 +65,20 @@ nginx:
     listen: 80
     server_name: sokdak.example
 ";
+const INCLUDE: &str = "
+nginx:
+  group: nginx
+  include:
+    file: /etc/nginx/service-url.inc
+    listen: 80
+";
+/// The user's own server, as it has been since a script switched it.
+const SERVER: &str =
+    "server { listen 80; include /etc/nginx/service-url.inc; location / { proxy_pass $service_url; }
+    location /files { proxy_pass http://127.0.0.1:9999; } }
+";
+pub(crate) const SERVICE_URL: &str = "/etc/nginx/service-url.inc";
+pub(crate) const UPSTREAMS: &str = "/etc/nginx/sites-enabled/upstreams.conf";
 const MAIN: &str = "events {}\nhttp {\n\tinclude /etc/nginx/sites-enabled/*;\n}\n";
 
 /// A fleet as it would be observed.
@@ -141,6 +155,30 @@ impl Fleet {
                 .into_iter()
                 .map(|(name, text)| (slot(name), Some(text)))
                 .collect();
+        }
+        fleet
+    }
+
+    /// The style `include` on one host, its server reading what a person's script wrote for the blue slot.
+    pub(crate) fn with_include() -> Self {
+        let mut fleet = Self::of(ONE_HOST, &format!("{PLAYBOOK}{INCLUDE}"));
+        fleet.file("was-1", "app", SERVER);
+        fleet.file("was-1", SERVICE_URL, "set $service_url http://10.0.0.1:8080;\n");
+        fleet
+    }
+
+    /// The style `include` with upstreams of two hosts.
+    pub(crate) fn with_upstreams() -> Self {
+        let more = format!("{INCLUDE}    upstream_file: {UPSTREAMS}\n");
+        let mut fleet = Self::of(INVENTORY, &format!("{PLAYBOOK}{more}"));
+        for name in ["nginx-1", "nginx-2"] {
+            fleet.file(name, "app", SERVER);
+            fleet.file(name, SERVICE_URL, "set $service_url http://old;\n");
+            fleet.file(
+                name,
+                "old",
+                "upstream old { server 10.0.0.1:8080; server 10.0.0.2:8080; }\n",
+            );
         }
         fleet
     }
@@ -288,7 +326,7 @@ impl Fleet {
         self.host("was-1").record.insert(record)
     }
 
-    /// A regular file in an nginx host's folder of sites.
+    /// A regular file in an nginx host's folder of sites, or at an absolute path.
     pub(crate) fn file(&mut self, name: &str, file: &str, text: &str) -> &mut Self {
         self.place(name, file, text, EntryKind::File)
     }
@@ -328,12 +366,17 @@ impl Fleet {
             let nothing = BTreeMap::new();
             let files = self.files.get(name).unwrap_or(&nothing);
             nginx.dump = format!("# configuration file /etc/nginx/nginx.conf:\n{MAIN}\n");
-            let printed = |(file, File { text, .. }): (&String, &File)| {
-                format!("# configuration file {SITES}/{file}:\n{text}\n")
+            let path = |file: &str| match file.strip_prefix('/') {
+                Some(_) => file.to_owned(),
+                None => format!("{SITES}/{file}"),
             };
+            let printed = |(file, File { text, .. }): (&String, &File)| {
+                format!("# configuration file {}:\n{text}\n", path(file))
+            };
+            let entry = self.config.topology.nginx[name].file.as_str();
             nginx.dump += &files.iter().map(printed).collect::<String>();
             for (file, File { text, kind }) in files {
-                if file == "sokdak.conf" {
+                if path(file) == entry {
                     nginx.entry.kind = kind.clone();
                     nginx.entry.content = Some(text.clone());
                 } else {

@@ -11,6 +11,8 @@ mod converge;
 mod deploy;
 mod fixture;
 mod home;
+mod include;
+mod instances;
 mod left_out;
 mod live;
 mod refusals;

@@ -6,6 +6,7 @@ mod audit;
 mod helper;
 mod hindered;
 mod host;
+mod include;
 mod instances;
 mod lease;
 mod locks;

@@ -71,6 +71,15 @@ impl Reader<'_> {
                 Problem::StrayFile { file, reason },
             ));
         }
+        for (file, target) in &set.elsewhere {
+            if let Some(endpoint) = self.endpoint(&target.host, target.port) {
+                let reason =
+                    format!("sends requests to {endpoint} beside ${variable}: a switch would not move them");
+                let file = file.clone();
+                let problem = Problem::StrayFile { file, reason };
+                findings.push(Finding::refusal(Some(self.name), problem));
+            }
+        }
     }
 
     /// The endpoints to which the variable leads. nginx asks a `resolver` for a name in it with each request,

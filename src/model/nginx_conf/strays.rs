@@ -13,8 +13,6 @@ pub struct Claim<'a> {
     pub entry: &'a str,
     /// The file of an earlier tool that the commit renames to `entry`.
     pub takes_over: Option<&'a str>,
-    /// The file of ours with the upstreams that `entry` may name.
-    pub upstreams: Option<&'a str>,
     /// The names of our server block.
     pub server_names: &'a [String],
     /// The ports on which it listens.
@@ -74,7 +72,7 @@ impl fmt::Display for StrayReason {
 
 impl Claim<'_> {
     fn is_ours(&self, path: &str) -> bool {
-        path == self.entry || self.takes_over == Some(path) || self.upstreams == Some(path)
+        path == self.entry || self.takes_over == Some(path)
     }
 
     fn is_included_by(&self, route: &SiteRoute) -> bool {
@@ -144,7 +142,6 @@ mod tests {
         let claim = Claim {
             entry,
             takes_over,
-            upstreams: None,
             server_names: &["Sokdak.example".to_owned()],
             ports: &[80],
             endpoints: &[("10.0.0.1".to_owned(), 8080), ("127.0.0.1".to_owned(), 8081)],

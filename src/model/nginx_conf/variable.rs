@@ -14,6 +14,8 @@ pub struct SetVariable {
     pub also_set_in: BTreeSet<String>,
     /// Every address to which the variable leads.
     pub targets: BTreeSet<Target>,
+    /// Every address to which such a server leads without the variable, with the server's file.
+    pub elsewhere: BTreeSet<(String, Target)>,
     /// Values that lead to no address that we know.
     pub unresolved: BTreeSet<String>,
 }
@@ -33,9 +35,15 @@ impl Dump {
                     continue;
                 }
                 let set = found.get_or_insert_with(SetVariable::default);
-                set.look(&inside, file, variable);
+                let names = names.with_sets(&inside);
+                let mut elsewhere = Reached::default();
+                set.look(&inside, file, variable, |to, file| {
+                    names.follow(to, file, &mut elsewhere)
+                });
+                let of_server = |target| (server.file.path.clone(), target);
+                set.elsewhere.extend(elsewhere.targets.into_iter().map(of_server));
                 let mut reached = Reached::default();
-                names.with_sets(&inside).follow(&wanted, file, &mut reached);
+                names.follow(&wanted, file, &mut reached);
                 set.targets.extend(reached.targets);
                 set.unresolved.extend(reached.unresolved);
             }
@@ -45,7 +53,13 @@ impl Dump {
 }
 
 impl SetVariable {
-    fn look(&mut self, inside: &[Placed<'_>], file: &str, variable: &str) {
+    fn look(
+        &mut self,
+        inside: &[Placed<'_>],
+        file: &str,
+        variable: &str,
+        mut other_way: impl FnMut(&str, &str),
+    ) {
         for placed in inside {
             match (placed.directive.name.as_str(), placed.args()) {
                 ("set", [name, _])
@@ -53,7 +67,8 @@ impl SetVariable {
                 {
                     self.also_set_in.insert(placed.file.path.clone());
                 }
-                ("proxy_pass", [to]) => self.is_used |= leads_by(to, variable),
+                ("proxy_pass", [to]) if leads_by(to, variable) => self.is_used = true,
+                ("proxy_pass" | "grpc_pass", [to]) => other_way(to, &placed.file.path),
                 _ => {}
             }
         }
@@ -91,6 +106,8 @@ mod tests {
         let hosts = |set: &SetVariable| set.targets.iter().map(|it| it.host.clone()).collect::<Vec<_>>();
         assert!(one.is_used);
         assert_eq!(hosts(&one), ["127.0.0.1"]);
+        let (file, other) = one.elsewhere.first().unwrap();
+        assert_eq!((file.as_str(), other.host.as_str()), ("/e/nginx.conf", "other"));
         let up = set(server, "set $url http://up;").unwrap();
         assert_eq!(hosts(&up), ["10.0.0.1"]);
     }
