@@ -224,8 +224,43 @@ fn contradictions_are_refused_where_they_stand() {
         ),
         (
             "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
-            "include: {}",
-            "`nginx.include` is not supported yet",
+            "include: { listen: 80 }",
+            "`nginx.include` lacks `file`",
+        ),
+        (
+            "listen: 80 }",
+            "listen: 80 }, include: { file: /etc/nginx/u.inc, listen: 80 }",
+            "`nginx` takes one of `site`, `conf_per_slot` and `include`, and these are several",
+        ),
+        (
+            "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            "include: { file: /etc/nginx/u.inc, listen: 80 }",
+            "slot `blue` has 2 endpoints, and `$service_url` holds one address",
+        ),
+        (
+            "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            "include: { file: /etc/nginx/u.inc, listen: 80, variable: $url }",
+            "must be the name of a variable without its `$`",
+        ),
+        (
+            "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            "include: { file: /etc/nginx/u.inc, listen: 80, upstream_file: /etc/nginx/u.inc }",
+            "the upstreams cannot lie in the file that names them",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nidentify: { path: /profile, is: { blue: real1, gren: real2 } }",
+            "there is no slot `gren`",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nidentify: { path: /profile, is: { blue: real1 } }",
+            "`identify.is` lacks the answer of slot `green`",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nidentify: { path: /profile, is: { blue: real1, green: real1 } }",
+            "`green` answers the same as `blue`",
         ),
         (
             "listen: 80",
@@ -320,12 +355,12 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
 fn the_playbooks_and_inventories_of_the_documents_pass() {
     let inventory = Source::new("docs/inventory.md", blocks("docs/inventory.md", "yaml").remove(0));
     let playbooks = blocks("docs/playbook.md", "yaml");
-    assert_eq!(playbooks.len(), 2);
+    assert_eq!(playbooks.len(), 3);
     for playbook in playbooks {
         let playbook = Source::new("docs/playbook.md", playbook);
         config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
     }
-    let own = blocks("docs/playbook.md", "nginx").remove(0);
+    let own = blocks("docs/playbook.md", "nginx").pop().expect("a template");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("own.j2"), own).unwrap();
     let file = folder.path().join("playbook.yml");
@@ -346,19 +381,20 @@ release: { qqqqqqqq: 1 }
 start: { qqqqqqqq: 1, java: { qqqqqqqq: 1 }, command: { qqqqqqqq: 1 } }
 health: { qqqqqqqq: 1 }
 warmup: { qqqqqqqq: 1 }
-nginx: { qqqqqqqq: 1, site: { qqqqqqqq: 1, tls: { qqqqqqqq: 1 } }, conf_per_slot: { qqqqqqqq: 1 }, proof: { qqqqqqqq: 1 } }
+nginx: { qqqqqqqq: 1, site: { qqqqqqqq: 1, tls: { qqqqqqqq: 1 } }, conf_per_slot: { qqqqqqqq: 1 }, include: { qqqqqqqq: 1 }, proof: { qqqqqqqq: 1 } }
 update: { qqqqqqqq: 1 }
 drain: { qqqqqqqq: 1 }
 stop: { qqqqqqqq: 1 }
 bake: { qqqqqqqq: 1 }
 notify: [{ qqqqqqqq: 1 }, { slack: { qqqqqqqq: 1 } }, { webhook: { qqqqqqqq: 1 } }]
+identify: { qqqqqqqq: 1 }
 ",
     );
     let lists: Vec<&str> = nonsense
         .lines()
         .filter_map(|line| line.trim().strip_prefix("hint: known here: "))
         .collect();
-    assert_eq!(lists.len(), 20, "{nonsense}");
+    assert_eq!(lists.len(), 22, "{nonsense}");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         assert!(
             document.contains(&format!("{key}:")),

@@ -20,6 +20,7 @@ pub struct Topology {
     /// The hosts that route to it.
     pub nginx: BTreeMap<HostName, NginxHost>,
     /// What an endpoint of each slot answers to `identify`, where the playbook has it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<SlotName, String>,
     /// Hosts of the inventory that a person leaves out of this run: they are not connected to. Their
     /// endpoints are still known where nginx names them, and leave every routing.
@@ -47,6 +48,7 @@ pub struct WasHost {
     /// The port of each slot that has this host.
     pub ports: BTreeMap<SlotName, Port>,
     /// The files that the application of each slot reads at its start, as far as its options name them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config_files: BTreeMap<SlotName, BTreeSet<RemotePath>>,
     /// Variables for templates that need the release.
     pub vars: Vars,
@@ -66,6 +68,7 @@ pub struct NginxHost {
     /// The user's own file of each slot, with the style `conf_per_slot`.
     pub slot_files: BTreeMap<SlotName, RemotePath>,
     /// What the file sets, with the style `include`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service_url: Option<ServiceUrl>,
     /// Where the listener is.
     pub listener: Listener,
