@@ -12,6 +12,7 @@ mod confirms;
 mod draining;
 mod ending;
 mod homeward;
+mod include;
 mod interrupts;
 mod left_out;
 mod locks;

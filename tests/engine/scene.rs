@@ -51,6 +51,17 @@ nginx:
 drain: { deadline: 30s }
 ";
 
+const INCLUDE: &str = "  include:
+    file: /etc/nginx/service-url.inc
+    upstream_file: /etc/nginx/sites-enabled/upstreams.conf
+    listen: 80
+";
+const IDENTIFY: &str = "identify: { path: /profile, is: { blue: blue, green: green } }\n";
+pub(crate) const SERVICE_URL: &str = "/etc/nginx/service-url.inc";
+const SERVER: &str = "upstream old { server 10.0.0.1:8080; server 10.0.0.2:8080; }
+server { listen 80; include /etc/nginx/service-url.inc; location / { proxy_pass $service_url; } }
+";
+
 type Hook = Box<dyn Fn(&mut World)>;
 
 /// A fleet and what will happen on it.
@@ -87,6 +98,23 @@ impl Scene {
     /// The same on a single host with both parts.
     pub(crate) fn on_one_host() -> Self {
         Self::of(ONE_HOST, PLAYBOOK).live_on_blue()
+    }
+
+    /// The style `include` with upstreams: the user's own server reads what an older script left. Slots say
+    /// which one they are.
+    pub(crate) fn with_include() -> Self {
+        let (head, rest) = PLAYBOOK.split_once("  site:").expect("a site");
+        let (_, rest) = rest.split_once('\n').expect("more lines");
+        let playbook = format!("{head}{INCLUDE}{rest}{IDENTIFY}");
+        let scene = Self::of(INVENTORY, &playbook).live_on_blue();
+        for name in scene.config.topology.nginx.keys() {
+            let mut world = scene.world.borrow_mut();
+            let nginx = world.nginx(name.as_str());
+            nginx.files.clear();
+            nginx.site(SERVICE_URL, "set $service_url http://old;\n");
+            nginx.site("/etc/nginx/sites-enabled/app", SERVER);
+        }
+        scene
     }
 
     fn of(inventory: &str, playbook: &str) -> Self {

@@ -8,6 +8,7 @@ use nonstop::model::plan::GENERATION_PATH;
 
 use tokio::time::Instant;
 
+use super::host::PROFILE_PATH;
 use super::{Health, SimHost, SimNginx, World};
 
 /// How long ago a fault may have struck an instance that we still took for healthy: between the last look at it
@@ -121,6 +122,9 @@ impl World {
             };
         }
         let port = Port::new(request.port).unwrap();
+        if request.path == PROFILE_PATH && asked.listener(port).is_some() {
+            return answer(200, &asked.profile(port));
+        }
         match asked.listener(port).map(|process| process.health) {
             Some(Health::Up) => answer(200, r#"{"status":"UP"}"#),
             Some(Health::Down) => answer(503, r#"{"status":"DOWN"}"#),

@@ -17,6 +17,9 @@ use super::flight::Flight;
 use super::lock::Renewed;
 use super::{Flaw, SimNginx};
 
+/// Where an application says which slot it is.
+pub(crate) const PROFILE_PATH: &str = "/profile";
+
 /// A host and all that is on it.
 pub(crate) struct SimHost {
     pub(crate) address: Address,
@@ -32,6 +35,8 @@ pub(crate) struct SimHost {
     pub(crate) releases: BTreeMap<ReleaseId, ReleaseObserved>,
     pub(crate) processes: Vec<Process>,
     pub(crate) instances: BTreeMap<SlotName, InstanceRecord>,
+    /// What its applications answer as which slot they are, by port; the slot's name where it is absent.
+    pub(crate) profiles: BTreeMap<Port, String>,
     /// Connections that never end, by port.
     pub(crate) connections: BTreeMap<Port, u32>,
     /// Requests that are under way, and when each will be answered.
@@ -130,6 +135,7 @@ impl SimHost {
             releases: BTreeMap::new(),
             processes: Vec::new(),
             instances: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             connections: BTreeMap::new(),
             flights: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -180,6 +186,13 @@ impl SimHost {
             log: RemotePath::new("/srv/logs/app.log").unwrap(),
         };
         self.instances.insert(slot.clone(), record);
+    }
+
+    /// Which slot the application on a port says that it is.
+    pub(super) fn profile(&self, port: Port) -> String {
+        let slot = || self.ports.iter().find(|(_, own)| **own == port);
+        let own = self.profiles.get(&port).cloned();
+        own.or_else(|| Some(slot()?.0.to_string())).unwrap_or_default()
     }
 
     pub(crate) fn listener(&self, port: Port) -> Option<&Process> {

@@ -40,6 +40,9 @@ impl World {
                 output: "[emerg] unknown directive".to_owned(),
             }
         } else {
+            if let Some(upstreams) = prepare.upstreams {
+                nginx.files.insert(upstreams.file.to_string(), upstreams.text);
+            }
             let files = nginx.files.clone();
             nginx.homes.entry(prepare.home).or_insert(Home {
                 files,
