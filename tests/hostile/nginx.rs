@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use nonstop::model::nginx_conf::{Claim, Dump, NginxConfError};
+use nonstop::model::nginx_conf::{Beside, Claim, Dump, NginxConfError};
 use proptest::prelude::*;
 
 use crate::cases::cases;
@@ -94,6 +94,16 @@ fn as_many_servers_as_fit_are_told_apart_in_time() {
 }
 
 #[test]
+fn a_large_file_on_the_way_to_an_entry_that_is_included_again_and_again_does_not_fill_the_memory() {
+    let main = format!("http{{{}}}", "include /n/a;".repeat(1_000));
+    let a = format!("#{}\nserver{{include /n/ours;}}", "x".repeat(500_000));
+    let files = [("main", main), ("a", a), ("ours", "set $x http://b:1;".to_owned())];
+    let dump = print(&files.map(|(name, text)| (format!("/n/{name}"), text)));
+    let dump = Dump::parse(&dump).unwrap();
+    assert_eq!(dump.shadow_within("/n/ours", None), Err(NginxConfError::TooManyIncludes));
+}
+
+#[test]
 fn deep_blocks_and_variables_within_variables_end() {
     let deep = print(&[("/n/main".to_owned(), "a {".repeat(100_000))]);
     assert!(Dump::parse(&deep).is_err());
@@ -146,6 +156,8 @@ proptest! {
         let text = format!("# configuration file /n/main:\n{}", pieces.concat());
         if let Ok(dump) = Dump::parse(&text) {
             let _ = dump.shadow("/n/a", Some("/n/b"));
+            let _ = dump.shadow_within("/n/a", Some(Beside { path: "/n/b", text: "upstream u {}" }));
+            let _ = dump.variable_set_in("/n/a", "x");
             let _ = dump.routes_involving("/n/a");
         }
     }

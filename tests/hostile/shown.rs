@@ -190,6 +190,16 @@ fn problems(said: &str) -> Vec<Problem> {
             file: text(),
             target: text(),
         },
+        Problem::NameInVariable {
+            file: text(),
+            address: text(),
+        },
+        Problem::AnswersAsOther {
+            endpoint: endpoint(),
+            slot: SlotName::new("blue").unwrap(),
+            answer: text(),
+            other: None,
+        },
         Problem::Locked { lock: lock(said) },
         Problem::InterruptedRun {
             record: Box::new(RunRecord::opened(run(), Epoch(7), owner(said))),

@@ -199,13 +199,10 @@ async fn arrival<H: Host>(
             .forget_http(host, &request.address, request.port)
             .await;
         let now = peers(context, &switch.endpoints).await;
+        // Where nobody could say who was there before, a peer shows nothing.
         let fresh = |(endpoint, peers): (&Endpoint, &BTreeSet<String>)| {
-            let known = before.get(endpoint);
-            let is_new = |peer: &&String| known.is_none_or(|known| !known.contains(*peer));
-            peers
-                .iter()
-                .filter(is_new)
-                .any(|peer| own.contains(address_of(peer)))
+            let new = before.get(endpoint).map(|known| peers.difference(known));
+            new.is_some_and(|mut new| new.any(|peer| own.contains(address_of(peer))))
         };
         if now.iter().any(fresh) {
             return Ok(());
@@ -234,14 +231,13 @@ fn address_of(peer: &str) -> &str {
         .map_or(peer, |(address, _)| address.trim_matches(['[', ']']))
 }
 
+/// The peers of each endpoint whose host answers.
 async fn peers<H: Host>(context: &Context<'_, H>, endpoints: &[Endpoint]) -> Arrivals {
     let asked = endpoints.iter().map(|endpoint| async move {
         let command = Command::Peers(Peers { port: endpoint.port });
-        let peers = match context.crew.call(&endpoint.host, command).await {
-            Ok(answered) => answer!(answered, Peers).unwrap_or_default(),
-            Err(_) => Vec::new(),
-        };
-        (endpoint.clone(), peers.into_iter().collect())
+        let answered = context.crew.call(&endpoint.host, command).await.ok()?;
+        let peers = answer!(answered, Peers).ok()?;
+        Some((endpoint.clone(), peers.into_iter().collect()))
     });
-    join_all(asked).await.into_iter().collect()
+    join_all(asked).await.into_iter().flatten().collect()
 }

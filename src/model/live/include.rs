@@ -30,6 +30,12 @@ impl Reader<'_> {
     pub(super) fn included(&self, service: &ServiceUrl, findings: &mut Vec<Finding>) -> NginxView {
         let entry = self.entry_path();
         let set = self.dump.variable_set_in(&entry, &service.variable);
+        let set = set.unwrap_or_else(|error| {
+            let reason = format!("its nginx configuration cannot be read: {error}");
+            let problem = Problem::CannotObserve { reason };
+            findings.push(Finding::refusal(Some(self.name), problem));
+            None
+        });
         let endpoints = match &set {
             Some(set) => {
                 self.surroundings(set, service, &entry, findings);

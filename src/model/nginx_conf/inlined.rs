@@ -5,6 +5,9 @@ use super::NginxConfError;
 use super::dump::{ConfFile, Dump};
 use super::shadow::{CANDIDATE, Include, includes_of, statement};
 
+/// No configuration is larger; files that include each other several times could make any size of it.
+const MAX_BYTES: usize = 4 << 20;
+
 /// A file that is tested beside the candidate, with the text that it will have.
 #[derive(Debug, Clone, Copy)]
 pub struct Beside<'a> {
@@ -28,6 +31,10 @@ impl Dump {
     ///
     /// Returns an error if no include reads one of the two.
     pub fn shadow_within(&self, entry: &str, beside: Option<Beside<'_>>) -> Result<String, NginxConfError> {
+        if let Some(file) = self.files().iter().find(|file| file.text.contains(CANDIDATE)) {
+            let main = file.path.clone();
+            return Err(NginxConfError::Placeholder { main });
+        }
         let mut shadow = Shadow {
             dump: self,
             entry,
@@ -65,10 +72,6 @@ impl<'a> Shadow<'a> {
         file: &'a ConfFile,
         chain: &mut Vec<&'a str>,
     ) -> Result<Option<String>, NginxConfError> {
-        if file.text.contains(CANDIDATE) {
-            let main = file.path.clone();
-            return Err(NginxConfError::Placeholder { main });
-        }
         let mut includes = includes_of(file);
         includes.sort_by_key(|include| include.span.start);
         let mut text = String::new();
@@ -78,6 +81,9 @@ impl<'a> Shadow<'a> {
                 text.push_str(&file.text[copied..include.span.start]);
                 text.push_str(&parts.join(" "));
                 copied = include.span.end;
+            }
+            if text.len() > MAX_BYTES {
+                return Err(NginxConfError::TooManyIncludes);
             }
         }
         if copied == 0 {

@@ -8,7 +8,7 @@ use super::targets::{Names, Reached, Target, split_authority};
 
 /// Addresses to which all server blocks together may lead. A thousand servers that share an upstream of
 /// two hundred hosts are within it.
-const MAX_TARGETS: usize = 200_000;
+pub(super) const MAX_TARGETS: usize = 200_000;
 
 /// A server block and where its requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::NginxConfError;
 use super::dump::{Dump, Placed};
+use super::routes::MAX_TARGETS;
 use super::targets::{Names, Reached, Target};
 
 /// What the servers that include a file make of the variable that it sets.
@@ -23,8 +25,11 @@ pub struct SetVariable {
 impl Dump {
     /// What the servers that include `file` make of `variable`, which is named without its `$`; `None`
     /// where no server includes it.
-    pub fn variable_set_in(&self, file: &str, variable: &str) -> Option<SetVariable> {
+    ///
+    /// Returns an error if these servers lead to far more addresses than any real ones.
+    pub fn variable_set_in(&self, file: &str, variable: &str) -> Result<Option<SetVariable>, NginxConfError> {
         let mut found = None;
+        let mut left = MAX_TARGETS;
         let wanted = format!("${variable}");
         for section in self.top().into_iter().filter(|section| section.is("http")) {
             let block = self.expand(&section);
@@ -36,19 +41,19 @@ impl Dump {
                 }
                 let set = found.get_or_insert_with(SetVariable::default);
                 let names = names.with_sets(&inside);
-                let mut elsewhere = Reached::default();
-                set.look(&inside, file, variable, |to, file| {
-                    names.follow(to, file, &mut elsewhere)
-                });
+                let (mut reached, mut elsewhere) = (Reached::default(), Reached::default());
+                set.look(&inside, file, variable, |to, file| names.follow(to, file, &mut elsewhere));
+                names.follow(&wanted, file, &mut reached);
+                left = left
+                    .checked_sub(reached.targets.len() + elsewhere.targets.len())
+                    .ok_or(NginxConfError::TooManyTargets)?;
                 let of_server = |target| (server.file.path.clone(), target);
                 set.elsewhere.extend(elsewhere.targets.into_iter().map(of_server));
-                let mut reached = Reached::default();
-                names.follow(&wanted, file, &mut reached);
                 set.targets.extend(reached.targets);
                 set.unresolved.extend(reached.unresolved);
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -95,7 +100,8 @@ mod tests {
     fn set(server: &str, include: &str) -> Option<SetVariable> {
         let main = format!("http {{ upstream up {{ server 10.0.0.1:1; }} server {{ {server} }} }}");
         let dump = print(&[("/e/nginx.conf", main.as_str()), ("/e/url.inc", include)]);
-        Dump::parse(&dump).unwrap().variable_set_in("/e/url.inc", "url")
+        let dump = Dump::parse(&dump).unwrap();
+        dump.variable_set_in("/e/url.inc", "url").unwrap()
     }
 
     #[test]

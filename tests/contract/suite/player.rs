@@ -157,10 +157,12 @@ impl<S: Subject> Player<S> {
             conf: self.subject.conf(),
             file: self.subject.entry(),
             slot_files: BTreeMap::new(),
+            upstream_file: None,
         };
         let slots = Slot::BOTH.map(|it| (slot(it), self.subject.port(it)));
         let observe = Observe {
             slots: slots.into(),
+            files: [].into(),
             nginx: Some(nginx),
         };
         match self.subject.asks(&Command::Observe(observe)) {
