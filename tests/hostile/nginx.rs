@@ -97,10 +97,17 @@ fn as_many_servers_as_fit_are_told_apart_in_time() {
 fn a_large_file_on_the_way_to_an_entry_that_is_included_again_and_again_does_not_fill_the_memory() {
     let main = format!("http{{{}}}", "include /n/a;".repeat(1_000));
     let a = format!("#{}\nserver{{include /n/ours;}}", "x".repeat(500_000));
-    let files = [("main", main), ("a", a), ("ours", "set $x http://b:1;".to_owned())];
+    let files = [
+        ("main", main),
+        ("a", a),
+        ("ours", "set $x http://b:1;".to_owned()),
+    ];
     let dump = print(&files.map(|(name, text)| (format!("/n/{name}"), text)));
     let dump = Dump::parse(&dump).unwrap();
-    assert_eq!(dump.shadow_within("/n/ours", None), Err(NginxConfError::TooManyIncludes));
+    assert_eq!(
+        dump.shadow_within("/n/ours", None),
+        Err(NginxConfError::TooManyIncludes)
+    );
 }
 
 #[test]

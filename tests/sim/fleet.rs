@@ -18,6 +18,8 @@ use crate::world::{Fault, Health, Shared, SimHost, SimNginx, Start, World};
 
 const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
+const SERVICE_URL: &str = "/etc/nginx/service-url.inc";
+const UPSTREAMS: &str = "/etc/nginx/sites-enabled/upstreams.conf";
 
 /// The configuration of a story.
 pub(crate) fn config(story: &Story) -> Config {
@@ -48,6 +50,10 @@ pub(crate) fn config(story: &Story) -> Config {
             "conf_per_slot: {{ file: {SITE}, listen: 80, server_name: sokdak.example,\n    \
              slots: {{ blue: /etc/nginx/slots/blue.conf, green: /etc/nginx/slots/green.conf }} }}"
         ),
+        Style::Include if story.size.0 == 1 => format!("include: {{ file: {SERVICE_URL}, listen: 80 }}"),
+        Style::Include => {
+            format!("include: {{ file: {SERVICE_URL}, listen: 80, upstream_file: {UPSTREAMS} }}")
+        }
     };
     let playbook = format!(
         "app: sokdak\nartifact: build/libs/*.jar\n\
@@ -141,6 +147,14 @@ fn site_of(config: &Config, slot: &SlotName, generation: &str) -> String {
     )
 }
 
+/// A server of the user's own, and the file that an older script left it.
+fn includes(nginx: &mut SimNginx, config: &Config, slot: &SlotName) {
+    let server = site_of(config, slot, &format!("include {SERVICE_URL};\n"));
+    let server = server.replace("http://up", "$service_url");
+    nginx.site(SERVICE_URL, "set $service_url http://up;\n");
+    nginx.site("/etc/nginx/sites-enabled/app", &server);
+}
+
 fn goes_live(story: &Story, config: &Config, hosts: &mut BTreeMap<HostName, SimHost>) {
     let v1 = ReleaseId::new(V1).unwrap();
     let slots: &[&str] = match story.twists.start {
@@ -163,13 +177,14 @@ fn goes_live(story: &Story, config: &Config, hosts: &mut BTreeMap<HostName, SimH
         };
         host.releases.insert(v1.clone(), release);
     }
-    let generation = match story.twists.style {
-        Style::Site => "location = /__nonstop/generation { return 200 \"run-0\"; }\n",
-        Style::PerSlot => "",
-    };
     let nginx = hosts.values_mut().filter_map(|host| host.nginx.as_mut());
     for (nginx, slot) in nginx.zip(slots.iter().cycle()) {
-        nginx.site(SITE, &site_of(config, slot, generation));
+        let generation = "location = /__nonstop/generation { return 200 \"run-0\"; }\n";
+        match story.twists.style {
+            Style::Site => nginx.site(SITE, &site_of(config, slot, generation)),
+            Style::PerSlot => nginx.site(SITE, &site_of(config, slot, "")),
+            Style::Include => includes(nginx, config, slot),
+        }
     }
 }
 

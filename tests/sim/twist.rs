@@ -32,6 +32,8 @@ pub(crate) enum Style {
     Site,
     /// The user's, one a slot.
     PerSlot,
+    /// The user's server, which reads one line of ours.
+    Include,
 }
 
 /// What nginx hosts run before anything happens.
@@ -94,16 +96,19 @@ impl Twists {
                 },
             )
         });
+        let requests_last = if random.one_in(8) {
+            random.millis(3_000, 9_000)
+        } else {
+            random.millis(0, 3_000)
+        };
+        // The user's server has led somewhere all the while.
+        let includes = random.one_in(6) && style == Style::Site && is_live;
         Self {
-            style,
+            style: if includes { Style::Include } else { style },
             gone,
             start: if apart { Beginning::Apart } else { Beginning::Alike },
             tight,
-            requests_last: if random.one_in(8) {
-                random.millis(3_000, 9_000)
-            } else {
-                random.millis(0, 3_000)
-            },
+            requests_last,
         }
     }
 
@@ -115,6 +120,7 @@ impl Twists {
         let kinds = [
             ("calm", story.is_calm()),
             ("conf_per_slot", twists.style == Style::PerSlot),
+            ("include", twists.style == Style::Include),
             ("a host is gone", twists.gone.is_some()),
             ("left out", acts().any(|act| act.leaves == Leaves::TheGone)),
             (

@@ -42,7 +42,9 @@ impl Dump {
                 let set = found.get_or_insert_with(SetVariable::default);
                 let names = names.with_sets(&inside);
                 let (mut reached, mut elsewhere) = (Reached::default(), Reached::default());
-                set.look(&inside, file, variable, |to, file| names.follow(to, file, &mut elsewhere));
+                set.look(&inside, file, variable, |to, file| {
+                    names.follow(to, file, &mut elsewhere)
+                });
                 names.follow(&wanted, file, &mut reached);
                 left = left
                     .checked_sub(reached.targets.len() + elsewhere.targets.len())
