@@ -14,7 +14,7 @@ use nonstop::model::event::{Event, Stamped};
 use nonstop::model::failure::{Failure, HealthAnswer};
 use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, LockState, Owner};
-use nonstop::model::names::{AppName, HostName, RunId};
+use nonstop::model::names::{AppName, HostName, RunId, SlotName};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
 use nonstop::model::process::ListeningProcess;
@@ -116,12 +116,15 @@ fn lock(text: &str) -> LockState {
     }
 }
 
-fn failures(said: &str) -> Vec<Failure> {
-    let text = || said.to_owned();
-    let endpoint = || Endpoint {
+fn endpoint() -> Endpoint {
+    Endpoint {
         host: host(),
         port: port(),
-    };
+    }
+}
+
+fn failures(said: &str) -> Vec<Failure> {
+    let text = || said.to_owned();
     let by = ListeningProcess {
         identity: None,
         uid: 0,
