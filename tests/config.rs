@@ -153,6 +153,10 @@ nginx: { group: was, site: { file: /etc/nginx/conf.d/x.conf, listen: 80 } }
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of mistakes and what is said of each"
+)]
 fn contradictions_are_refused_where_they_stand() {
     let conf = "conf_per_slot: { file: /etc/nginx/x.conf, listen: 80, slots: { blue: /etc/nginx/x.conf } }";
     for (old, new, expected) in [

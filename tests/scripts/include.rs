@@ -64,11 +64,11 @@ impl<'a> Fleet<'a> {
         for address in addresses {
             serve(address, blue, "blue");
         }
-        let was: String = addresses
-            .iter()
-            .enumerate()
+        let was = addresses.iter().enumerate();
+        let was: Vec<_> = was
             .map(|(at, address)| format!("        was-{at}: {{ address: {address} }}\n"))
             .collect();
+        let was = was.concat();
         let inventory = format!(
             "all:\n  children:\n    was:\n      hosts:\n{was}    nginx: {{ hosts: {{ nginx-0: }} }}\n"
         );

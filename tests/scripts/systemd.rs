@@ -58,6 +58,7 @@ fn who_keeps_a_watch_alive_follows_from_what_logind_does_at_the_logout() {
         let keeper = || {
             let observe = Observe {
                 slots: [].into(),
+                files: [].into(),
                 nginx: Some(site.observe_command()),
             };
             site.host.observe(observe).machine.keeper

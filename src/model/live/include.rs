@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
+use crate::model::names::RemotePath;
 use crate::model::nginx_conf::{Beside, NginxConfError, SetVariable};
 use crate::model::topology::{NginxHost, ServiceUrl};
 
@@ -22,7 +23,7 @@ impl NginxView {
             return self.dump.shadow_within(entry, upstreams);
         }
         let takes_over = self.takes_over.as_ref();
-        self.dump.shadow(entry, takes_over.map(|path| path.as_str()))
+        self.dump.shadow(entry, takes_over.map(RemotePath::as_str))
     }
 }
 

@@ -43,7 +43,7 @@ impl Dump {
                 let names = names.with_sets(&inside);
                 let (mut reached, mut elsewhere) = (Reached::default(), Reached::default());
                 set.look(&inside, file, variable, |to, file| {
-                    names.follow(to, file, &mut elsewhere)
+                    names.follow(to, file, &mut elsewhere);
                 });
                 names.follow(&wanted, file, &mut reached);
                 left = left
