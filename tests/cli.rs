@@ -61,6 +61,67 @@ fn the_readme_lists_every_command() {
     assert!(missing.is_empty(), "not in the README's table: {missing:?}");
 }
 
+/// Every call of nonstop that a text shows: between backticks, or as a line of a block or a step of a pipeline.
+fn calls(text: &str) -> Vec<String> {
+    let mut pieces: Vec<&str> = Vec::new();
+    for (index, part) in text.split("```").enumerate() {
+        match index % 2 {
+            0 => pieces.extend(part.split('`').skip(1).step_by(2)),
+            _ => pieces.extend(part.lines()),
+        }
+    }
+    pieces.extend(
+        text.split('\'')
+            .skip(1)
+            .filter(|piece| piece.starts_with("exec ")),
+    );
+    let calls = pieces.into_iter().filter_map(|piece| {
+        let piece = piece.trim_start();
+        let call = piece
+            .strip_prefix("exec ")
+            .unwrap_or(piece)
+            .strip_prefix("nonstop ")?;
+        // What follows is a comment, another command, or the end of a quotation.
+        call.split(['#', '|', '\'', '…', ';']).next().map(str::to_owned)
+    });
+    calls
+        .filter(|call| call.starts_with(|c: char| c.is_ascii_lowercase()) && !call.starts_with("demo-app"))
+        .collect()
+}
+
+#[test]
+fn every_command_and_option_that_the_documents_show_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("README.md"), root.join("examples/jenkins/Jenkinsfile")];
+    let docs = std::fs::read_dir(root.join("docs")).unwrap();
+    files.extend(
+        docs.map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file()),
+    );
+    let mut seen = 0;
+    for file in files {
+        for call in calls(&std::fs::read_to_string(&file).unwrap()) {
+            let mut words = call.split_whitespace();
+            let command = words.next().unwrap();
+            let (code, help) = nonstop(&[command, "--help"]);
+            assert_eq!(code, 0, "{}: nonstop {call}", file.display());
+            for word in words.filter(|word| word.starts_with("--")) {
+                let option: String = word
+                    .chars()
+                    .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                    .collect();
+                let is_there = help.split([' ', ',', '\n']).any(|word| word == option);
+                assert!(is_there, "{}: nonstop {call}: no {option}", file.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(
+        seen > 60,
+        "only {seen} calls were found: the test looks in the wrong place"
+    );
+}
+
 /// A folder in which `init` writes.
 struct Folder(tempfile::TempDir);
 
