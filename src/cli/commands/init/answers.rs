@@ -20,6 +20,9 @@ pub(in crate::cli) enum Style {
     /// What a script of your own left: a start script and an nginx file for each port.
     #[value(name = "conf_per_slot", alias = "seed2")]
     ConfPerSlot,
+    /// A variable that your own nginx server reads from one file, and two Spring profiles.
+    #[value(alias = "seed1")]
+    Include,
 }
 
 impl Style {
@@ -27,6 +30,7 @@ impl Style {
         match self {
             Self::Site => include_str!("site.yml"),
             Self::ConfPerSlot => include_str!("conf_per_slot.yml"),
+            Self::Include => include_str!("include.yml"),
         }
     }
 }
@@ -104,12 +108,22 @@ impl Init {
     /// What the options say, and defaults.
     pub(super) fn answers(&self, style: Style) -> Answers {
         let app = self.app.clone().unwrap_or_else(folder);
+        let [was, user, ports] = match style {
+            Style::Include => ["web-1", "ec2-user", "8081,8082"],
+            Style::Site | Style::ConfPerSlot => ["was-1,was-2", "ubuntu", "8080,8081"],
+        };
+        let was: Hosts = self.was.clone().unwrap_or_else(|| valid(was));
+        let nginx = self.nginx.clone().unwrap_or_else(|| match style {
+            // Who switches by a variable often has one machine for everything.
+            Style::Include => was.clone(),
+            Style::Site | Style::ConfPerSlot => valid("nginx-1"),
+        });
         Answers {
             style,
-            was: self.was.clone().unwrap_or_else(|| hosts(&["was-1", "was-2"])),
-            nginx: self.nginx.clone().unwrap_or_else(|| hosts(&["nginx-1"])),
-            user: self.user.clone().unwrap_or_else(|| valid("ubuntu")),
-            ports: self.ports.unwrap_or_else(|| valid("8080,8081")),
+            was,
+            nginx,
+            user: self.user.clone().unwrap_or_else(|| valid(user)),
+            ports: self.ports.unwrap_or_else(|| valid(ports)),
             artifact: self
                 .artifact
                 .clone()
@@ -131,41 +145,54 @@ fn folder() -> AppName {
         .unwrap_or_else(|| valid("app"))
 }
 
-fn hosts(names: &[&str]) -> Hosts {
-    Hosts(names.iter().map(|name| valid(name)).collect())
-}
-
 fn valid<T: FromStr<Err: fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a default is valid")
 }
 
 impl Answers {
+    /// Whether the variable holds the address of the only application, on nginx's own host.
+    fn holds_one_address(&self) -> bool {
+        self.style == Style::Include && self.was.0.len() == 1 && self.was.0 == self.nginx.0
+    }
+
     /// The text of the inventory.
     pub(super) fn inventory(&self) -> String {
-        let lines = |hosts: &Hosts| {
-            let lines: Vec<_> = hosts
-                .0
-                .iter()
-                .map(|host| format!("        {}:", scalar(host.as_str())))
-                .collect();
-            lines.join("\n")
+        let lines = |hosts: &Hosts, says: &str| {
+            let line = |host: &HostName| format!("        {}:{says}", scalar(host.as_str()));
+            hosts.0.iter().map(line).collect::<Vec<_>>().join("\n")
+        };
+        // Behind a variable nginx takes an address, and no name.
+        let address = if self.holds_one_address() {
+            " { address: 127.0.0.1 }"
+        } else {
+            ""
         };
         fill(
             INVENTORY,
             &[
                 ("user", scalar(self.user.as_str())),
-                ("was", lines(&self.was)),
-                ("nginx", lines(&self.nginx)),
+                ("was", lines(&self.was, address)),
+                ("nginx", lines(&self.nginx, "")),
             ],
         )
     }
 
     /// The text of the playbook.
     pub(super) fn playbook(&self) -> String {
+        let upstream_file = if self.holds_one_address() {
+            String::new()
+        } else {
+            let line = "upstream_file: /etc/nginx/conf.d";
+            format!(
+                "\n    {line}/{}-upstreams.conf   # nginx must include it in `http`",
+                self.app
+            )
+        };
         fill(
             self.style.playbook(),
             &[
                 ("app", self.app.to_string()),
+                ("upstream_file", upstream_file),
                 ("artifact", scalar(&self.artifact)),
                 // It stands within quotes.
                 ("user", self.user.as_str().replace('\\', "\\\\")),

@@ -40,6 +40,12 @@ pub(super) fn everything(init: &Init) -> Result<Answers, CliError> {
     };
     answers.server_name = given.answers(style).server_name;
     answers.was = question("WAS hosts, with commas", answers.was)?;
+    // With the style `include` nginx is usually there, too.
+    let given = Init {
+        was: Some(answers.was.clone()),
+        ..given
+    };
+    answers.nginx = given.answers(style).nginx;
     answers.nginx = question("nginx hosts, with commas", answers.nginx)?;
     answers.user = question("login user", answers.user)?;
     answers.ports = question("ports of the two slots", answers.ports)?;
