@@ -109,6 +109,10 @@ name!(
     RunId, "run id", word
 );
 name!(
+    /// What the processes of one start carry in their environment, and nobody else's do.
+    StartWord, "start's word", start_word
+);
+name!(
     /// What nginx proxies to and what health asks for: a DNS name, or an IPv4 or IPv6 address.
     Address, "address", address
 );
@@ -150,9 +154,17 @@ impl Address {
 }
 
 fn word(value: &str) -> Result<(), &'static str> {
-    let ok = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    if value.is_empty() || value.len() > 64 {
+    if value.len() > 64 {
         return Err("must have 1 to 64 characters");
+    }
+    start_word(value)
+}
+
+/// A word with numbers behind it.
+fn start_word(value: &str) -> Result<(), &'static str> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if value.is_empty() || value.len() > 128 {
+        return Err("must have 1 to 128 characters");
     }
     if !value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
         return Err("must start with a letter, a digit or `_`");

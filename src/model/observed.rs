@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::lock::LockState;
 use super::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
-use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
+use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity, StopTarget, UnfinishedStart};
 use super::record::RunRecord;
 use super::token::Token;
 
@@ -147,6 +147,8 @@ pub struct SlotObserved {
     pub record: Option<InstanceRecord>,
     /// Whether the recorded process runs: same pid, start time, boot and user.
     pub record_runs: bool,
+    /// The last start, where it put no process on record.
+    pub unfinished: Option<UnfinishedStart>,
     /// The most memory that the listener ever had, in bytes, swap included; 0 where none listens.
     pub peak_memory_bytes: u64,
 }
@@ -158,9 +160,21 @@ impl SlotObserved {
             .is_some_and(|record| self.listener_identity() == Some(&record.identity))
     }
 
-    /// Whether nothing listens and nothing recorded runs.
+    /// Whether nothing listens, nothing recorded runs and no start left anything behind.
     pub fn is_empty(&self) -> bool {
-        self.listener.is_none() && !self.record_runs
+        self.listener.is_none() && !self.record_runs && self.left_behind().is_none()
+    }
+
+    /// A start without a process on record, where processes of it are there.
+    pub fn left_behind(&self) -> Option<&UnfinishedStart> {
+        self.unfinished.as_ref().filter(|start| !start.pids.is_empty())
+    }
+
+    /// Whether the listener comes from such a start.
+    pub fn left_behind_listens(&self) -> bool {
+        let listener = self.listener_identity();
+        self.left_behind()
+            .is_some_and(|start| listener.is_some_and(|it| start.pids.contains(&it.pid)))
     }
 
     /// The release that runs here, where it is one of ours and nobody else has its port.
@@ -178,6 +192,14 @@ impl SlotObserved {
     /// The recorded process, if it runs.
     pub fn running_record(&self) -> Option<&InstanceRecord> {
         self.record.as_ref().filter(|_| self.record_runs)
+    }
+
+    /// What a run ends before it starts its own here.
+    pub fn stop_target(&self) -> Option<StopTarget> {
+        match self.left_behind() {
+            Some(start) => Some(StopTarget::Start(start.word.clone())),
+            None => self.identity().cloned().map(StopTarget::Process),
+        }
     }
 
     /// Who to signal to stop what runs here: the listener, for it is what serves, or the recorded

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::names::{Port, ReleaseId, RemotePath, SlotName};
+use super::names::{Port, ReleaseId, RemotePath, RunId, SlotName, StartWord};
 
 /// Identifies a process beyond its pid, which the kernel gives out again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,4 +61,28 @@ pub struct InstanceRecord {
     pub identity: ProcessIdentity,
     /// Where its output goes.
     pub log: RemotePath,
+}
+
+/// A start that put no process on record: it was cut off, it failed, or it is under way. What it left behind
+/// carries its word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnfinishedStart {
+    /// The word.
+    pub word: StartWord,
+    /// The run that started it.
+    pub run: RunId,
+    /// The release.
+    pub release: ReleaseId,
+    /// The processes that carry the word, as far as the login can tell.
+    pub pids: Vec<u32>,
+}
+
+/// What a stop ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopTarget {
+    /// A process; any other one under its pid is left alone.
+    Process(ProcessIdentity),
+    /// Whatever a start left behind: the processes that carry its word.
+    Start(StartWord),
 }

@@ -9,7 +9,7 @@ use super::render;
 use crate::model::lock::Fence;
 use crate::model::names::{RemotePath, RunId};
 use crate::model::playbook::ReloadWay;
-use crate::model::process::ProcessIdentity;
+use crate::model::process::{ProcessIdentity, StopTarget};
 
 /// Assignments in order; each value is a shell word already.
 #[derive(Default)]
@@ -88,6 +88,18 @@ fn shadow(place: &Place, prepare: &Prepare) -> String {
         place.app
     );
     prepare.shadow.replace("{candidate}", &candidate)
+}
+
+/// Pid, start, boot and user of a process; empty words where there is none.
+fn identity_words(process: Option<&ProcessIdentity>) -> [String; 4] {
+    process.map_or_else(Default::default, |it| {
+        [
+            it.pid.to_string(),
+            it.start_ticks.to_string(),
+            it.boot_id.clone(),
+            it.uid.to_string(),
+        ]
+    })
 }
 
 impl Assignments {
@@ -219,20 +231,24 @@ impl Assignments {
 
     fn stop(&mut self, stop: &Stop) {
         let successor = stop.successor.as_ref();
-        let of = |value: fn(&ProcessIdentity) -> String| {
-            successor.map_or_else(String::new, |successor| value(&successor.identity))
+        let (process, word) = match &stop.target {
+            StopTarget::Process(identity) => (Some(identity), String::new()),
+            StopTarget::Start(word) => (None, word.to_string()),
         };
+        let [pid, start, boot, uid] = identity_words(process);
         self.fence(&stop.fence)
             .set("SLOT", &stop.slot)
-            .set("PID", stop.identity.pid)
-            .set("START_TICKS", stop.identity.start_ticks)
-            .set("IDENTITY_BOOT", &stop.identity.boot_id)
-            .set("IDENTITY_UID", stop.identity.uid)
-            .set("GRACE_MS", milliseconds(stop.grace))
-            .set("SUCCESSOR_PID", of(|identity| identity.pid.to_string()))
-            .set("SUCCESSOR_START", of(|identity| identity.start_ticks.to_string()))
-            .set("SUCCESSOR_BOOT", of(|identity| identity.boot_id.clone()))
-            .set("SUCCESSOR_UID", of(|identity| identity.uid.to_string()))
+            .set("PID", pid)
+            .set("START_TICKS", start)
+            .set("IDENTITY_BOOT", boot)
+            .set("IDENTITY_UID", uid)
+            .set("START_WORD", word)
+            .set("GRACE_MS", milliseconds(stop.grace));
+        let [pid, start, boot, uid] = identity_words(successor.map(|it| &it.identity));
+        self.set("SUCCESSOR_PID", pid)
+            .set("SUCCESSOR_START", start)
+            .set("SUCCESSOR_BOOT", boot)
+            .set("SUCCESSOR_UID", uid)
             .set(
                 "SUCCESSOR_PORT",
                 successor.map_or_else(String::new, |s| s.port.to_string()),

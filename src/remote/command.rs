@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::lock::{Epoch, Fence, Owner};
 use crate::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use crate::model::playbook::ReloadWay;
-use crate::model::process::ProcessIdentity;
+use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::token::TokenId;
 
 /// What every command on a host knows about where it is.
@@ -238,8 +238,8 @@ pub struct Stop {
     pub fence: Fence,
     /// The slot.
     pub slot: SlotName,
-    /// The process that ends; any other one under that pid is left alone.
-    pub identity: ProcessIdentity,
+    /// What ends.
+    pub target: StopTarget,
     /// The time between TERM and KILL.
     pub grace: Duration,
     /// The instance that must be alive and listening, in the same breath, before TERM is sent.

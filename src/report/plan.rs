@@ -8,6 +8,7 @@ use similar::TextDiff;
 use crate::model::names::{HostName, RemotePath};
 use crate::model::observed::Observed;
 use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
+use crate::model::process::StopTarget;
 use crate::model::topology::Topology;
 use crate::report::harmless::{harmless, harmless_indented};
 use crate::report::output::Palette;
@@ -107,7 +108,13 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         Step::Retire {
             slot,
             port,
-            identity,
+            target: StopTarget::Start(_),
+            ..
+        } => format!("ends what a start that was cut off left on {slot} ({port})"),
+        Step::Retire {
+            slot,
+            port,
+            target: StopTarget::Process(identity),
             release,
         } => {
             let what = release

@@ -77,13 +77,15 @@ async fn a_signal_after_the_point_of_no_return_finishes_forward() {
 #[tokio::test(start_paused = true)]
 async fn a_start_that_was_under_way_leaves_no_orphan() {
     for late in [1, 6, 11, 16, 21, 50] {
-        let late = Fault::Late(Duration::from_millis(late));
-        let scene = Scene::on_blue()
-            .fault("was-1", "start", late)
-            .signal(Phase::Start, Signal::Interrupt);
-        scene.deploy().await.ends(&scene, Outcome::AsItWas, 130);
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        scene.is_as_it_was();
+        for scene in [Scene::on_blue(), Scene::by_script()] {
+            let scene = scene
+                .fault("was-1", "start", Fault::Late(Duration::from_millis(late)))
+                .signal(Phase::Start, Signal::Interrupt);
+            scene.deploy().await.ends(&scene, Outcome::AsItWas, 130);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            scene.is_as_it_was();
+            scene.has_processes(1);
+        }
     }
 }
 

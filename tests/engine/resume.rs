@@ -14,7 +14,7 @@ use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
 
 use crate::scene::{Scene, jar};
-use crate::world::{Fault, Health};
+use crate::world::{Fault, Health, Start, World};
 
 const BAKE: &str = "bake: { for: 60s, then: stop }\n";
 
@@ -220,6 +220,37 @@ async fn a_deploy_after_one_that_died_early_starts_where_that_began() {
         assert_eq!(ended.way(), Some(Way::Back), "{phase}");
         scene.rests(60).await;
         scene.is_deployed();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_script_started_for_a_controller_that_died_is_cleared_by_whoever_comes() {
+    for after in [20, 500, 1_900] {
+        // The process listens, and the script that waited for it has no lock any more.
+        for rests in [40, 60] {
+            let slow = |world: &mut World| {
+                for host in ["was-1", "was-2"] {
+                    world.host(host).start = Start::Listens(Duration::from_secs(45));
+                }
+            };
+            let scene = Scene::by_script().change(slow);
+            scene.dies(Phase::Start, Duration::from_millis(after)).await;
+            scene.rests(rests).await;
+            scene.has_processes(2);
+            scene.resume().await.ends(&scene, Outcome::AsItWas, 0);
+            scene.rests(60).await;
+            scene.is_as_it_was();
+            scene.has_processes(1);
+
+            let scene = Scene::by_script().change(slow);
+            scene.dies(Phase::Start, Duration::from_millis(after)).await;
+            scene.rests(rests).await;
+            let ended = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+            ended.ends(&scene, Outcome::Deployed, 0);
+            scene.rests(60).await;
+            scene.is_deployed();
+            scene.has_processes(1);
+        }
     }
 }
 

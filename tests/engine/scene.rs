@@ -95,6 +95,12 @@ impl Scene {
         Self::of(INVENTORY, &format!("{PLAYBOOK}{more}")).live_on_blue()
     }
 
+    /// The same where a script of the user starts the application.
+    pub(crate) fn by_script() -> Self {
+        let playbook = PLAYBOOK.replace("java: {}", "command: { run: [./start.sh] }");
+        Self::of(INVENTORY, &playbook).live_on_blue()
+    }
+
     /// The same on a single host with both parts.
     pub(crate) fn on_one_host() -> Self {
         Self::of(ONE_HOST, PLAYBOOK).live_on_blue()
@@ -332,6 +338,15 @@ impl Scene {
         let world = self.world.borrow();
         let records = world.hosts.values().filter_map(|host| host.record.as_ref());
         records.map(|record| record.status).collect()
+    }
+
+    /// So many processes live on every WAS host, whether they listen or not.
+    pub(crate) fn has_processes(&self, count: usize) {
+        for (name, host) in &self.world.borrow().hosts {
+            let lives = host.processes.iter().filter(|process| process.lives());
+            let count = if host.ports.is_empty() { 0 } else { count };
+            assert_eq!(lives.count(), count, "{name}");
+        }
     }
 
     /// The new release has the traffic, and nothing is left of the old one or of the run.

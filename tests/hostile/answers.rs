@@ -2,6 +2,7 @@
 
 use std::process::{Command as Process, Stdio};
 
+use nonstop::model::process::StopTarget;
 use nonstop::remote::answer::{Answer, Fenced, LockAnswer, SwitchAnswer};
 use nonstop::remote::command::{Command, Confirm, Observe, Stop};
 use nonstop::remote::parse::{Exit, MAX_ANSWER_BYTES, ParseError, RawOutput, parse};
@@ -159,7 +160,7 @@ fn sent_back(seen: &Answer) -> Vec<Command> {
         commands.push(Command::Stop(Stop {
             fence: fence(),
             slot: record.slot,
-            identity: record.identity,
+            target: StopTarget::Process(record.identity),
             grace: SECOND,
             successor: None,
         }));

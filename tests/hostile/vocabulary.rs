@@ -5,7 +5,7 @@ use std::time::Duration;
 use nonstop::model::lock::{Epoch, Fence, Owner};
 use nonstop::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::playbook::ReloadWay;
-use nonstop::model::process::ProcessIdentity;
+use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
@@ -234,7 +234,7 @@ fn of_instances() -> Vec<(Command, String)> {
     let stop = Stop {
         fence: fence(),
         slot: blue(),
-        identity: identity(),
+        target: StopTarget::Process(identity()),
         grace: SECOND,
         successor: None,
     };

@@ -5,9 +5,10 @@ use std::time::Duration;
 use nonstop::model::finding::Problem;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{StartRunner, Step};
+use nonstop::model::process::StopTarget;
 use nonstop::model::record::RunKind;
 
-use crate::fixture::{Fleet, V1, V2, endpoint, process, release_id, slot, steps};
+use crate::fixture::{Fleet, V1, V2, endpoint, process, refusals, release_id, slot, steps, unfinished};
 
 #[test]
 fn an_empty_fleet_gets_the_first_slot_and_has_nothing_to_stop() {
@@ -175,19 +176,47 @@ fn a_process_of_ours_that_was_kept_is_retired_first() {
     fleet.has(V2).runs_on("was-2", "green", V2);
     let kept = fleet.slot("was-2", "green").listener_identity().unwrap().clone();
     let plan = fleet.deploy(crate::fixture::V3).unwrap();
-    let [
-        (
-            host,
-            Step::Retire {
-                identity, release, ..
-            },
-        ),
-    ] = steps(&plan, Phase::Retire)[..]
-    else {
+    let [(host, Step::Retire { target, release, .. })] = steps(&plan, Phase::Retire)[..] else {
         panic!("{:?}", plan.stage(Phase::Retire));
     };
-    assert_eq!((host, identity), ("was-2", &kept));
+    assert_eq!((host, target), ("was-2", &StopTarget::Process(kept)));
     assert_eq!(*release, Some(release_id(V2)));
+}
+
+#[test]
+fn what_a_start_left_that_was_cut_off_is_retired_by_its_word_whether_it_listens_or_not() {
+    let mut fleet = Fleet::on_blue();
+    fleet.listens("was-1", "green");
+    let pid = fleet.slot("was-1", "green").listener_identity().unwrap().pid;
+    let retired = |fleet: &Fleet| {
+        let plan = fleet.deploy(V2).unwrap();
+        let found: Vec<_> = steps(&plan, Phase::Retire)
+            .into_iter()
+            .map(|(host, step)| match step {
+                Step::Retire { target, .. } => (host.to_owned(), target.clone()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        found
+    };
+    let foreign = |fleet: &Fleet| {
+        matches!(
+            refusals(fleet.deploy(V2))[..],
+            [(_, Problem::ForeignProcess { .. })]
+        )
+    };
+    assert!(foreign(&fleet));
+    let start = unfinished("run-0", vec![pid]);
+    let target = StopTarget::Start(start.word.clone());
+    fleet.slot("was-1", "green").unfinished = Some(start);
+    assert_eq!(retired(&fleet), [("was-1".to_owned(), target.clone())]);
+    // Another process has the port.
+    fleet.slot("was-1", "green").unfinished = Some(unfinished("run-0", vec![pid + 1]));
+    assert!(foreign(&fleet));
+    fleet.slot("was-1", "green").listener = None;
+    assert_eq!(retired(&fleet), [("was-1".to_owned(), target)]);
+    fleet.slot("was-1", "green").unfinished = Some(unfinished("run-0", Vec::new()));
+    assert_eq!(retired(&fleet), []);
 }
 
 #[test]
@@ -283,7 +312,7 @@ fn an_adopted_process_that_was_kept_is_known_again_and_retired() {
     assert_eq!(retired.len(), 2);
     assert!(retired.iter().all(|(_, step)| matches!(
         step,
-        Step::Retire { identity, release: None, .. } if adopted.contains(identity)
+        Step::Retire { target: StopTarget::Process(identity), release: None, .. } if adopted.contains(identity)
     )));
     let again = fleet.intent(&plan, RunKind::Deploy).adopted;
     assert_eq!(

@@ -14,7 +14,7 @@ use nonstop::model::observed::{
 };
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Goal, Plan, Scene, Step};
-use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
+use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity, UnfinishedStart};
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::release::Release;
 use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
@@ -510,5 +510,15 @@ pub(crate) fn process(host: &str, pid: u32) -> ProcessIdentity {
         start_ticks: 1,
         boot_id: format!("boot-of-{host}"),
         uid: 1000,
+    }
+}
+
+/// A start on green that put no process on record.
+pub(crate) fn unfinished(run: &str, pids: Vec<u32>) -> UnfinishedStart {
+    UnfinishedStart {
+        word: format!("{run}.1.7.8081").parse().unwrap(),
+        run: run.parse().unwrap(),
+        release: release_id(V2),
+        pids,
     }
 }

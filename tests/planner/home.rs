@@ -6,10 +6,11 @@ use nonstop::model::names::RunId;
 use nonstop::model::observed::Observed;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, HomeGoal, Plan, Scene, Stage, Step};
+use nonstop::model::process::StopTarget;
 use nonstop::model::record::{RunKind, RunRecord};
 use nonstop::model::token::TokenState;
 
-use crate::fixture::{Fleet, V1, V2, host, site, slot};
+use crate::fixture::{Fleet, V1, V2, host, site, slot, unfinished};
 
 /// A deploy that was under way: its plan, and what it put on record.
 struct Deploy {
@@ -180,7 +181,30 @@ fn the_process_that_this_run_started_is_withdrawn_by_its_identity() {
     let port = 8081.try_into().unwrap();
     assert_eq!(
         found,
-        [("was-1", Some((slot("green"), port, started))), ("was-2", None)]
+        [
+            ("was-1", Some((slot("green"), port, StopTarget::Process(started)))),
+            ("was-2", None)
+        ]
+    );
+}
+
+#[test]
+fn a_start_of_this_run_that_was_cut_off_is_withdrawn_by_its_word_though_nothing_of_it_was_seen() {
+    let mut deploy = Deploy::of(Fleet::on_blue());
+    let own = unfinished(deploy.record.run.as_str(), Vec::new());
+    deploy.now.slot("was-1", "green").unfinished = Some(own.clone());
+    deploy.now.slot("was-2", "green").unfinished = Some(unfinished("run-of-another", vec![77]));
+    let stages = deploy.home();
+    let found: Vec<_> = steps(&stages, Phase::Stop)
+        .into_iter()
+        .map(|(host, step)| match step {
+            Step::Withdraw { instance, .. } => (host, instance.clone().map(|(_, _, target)| target)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [("was-1", Some(StopTarget::Start(own.word))), ("was-2", None)]
     );
 }
 

@@ -150,6 +150,7 @@ fn was_host() -> HostObserved {
         connections: 0,
         record: None,
         record_runs: false,
+        unfinished: None,
         peak_memory_bytes: 0,
         answers_as: None,
     };

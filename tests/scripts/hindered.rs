@@ -14,10 +14,10 @@ use crate::site::{Site, eventually, proven, with_nginx_in_every_shell};
 use crate::watch::{LATE, last, prepared, restored};
 
 /// busybox takes its own applets, whatever the PATH says.
-const SHELLS: [Shell; 2] = [Shell::Dash, Shell::Bash];
+pub(crate) const SHELLS: [Shell; 2] = [Shell::Dash, Shell::Bash];
 
 /// Lets a program fail, do something else or do it slowly where its arguments match a pattern.
-fn hinder(host: &Host, program: &str, pattern: &str, instead: &str) {
+pub(crate) fn hinder(host: &Host, program: &str, pattern: &str, instead: &str) {
     let real = which(program).expect("installed");
     let text = format!(
         "#!/bin/sh\ncase \"$*\" in {pattern}) {instead} ;; esac\nexec {} \"$@\"\n",

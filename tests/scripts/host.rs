@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nonstop::model::lock::{Epoch, Fence, Owner};
 use nonstop::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
-use nonstop::model::process::ProcessIdentity;
+use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::remote::answer::{Answer, Fenced, LockAnswer, PutAnswer, StartAnswer, StopAnswer};
 use nonstop::remote::command::{Command, Lock, Observe, Place, Put, RenderedRunner, Start, Stop};
 use nonstop::remote::parse::{Exit, ParseError, RawOutput, parse};
@@ -364,7 +364,7 @@ impl Host {
         Stop {
             fence: self.fence(),
             slot: blue(),
-            identity: identity.clone(),
+            target: StopTarget::Process(identity.clone()),
             grace: Duration::from_secs(10),
             successor: None,
         }

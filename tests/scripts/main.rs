@@ -3,6 +3,7 @@
 //! they did.
 
 mod audit;
+mod cut_off;
 mod helper;
 mod hindered;
 mod host;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nonstop::model::lock::{Epoch, Fence};
 use nonstop::model::names::{Port, RemotePath};
-use nonstop::model::process::ProcessIdentity;
+use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
@@ -154,7 +154,7 @@ fn of_instances() -> Vec<Command> {
         Command::Stop(Stop {
             fence: fence(),
             slot: blue(),
-            identity: identity(),
+            target: StopTarget::Process(identity()),
             grace: SECOND,
             successor: Some(Successor {
                 identity: identity(),

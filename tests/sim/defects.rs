@@ -15,7 +15,7 @@ pub(crate) enum Planted {
 }
 
 /// Every defect, by the name under which it can be asked for.
-pub(crate) const ALL: [(&str, Planted); 21] = [
+pub(crate) const ALL: [(&str, Planted); 22] = [
     (
         "no_barrier_before_commit",
         Planted::Program(Defect::NoBarrierBeforeCommit),
@@ -53,6 +53,7 @@ pub(crate) const ALL: [(&str, Planted); 21] = [
     ("watch_obeys_epoch", Planted::Hosts(Flaw::WatchObeysEpoch)),
     ("trusts_reload", Planted::Hosts(Flaw::TrustsReload)),
     ("stop_by_port", Planted::Hosts(Flaw::StopByPort)),
+    ("start_without_word", Planted::Hosts(Flaw::StartWithoutWord)),
     ("writes_in_place", Planted::Hosts(Flaw::WritesInPlace)),
     (
         "stop_while_unreachable",

@@ -198,6 +198,9 @@ impl Stage {
         if let Err(broken) = closed {
             self.broken(format!("a run ended with 0, and {broken}"));
         }
+        if let Some(orphan) = judge::orphan(&self.world.borrow()).filter(|_| self.gone.is_none()) {
+            self.broken(format!("a run ended with 0, and {orphan}"));
+        }
         let now = judge::routes(&self.world.borrow());
         // Hosts that disagreed before there was any run are not what resume is for.
         let may_disagree = what == What::Resume && self.story.twists.start == Beginning::Apart;

@@ -11,7 +11,7 @@ use nonstop::model::observed::ReleaseObserved;
 use tokio::time::Instant;
 
 use crate::random::Random;
-use crate::story::{Bad, Story};
+use crate::story::{Bad, Runner, Story};
 use crate::strike::strikes;
 use crate::twist::{Beginning, Gone, How, Style};
 use crate::world::{Fault, Health, Shared, SimHost, SimNginx, Start, World};
@@ -55,10 +55,14 @@ pub(crate) fn config(story: &Story) -> Config {
             format!("include: {{ file: {SERVICE_URL}, listen: 80, upstream_file: {UPSTREAMS} }}")
         }
     };
+    let start = match story.runner {
+        Runner::Java => "java: {}",
+        Runner::Script => "command: { run: [./start.sh] }",
+    };
     let playbook = format!(
         "app: sokdak\nartifact: build/libs/*.jar\n\
          slots: {{ blue: {{ group: was, port: 8080 }}, green: {{ group: was, port: 8081 }} }}\n\
-         release: {{ dir: /srv/sokdak }}\nstart: {{ java: {{}} }}\n\
+         release: {{ dir: /srv/sokdak }}\nstart: {{ {start} }}\n\
          health: {{ path: /health, json: {{ status: UP }}, min_healthy_time: 1s, healthy_deadline: 20s }}\n\
          nginx:\n  group: nginx\n  {style}\n\
          drain: {{ deadline: 5s }}\nstop: {{ grace: 5s }}\nwatch: {{ deadline: {}s }}\nlock: {{ lease: {}s }}\n{bake}",

@@ -11,7 +11,7 @@ use nonstop::model::token::TokenState;
 use nonstop::remote::command::{Command, Confirm};
 
 use crate::strike::EDITED;
-use crate::world::{SimNginx, World};
+use crate::world::{Process, SimHost, SimNginx, World};
 
 /// The ports to which each nginx host leads: what it runs, or would run after a boot.
 pub(crate) type Routes = BTreeMap<HostName, BTreeSet<u16>>;
@@ -211,4 +211,19 @@ pub(crate) fn is_closed(world: &World) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// A process that a start left behind and that is on record nowhere.
+pub(crate) fn orphan(world: &World) -> Option<String> {
+    let of = |(name, host): (&HostName, &SimHost)| {
+        let on_record = |it: &Process| {
+            host.instances
+                .values()
+                .any(|record| record.identity == it.identity)
+        };
+        let mut processes = host.processes.iter();
+        let orphan = processes.find(|it| it.lives() && it.word.is_some() && !on_record(it))?;
+        Some(format!("process {} on {name} is nobody's", orphan.identity.pid))
+    };
+    world.hosts.iter().find_map(of)
 }

@@ -20,6 +20,7 @@ pub(crate) struct Story {
     /// How long both slots are watched, in seconds.
     pub(crate) bake: u64,
     pub(crate) keeps_old_slot: bool,
+    pub(crate) runner: Runner,
     /// What makes it another kind of story.
     pub(crate) twists: Twists,
     /// Millionths by which each host's clock runs fast.
@@ -33,6 +34,14 @@ pub(crate) struct Story {
     pub(crate) strikes: Vec<(Duration, Strike)>,
     /// What the last, faultless act does.
     pub(crate) last: What,
+}
+
+/// Who starts the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runner {
+    Java,
+    /// A script of the user: what it starts is on record once it listens.
+    Script,
 }
 
 /// Acts that may overlap.
@@ -136,6 +145,11 @@ impl Story {
             lease: *random.of(&[5, 10, 30]),
             bake: *random.of(&[0, 2, 8]),
             keeps_old_slot: random.one_in(4),
+            runner: if seed.is_multiple_of(3) {
+                Runner::Script
+            } else {
+                Runner::Java
+            },
             twists: if is_calm { twists.calm() } else { twists },
             skews: (0..hosts)
                 .map(|_| *random.of(&[0, 0, 500, -500, 9000, -9000]))

@@ -66,7 +66,7 @@ impl World {
             }
             Due::Committed(job, ..)
             | Due::Reverted(job, _)
-            | Due::Started(job, _)
+            | Due::Started(job, ..)
             | Due::Kill(job, _)
             | Due::Drains(job, ..)
             | Due::Answer(job, _)
@@ -76,7 +76,7 @@ impl World {
             }
             Due::Committed(job, commit) => self.committed(name, job, &commit),
             Due::Reverted(job, home) => self.reverted(name, job, &home),
-            Due::Started(job, identity) => self.has_started(name, job, identity),
+            Due::Started(job, fence, identity) => self.has_started(name, job, &fence, identity),
             Due::Kill(job, stop) => self.kill(name, job, &stop),
             Due::Drains(job, port, until) => {
                 if let super::Effect::Answered(answer) = self.drains(name, job, port, until) {

@@ -12,6 +12,8 @@ pub(crate) enum Flaw {
     FenceWithoutSequence,
     /// The stop does not look at the new instance.
     StopWithoutLook,
+    /// Nothing tells the processes of a start that was cut off from others.
+    StartWithoutWord,
     /// The stop ends whoever listens on the port.
     StopByPort,
     /// A watch that was armed for a way back puts back what was there before the way back.

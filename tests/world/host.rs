@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nonstop::model::lock::{Epoch, LockState};
-use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, SlotName};
+use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, SlotName, StartWord};
 use nonstop::model::observed::{
     HostObserved, Machine, ReleaseObserved, SlotObserved, StateFolder, StateStatus, WasObserved,
 };
-use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity};
+use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity, UnfinishedStart};
 use nonstop::model::record::RunRecord;
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub(crate) struct SimHost {
     pub(crate) instances: BTreeMap<SlotName, InstanceRecord>,
     /// What its applications answer as which slot they are, by port; the slot's name where it is absent.
     pub(crate) profiles: BTreeMap<Port, String>,
+    /// Starts by a script of the user that put no process on record, as they lie on the disk: without pids.
+    pub(super) unfinished: BTreeMap<SlotName, UnfinishedStart>,
     /// Connections that never end, by port.
     pub(crate) connections: BTreeMap<Port, u32>,
     /// Requests that are under way, and when each will be answered.
@@ -110,6 +112,8 @@ pub(crate) struct Process {
     pub(crate) ends_at: Option<Instant>,
     pub(crate) health: Health,
     pub(crate) heeds_term: bool,
+    /// The word of the start that it comes from, where the user's script started it.
+    pub(crate) word: Option<StartWord>,
 }
 
 impl Process {
@@ -136,6 +140,7 @@ impl SimHost {
             processes: Vec::new(),
             instances: BTreeMap::new(),
             profiles: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
             connections: BTreeMap::new(),
             flights: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -172,6 +177,7 @@ impl SimHost {
             ends_at: None,
             health: self.health,
             heeds_term: true,
+            word: None,
         });
         self.processes.last_mut().expect("it was just put there")
     }
@@ -247,6 +253,13 @@ impl SimHost {
             .any(|process| process.identity == *identity && process.lives())
     }
 
+    /// The live processes that carry a word.
+    pub(crate) fn carriers(&self, word: &StartWord) -> impl Iterator<Item = &Process> {
+        self.processes
+            .iter()
+            .filter(move |process| process.word.as_ref() == Some(word) && process.lives())
+    }
+
     pub(super) fn observe(&self) -> HostObserved {
         let uptime = self.clock.uptime().as_millis() / 10;
         HostObserved {
@@ -294,8 +307,17 @@ impl SimHost {
             uid: process.identity.uid,
             command: "java -jar app.jar".to_owned(),
         });
+        let unfinished = self
+            .unfinished
+            .get(slot)
+            .filter(|_| !self.has(Flaw::StartWithoutWord));
+        let unfinished = unfinished.map(|start| UnfinishedStart {
+            pids: self.carriers(&start.word).map(|it| it.identity.pid).collect(),
+            ..start.clone()
+        });
         SlotObserved {
             port,
+            unfinished,
             connections: self.connected(port),
             record_runs: record.as_ref().is_some_and(|record| self.runs(&record.identity)),
             record,

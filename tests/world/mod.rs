@@ -27,6 +27,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nonstop::engine::fleet::CallError;
+use nonstop::model::lock::Fence;
 use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::observed::Observed;
 use nonstop::model::token::TokenId;
@@ -94,7 +95,7 @@ enum Due {
     /// A way back's reload is through, or was refused.
     Reverted(Job, RunId),
     /// A process was given its time to listen.
-    Started(Job, nonstop::model::process::ProcessIdentity),
+    Started(Job, Fence, nonstop::model::process::ProcessIdentity),
     /// A process that was told to end has ended, or its grace is over.
     Kill(Job, Stop),
     /// A drain of a port looks again whether it is over.

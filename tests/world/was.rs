@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use nonstop::engine::fleet::CallError;
-use nonstop::model::names::{HostName, Port, RemotePath};
+use nonstop::model::lock::Fence;
+use nonstop::model::names::{HostName, Port, RemotePath, StartWord};
 use nonstop::model::observed::ReleaseObserved;
-use nonstop::model::process::{ListeningProcess, ProcessIdentity};
+use nonstop::model::process::{ListeningProcess, ProcessIdentity, StopTarget, UnfinishedStart};
 use nonstop::remote::answer::{Answer, Fenced, PutAnswer, StartAnswer, StopAnswer};
-use nonstop::remote::command::{Put, Start as StartCommand, Stop};
+use nonstop::remote::command::{Put, RenderedRunner, Start as StartCommand, Stop};
 use tokio::time::Instant;
 
 use super::commands::pass;
@@ -29,9 +30,20 @@ fn tail() -> String {
     "the end of the log".to_owned()
 }
 
+/// Whether a stop means a process.
+fn is_meant(process: &Process, target: &StopTarget) -> bool {
+    match target {
+        StopTarget::Process(identity) => process.identity == *identity,
+        StopTarget::Start(word) => process.word.as_ref() == Some(word),
+    }
+}
+
 impl SimHost {
-    /// Who is on record for an earlier try of this very start, and when it listens.
+    /// Who comes from an earlier try of this very start, and when it listens.
     fn adopted(&self, start: &StartCommand) -> Option<(ProcessIdentity, Instant)> {
+        if let Some(process) = self.left_behind(start) {
+            return Some((process.identity.clone(), process.listens_at));
+        }
         let record = self.instances.get(&start.slot)?;
         let same = record.release == start.release && record.port == start.port;
         let lives = |process: &&Process| process.identity == record.identity && process.lives();
@@ -39,10 +51,56 @@ impl SimHost {
         Some((record.identity.clone(), process.listens_at))
     }
 
-    /// A process that ended is on record no more.
+    /// A process of an unfinished start on the slot.
+    fn left_behind(&self, start: &StartCommand) -> Option<&Process> {
+        let unfinished = self.unfinished.get(&start.slot);
+        let unfinished = unfinished.filter(|_| !self.has(Flaw::StartWithoutWord));
+        self.carriers(&unfinished?.word).next()
+    }
+
+    /// The user's script starts a process: on record is the word that it carries.
+    fn spawn_by_script(&mut self, start: &StartCommand, takes: Option<Duration>) -> Option<ProcessIdentity> {
+        let fence = &start.fence;
+        let word = format!(
+            "{}.{}.{}.{}",
+            fence.run, fence.epoch.0, fence.sequence, start.port
+        );
+        let word = StartWord::new(word).unwrap();
+        let unfinished = UnfinishedStart {
+            word: word.clone(),
+            run: fence.run.clone(),
+            release: start.release.clone(),
+            pids: Vec::new(),
+        };
+        self.instances.remove(&start.slot);
+        self.unfinished.insert(start.slot.clone(), unfinished);
+        let process = self.spawn(start.port, takes?);
+        process.word = Some(word);
+        Some(process.identity.clone())
+    }
+
+    /// A process of an unfinished start listens and is put on record, if the lock still is the start's.
+    fn finishes(&mut self, fence: &Fence, identity: &ProcessIdentity) -> bool {
+        let mut unfinished = self.unfinished.iter();
+        let its = unfinished.find(|(_, it)| self.carriers(&it.word).any(|it| it.identity == *identity));
+        let Some((slot, release)) = its.map(|(slot, it)| (slot.clone(), it.release.clone())) else {
+            return true;
+        };
+        let passes = self.fence_again(fence);
+        if passes {
+            self.unfinished.remove(&slot);
+            self.put_on_record(&slot, &release, identity);
+        }
+        passes
+    }
+
+    /// What ended is on record no more.
     fn forgets(&mut self, stop: &Stop) {
-        self.instances
-            .retain(|slot, record| *slot != stop.slot || record.identity != stop.identity);
+        self.instances.retain(|slot, record| {
+            *slot != stop.slot || StopTarget::Process(record.identity.clone()) != stop.target
+        });
+        self.unfinished
+            .retain(|slot, start| *slot != stop.slot || StopTarget::Start(start.word.clone()) != stop.target);
     }
 }
 
@@ -80,7 +138,7 @@ impl World {
         }
         if let Some((identity, listens_at)) = host.adopted(start) {
             let at = listens_at.max(Instant::now());
-            self.queue(at, name, Due::Started(job, identity));
+            self.queue(at, name, Due::Started(job, start.fence.clone(), identity));
             return Ok(Effect::Later);
         }
         if let Some(taken) = host.listener(start.port) {
@@ -91,14 +149,25 @@ impl World {
             };
             return Ok(started(StartAnswer::PortTaken { by, tail: tail() }));
         }
-        let Start::Listens(takes) = host.start else {
+        let takes = match host.start {
+            Start::Listens(takes) => Some(takes),
+            Start::Exits => None,
+        };
+        let identity = match start.runner {
+            RenderedRunner::Script { .. } => host.spawn_by_script(start, takes),
+            RenderedRunner::Process { .. } => takes.map(|takes| {
+                let identity = host.spawn(start.port, takes).identity.clone();
+                host.put_on_record(&start.slot, &start.release, &identity);
+                identity
+            }),
+        };
+        let (Some(takes), Some(identity)) = (takes, identity) else {
             let reason = "exit status 1".to_owned();
             return Ok(started(StartAnswer::Exited { reason, tail: tail() }));
         };
-        let identity = host.spawn(start.port, takes).identity.clone();
-        host.put_on_record(&start.slot, &start.release, &identity);
         self.runs_short(name, start.port);
-        self.queue(Instant::now() + takes, name, Due::Started(job, identity));
+        let due = Due::Started(job, start.fence.clone(), identity);
+        self.queue(Instant::now() + takes, name, due);
         Ok(Effect::Later)
     }
 
@@ -129,8 +198,19 @@ impl World {
         self.happens(Instant::now() + tight.after, name, "runs out of memory", kills);
     }
 
-    pub(super) fn has_started(&mut self, name: &HostName, job: Job, identity: ProcessIdentity) {
-        let answer = if self.hosts[name].runs(&identity) {
+    pub(super) fn has_started(
+        &mut self,
+        name: &HostName,
+        job: Job,
+        fence: &Fence,
+        identity: ProcessIdentity,
+    ) {
+        let host = self.at(name);
+        if !host.finishes(fence, &identity) {
+            let refused = Answer::Start(Fenced::Refused(host.lock_now()));
+            return self.reply(name, job.call, "start", Ok(refused));
+        }
+        let answer = if host.runs(&identity) {
             let log = RemotePath::new("/srv/logs/app.log").unwrap();
             StartAnswer::Listening { identity, log }
         } else {
@@ -203,7 +283,7 @@ impl World {
             .flatten();
         let found = host.processes.iter().find(|process| match by_port {
             Some(port) => process.port == *port && process.lives(),
-            None => process.identity == stop.identity && process.lives(),
+            None => is_meant(process, &stop.target) && process.lives(),
         });
         found.map(|process| (process.port, process.heeds_term))
     }
@@ -213,8 +293,9 @@ impl World {
         let by_port = host.has(Flaw::StopByPort);
         let mut strangers = false;
         for process in &mut host.processes {
-            if process.lives() && (process.identity == stop.identity || by_port && process.port == port) {
-                strangers |= process.identity != stop.identity;
+            let is_meant = is_meant(process, &stop.target);
+            if process.lives() && (is_meant || by_port && process.port == port) {
+                strangers |= !is_meant;
                 process.ends_at = Some(at);
             }
         }

@@ -39,8 +39,8 @@ pub async fn run<H: Host>(
             upload::upload(context, host, release, *on_record, job.jar).await
         }
         Step::Retire {
-            slot, port, identity, ..
-        } => stop::retire(context, host, slot, *port, identity).await,
+            slot, port, target, ..
+        } => stop::retire(context, host, slot, *port, target).await,
         Step::Start { .. } => start::start(context, job.plan, host, &on.step).await,
         Step::Verify {
             endpoints,

@@ -1,5 +1,5 @@
-//! Ends a process by its identity: an old instance after the switch, one that an earlier run kept,
-//! or one that this run started and has to take back.
+//! Ends a process by its identity: an old instance after the switch, one that an earlier run kept, or one that
+//! this run started and has to take back; and what a start left behind, by the word that it gave it.
 
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer, passed};
@@ -10,7 +10,7 @@ use crate::model::event::Note;
 use crate::model::failure::Failure;
 use crate::model::names::{HostName, Port, ReleaseId, SlotName};
 use crate::model::plan::{HostStep, Step};
-use crate::model::process::ProcessIdentity;
+use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::remote::answer::StopAnswer;
 use crate::remote::command::{Command, DiscardUpload, MarkRelease, Stop, Successor};
 
@@ -47,16 +47,17 @@ pub(super) async fn stop<H: Host>(
         return Ok(Some(stays_up(host, port)));
     }
     let successor = successor_on(context, host, successor)?;
-    end(context, host, slot, port, identity, successor).await
+    let target = StopTarget::Process(identity.clone());
+    end(context, host, slot, port, target, successor).await
 }
 
-/// Ends a process that an earlier run kept on the idle slot.
+/// Ends what an earlier run kept on the idle slot, or left there.
 pub(super) async fn retire<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
     slot: &SlotName,
     port: Port,
-    identity: &ProcessIdentity,
+    target: &StopTarget,
 ) -> Result<Option<Note>, Failure> {
     let at = endpoint(host, port);
     let seen = observe::slots(context.topology, context.crew, host).await?;
@@ -68,14 +69,14 @@ pub(super) async fn retire<H: Host>(
         let reason = format!("an earlier run kept it, and it has {connections} connections");
         return Err(Failure::StillRuns { endpoint: at, reason });
     }
-    end(context, host, slot, port, identity, None).await
+    end(context, host, slot, port, target.clone(), None).await
 }
 
 /// Takes back what this run did on a WAS host.
 pub(super) async fn withdraw<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
-    instance: Option<&(SlotName, Port, ProcessIdentity)>,
+    instance: Option<&(SlotName, Port, StopTarget)>,
     release: &ReleaseId,
     mark_failed: bool,
 ) -> Result<Option<Note>, Failure> {
@@ -97,7 +98,7 @@ pub(super) async fn withdraw<H: Host>(
         Some((_, port, _)) if !context.ledger.borrow().undrained.is_empty() => {
             Ok(Some(stays_up(host, *port)))
         }
-        Some((slot, port, identity)) => end(context, host, slot, *port, identity, None).await,
+        Some((slot, port, target)) => end(context, host, slot, *port, target.clone(), None).await,
         None => Ok(None),
     }
 }
@@ -133,7 +134,7 @@ async fn end<H: Host>(
     host: &HostName,
     slot: &SlotName,
     port: Port,
-    identity: &ProcessIdentity,
+    target: StopTarget,
     successor: Option<Successor>,
 ) -> Result<Option<Note>, Failure> {
     let at = endpoint(host, port);
@@ -141,7 +142,7 @@ async fn end<H: Host>(
     let command = Command::Stop(Stop {
         fence: context.crew.fence(host),
         slot: slot.clone(),
-        identity: identity.clone(),
+        target,
         grace,
         successor,
     });

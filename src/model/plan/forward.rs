@@ -238,7 +238,9 @@ fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, findings: &mut
         };
         let host = endpoint.host.clone();
         match &seen.listener {
-            Some(listener) if !history::is_ours(scene, &endpoint, &decision.to) => {
+            Some(listener)
+                if !history::is_ours(scene, &endpoint, &decision.to) && !seen.left_behind_listens() =>
+            {
                 let command = listener.command.clone();
                 findings.push(Finding::refusal(
                     Some(&host),

@@ -9,7 +9,7 @@ use crate::model::names::{HostName, Port, ReleaseId, SlotName};
 use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
-use crate::model::process::ProcessIdentity;
+use crate::model::process::StopTarget;
 use crate::model::record::RunRecord;
 
 use super::forward::Scene;
@@ -128,18 +128,23 @@ fn withdrawals(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     scene.topology.was.keys().map(step).collect()
 }
 
-/// The process that the run started on a host, if it runs.
+/// What the run started on a host: the process on record, if it runs, or all that a start left that was cut off.
 fn started(
     scene: &Scene<'_>,
     record: &RunRecord,
     host: &HostName,
     slot: &SlotName,
     release: &ReleaseId,
-) -> Option<(SlotName, Port, ProcessIdentity)> {
+) -> Option<(SlotName, Port, StopTarget)> {
     let port = *scene.topology.was.get(host)?.ports.get(slot)?;
-    let runs = scene.observed.slot(host, slot)?.running_record()?;
+    let seen = scene.observed.slot(host, slot)?;
+    // Whether anything is left of it is asked once more when it is ended.
+    if let Some(start) = seen.unfinished.as_ref().filter(|start| start.run == record.run) {
+        return Some((slot.clone(), port, StopTarget::Start(start.word.clone())));
+    }
+    let runs = seen.running_record()?;
     let ours = runs.release == *release && !record.occupants.contains(&runs.identity);
-    ours.then(|| (slot.clone(), port, runs.identity.clone()))
+    ours.then(|| (slot.clone(), port, StopTarget::Process(runs.identity.clone())))
 }
 
 /// The same release may be the live one: a deploy of it that failed says nothing against it.

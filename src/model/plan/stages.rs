@@ -153,7 +153,7 @@ fn retires(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
         let retire = Step::Retire {
             slot: decision.to.clone(),
             port: endpoint.port,
-            identity: seen.identity()?.clone(),
+            target: seen.stop_target()?,
             release: seen.release().cloned(),
         };
         Some(on(&endpoint.host, retire))

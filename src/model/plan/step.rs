@@ -11,7 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
 use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
-use crate::model::process::ProcessIdentity;
+use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::release::Release;
 use crate::model::routing::Routing;
 
@@ -63,14 +63,14 @@ pub enum Step {
         /// Whether the host has it on record: then only its digest is taken.
         on_record: bool,
     },
-    /// A process that an earlier run kept on the idle slot is ended.
+    /// What an earlier run kept on the idle slot, or left there, is ended.
     Retire {
         /// The slot.
         slot: SlotName,
         /// Its port.
         port: Port,
-        /// The process.
-        identity: ProcessIdentity,
+        /// What is ended.
+        target: StopTarget,
         /// Its release, where it is known.
         release: Option<ReleaseId>,
     },
@@ -153,11 +153,11 @@ pub enum Step {
         /// The nginx as it is now; `None` where it could not be looked at.
         nginx: Option<NginxFacts>,
     },
-    /// A process that this run started is ended, unfinished uploads are removed, and the release
+    /// What this run started is ended, unfinished uploads are removed, and the release
     /// is marked as failed.
     Withdraw {
-        /// The process to end.
-        instance: Option<(SlotName, Port, ProcessIdentity)>,
+        /// What is ended.
+        instance: Option<(SlotName, Port, StopTarget)>,
         /// The release.
         release: ReleaseId,
         /// Whether it is marked as failed.

@@ -11,7 +11,7 @@ use crate::model::observed::{
     Entry, EntryKind, HostObserved, Machine, Master, NginxObserved, ReleaseObserved, SlotObserved,
     StateFolder, StateStatus, WasObserved, WatchKeeper,
 };
-use crate::model::process::{InstanceRecord, ProcessIdentity, is_boot_id};
+use crate::model::process::{InstanceRecord, ProcessIdentity, UnfinishedStart, is_boot_id};
 use crate::model::record::RunRecord;
 use crate::model::token::{Token, TokenId, WatchProcess};
 
@@ -175,6 +175,15 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
         });
         record_runs = flag(&mut fields, "slot.record.runs")?;
     }
+    let unfinished = match fields.maybe_value("slot.start")? {
+        None => None,
+        Some(word) => Some(UnfinishedStart {
+            word,
+            run: fields.value("slot.start.run")?,
+            release: fields.value("slot.start.release")?,
+            pids: fields.numbers("slot.start.pids")?,
+        }),
+    };
     let listener = if flag(&mut fields, "slot.listener")? {
         Some(listening_process(&mut fields, "slot.listener")?)
     } else {
@@ -187,6 +196,7 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
         answers_as: None,
         record,
         record_runs,
+        unfinished,
         peak_memory_bytes: kilobytes(&mut fields, "slot.peak_memory_kb")?,
     };
     fields.finish()?;

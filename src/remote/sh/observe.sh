@@ -107,6 +107,12 @@ slot_say() {
         say slot.record.uid "$I_UID"
         text slot.record.log "$I_LOG"
         say slot.record.runs "$o_runs"
+    elif [ -n "$I_WORD" ] && [ "$I_BOOT" = "$BOOT_ID" ]; then
+        carriers_read "$I_WORD"
+        text slot.start "$I_WORD"
+        text slot.start.run "$I_RUN"
+        text slot.start.release "$I_RELEASE"
+        say slot.start.pids "${CARRIERS# }"
     fi
     listener_of "$2" "$o_own"
     if [ "$LISTENER" != none ]; then

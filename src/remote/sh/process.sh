@@ -92,6 +92,27 @@ children_read() {
     done
 }
 
+# carries PID WORD: whether a process was given the word of a start in its environment, by that start or by a
+# process that was. The kernel shows it to the process's own user and to root.
+carries() {
+    { tr '\n\0' ' \n' <"/proc/$1/environ" | grep -q -x -F -e "NONSTOP_START=$2"; } 2>/dev/null
+}
+
+# carriers_read WORD: sets CARRIERS, the pids of the live processes that carry it. A process that becomes another
+# program has no environment for a moment: where nobody is found, it looks once more.
+carriers_read() {
+    CARRIERS=
+    for c_look in first second; do
+        for c_file in $({ grep -l -z -F -e "NONSTOP_START=$1" /proc/[0-9]*/environ || :; } 2>/dev/null); do
+            c_pid=${c_file#/proc/}
+            c_pid=${c_pid%/environ}
+            ! carries "$c_pid" "$1" || CARRIERS="$CARRIERS $c_pid"
+        done
+        [ -z "$CARRIERS" ] || return 0
+        [ "$c_look" = second ] || nap
+    done
+}
+
 # identity_say PREFIX PID START UID: answers an identity of this boot.
 identity_say() {
     say "$1.pid" "$2"

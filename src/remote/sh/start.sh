@@ -2,10 +2,14 @@
 # shellcheck disable=SC2034,SC2153
 # start: starts an instance, puts it on record at once, and waits until it listens.
 #
+# Before anything is started, a word that no other start has is on record, and it is in the environment of
+# whatever this start leaves behind (NONSTOP_START). A start that is cut off at any moment so leaves nothing that
+# cannot be told from other processes; the flock is held until the word can be seen.
+#
 # With the runner `process` the words are the process: it is detached, and it or a process that it
 # started must be the listener. With `script` the words start the process by themselves and return:
 # the instance is the listener that is younger than this script. The working folder is the release's
-# own, or CHDIR; NONSTOP_JAR, NONSTOP_PORT, NONSTOP_SLOT and NONSTOP_RELEASE are in the environment; a
+# own, or CHDIR; NONSTOP_JAR, NONSTOP_PORT, NONSTOP_SLOT and NONSTOP_RELEASE are in the environment, too; a
 # word `{jar}` becomes the jar's path. A process of ours that cannot have its port is ended here.
 #
 # Parameters: the fence's, SLOT, PORT, RELEASE, RUNNER (process or script), CHDIR (may be empty),
@@ -44,6 +48,19 @@ ended_by() {
     fi
 }
 
+# record_word: puts on record that processes that carry WORD are this start's; under the flock.
+record_word() {
+    write_file "$STATE/instance.$SLOT" <<END
+slot=$SLOT
+port=$PORT
+release=$RELEASE
+run=$FENCE_RUN
+word=$WORD
+boot_id=$BOOT_ID
+log=$LOG
+END
+}
+
 # record_instance PID START UID: puts the process on record; under the flock.
 record_instance() {
     write_file "$STATE/instance.$SLOT" <<END
@@ -62,6 +79,7 @@ END
 # the login's own locale, path and mask and none of our descriptors.
 run_detached() {
     cd -- "${CHDIR:-$HOME_FOLDER}" || exit
+    r_shell=$(command -v sh)
     umask "$LOGIN_UMASK"
     PATH=$LOGIN_PATH
     if [ "$LOGIN_LC_ALL" = unset ]; then
@@ -83,7 +101,10 @@ run_detached() {
         export "${1%%=*}=${1#*=}"
         shift
     done
-    exec "$r_detach" "$@"
+    export NONSTOP_START="$WORD"
+    # The flock is given back by a program that carries the word already: whoever takes it then finds this process.
+    # shellcheck disable=SC2016
+    exec "$r_detach" "$r_shell" -c 'exec 9<&- && exec "$@"' sh "$@"
 }
 
 # launch ENVIRONMENT... PROGRAM ARGUMENT...: starts the words with `{jar}` replaced; sets STARTED and
@@ -97,7 +118,7 @@ launch() {
         set -- "$@" "$l_word"
         l_left=$((l_left - 1))
     done
-    run_detached "$@" </dev/null >>"$LOG" 2>&1 3>&- 9>&- &
+    run_detached "$@" </dev/null >>"$LOG" 2>&1 3>&- &
     STARTED=$!
     process_read "$STARTED" || P_START=0
     STARTED_AT=$P_START
@@ -171,7 +192,7 @@ await_process() {
     answered
 }
 
-# await_script: waits until the user's script has returned, and then for the listener.
+# await_script: waits until the user's script has returned.
 await_script() {
     deadline_in "$SCRIPT_DEADLINE_MS"
     while process_alive "$STARTED"; do
@@ -186,19 +207,33 @@ await_script() {
     wait "$STARTED" || a_status=$?
     ended_by "$a_status"
     [ "$a_status" -eq 0 ] || exited "the script $REASON"
-    deadline_in "$DEADLINE_MS"
+}
+
+# is_instance PID: whether a listener comes from this start. Not everything that a script starts carries the word:
+# another manager of processes may do it in its place.
+is_instance() {
+    ! carries "$1" "$WORD" || return 0
+    [ "$ADOPTED" = no ] && process_read "$1" && [ "$P_START" -ge "$STARTED_AT" ]
+}
+
+# await_listener MILLISECONDS: waits for a listener that comes from this start.
+await_listener() {
+    deadline_in "$1"
     while :; do
         listener_read "$PORT" ''
         if [ "$LISTENER" = other ]; then
-            if [ -n "$LISTENER_PID" ] && process_read "$LISTENER_PID" && [ "$P_START" -ge "$STARTED_AT" ]; then
+            if [ -n "$LISTENER_PID" ] && is_instance "$LISTENER_PID"; then
                 listening "$LISTENER_PID"
             fi
             port_taken
         fi
+        if [ "$ADOPTED" = yes ]; then
+            carriers_read "$WORD"
+            [ -n "$CARRIERS" ] || exited "ended"
+        fi
         time_left || break
         nap
     done
-    exited "the script returned, and nothing listens on port $PORT"
 }
 
 # adopt: whether an earlier try of this very start is on record and runs; its answer got lost.
@@ -207,6 +242,17 @@ adopt() {
     [ "$I_RELEASE $I_PORT" = "$RELEASE $PORT" ] || return 1
     same_process "$I_PID" "$I_START" "$I_BOOT" "$I_UID" || return 1
     STARTED=$I_PID STARTED_AT=$I_START ADOPTED=yes
+}
+
+# adopt_carriers: whether an earlier try of this very start was cut off and left processes. Those of any other
+# start would be forgotten with what is on record of it.
+adopt_carriers() {
+    [ -n "$I_WORD" ] && [ "$I_BOOT" = "$BOOT_ID" ] || return 1
+    carriers_read "$I_WORD"
+    [ -n "$CARRIERS" ] || return 1
+    [ "$I_RUN $I_RELEASE $I_PORT" = "$FENCE_RUN $RELEASE $PORT" ] ||
+        exited "an earlier start on this slot was cut off, and left process$CARRIERS"
+    WORD=$I_WORD ADOPTED=yes
 }
 
 mkdir -p -- "$LOGS"
@@ -218,8 +264,15 @@ if adopt; then
     state_unlock
     await_process
 fi
+if adopt_carriers; then
+    state_unlock
+    await_listener "$((SCRIPT_DEADLINE_MS + DEADLINE_MS))"
+    exited "nothing listens on port $PORT"
+fi
 listener_read "$PORT" ''
 [ "$LISTENER" = none ] || port_taken
+WORD=$FENCE_RUN.$FENCE_EPOCH.$FENCE_SEQUENCE.$PORT
+record_word
 launch "$@"
 if [ "$RUNNER" = process ]; then
     record_instance "$STARTED" "$STARTED_AT" "$MY_UID"
@@ -230,4 +283,6 @@ else
     trail script_launched slot "$SLOT" release "$RELEASE" port "$PORT" pid "$STARTED"
     state_unlock
     await_script
+    await_listener "$DEADLINE_MS"
+    exited "the script returned, and nothing listens on port $PORT"
 fi

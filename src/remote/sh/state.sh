@@ -98,10 +98,11 @@ write_file() {
     synced "${1%/*}"
 }
 
-# instance_read SLOT: sets I_PORT, I_RELEASE, I_PID, I_START, I_BOOT, I_UID and I_LOG from what the
-# last start left; false if there is nothing.
+# instance_read SLOT: sets I_PORT, I_RELEASE, I_PID, I_START, I_BOOT, I_UID and I_LOG from what the last start
+# left; false if no process is on record. Of a start that did not get that far, I_WORD is the word that its
+# processes carry, and I_RUN the run that it belongs to.
 instance_read() {
-    I_PORT='' I_RELEASE='' I_PID='' I_START='' I_BOOT='' I_UID='' I_LOG=
+    I_PORT='' I_RELEASE='' I_PID='' I_START='' I_BOOT='' I_UID='' I_LOG='' I_WORD='' I_RUN=
     [ -f "$STATE/instance.$1" ] || return 1
     while IFS= read -r i_line; do
         i_value=${i_line#*=}
@@ -113,8 +114,11 @@ instance_read() {
         boot_id) I_BOOT=$i_value ;;
         uid) I_UID=$i_value ;;
         log) I_LOG=$i_value ;;
+        word) I_WORD=$i_value ;;
+        run) I_RUN=$i_value ;;
         esac
     done <"$STATE/instance.$1"
+    [ -z "$I_WORD" ] || return 1
     if ! is_number "$I_PID" || ! is_number "$I_START" || ! is_number "$I_UID"; then
         fail state_folder "$STATE/instance.$1 is torn"
     fi

@@ -1,38 +1,66 @@
 #!/bin/sh
 # shellcheck disable=SC2034,SC2153
-# stop: ends a process by its identity, TERM first and KILL after the grace. Whether it is still that
-# process is asked in the same breath as each signal, under the flock and the fence; the grace itself
-# runs unlocked. Where a successor is named and is not alive and listening, nothing is signalled.
+# stop: ends a process by its identity, or all that a start left behind by the word that they carry, TERM first and
+# KILL after the grace. Whether a process is still the one that is meant is asked in the same breath as each
+# signal, under the flock and the fence; the grace itself runs unlocked. Where a successor is named and is not
+# alive and listening, nothing is signalled.
 #
-# Parameters: the fence's, SLOT, PID, START_TICKS, IDENTITY_BOOT, IDENTITY_UID, GRACE_MS, and, or empty, SUCCESSOR_PID,
-# SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT.
+# Parameters: the fence's, SLOT, either PID, START_TICKS, IDENTITY_BOOT and IDENTITY_UID or START_WORD (the others
+# empty), GRACE_MS, and, or empty, SUCCESSOR_PID, SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT.
 # Prints: the fence's answer, and `stop=terminated|killed|already_gone`, `stop=still_runs` with
 # `reason`, or `stop=successor_missing` with `reason`.
 EVENT=stop
-victim() {
-    same_process "$PID" "$START_TICKS" "$IDENTITY_BOOT" "$IDENTITY_UID"
+
+# is_victim PID: whether that process is meant; sets P_UID.
+is_victim() {
+    if [ -n "$START_WORD" ]; then
+        carries "$1" "$START_WORD" && process_uid "$1"
+    else
+        same_process "$1" "$START_TICKS" "$IDENTITY_BOOT" "$IDENTITY_UID"
+    fi
 }
 
-# send SIGNAL: to the process, by sudo where it is another user's; sets ERROR where that fails.
+# victim: whether a process that is meant is there; where they carry a word, sets PID to all of them.
+victim() {
+    if [ -n "$START_WORD" ]; then
+        carriers_read "$START_WORD"
+        [ -n "$CARRIERS" ] || return 1
+        PID=${CARRIERS# }
+    else
+        is_victim "$PID"
+    fi
+}
+
+# send SIGNAL: to each, by sudo where it is another user's; sets ERROR where that fails.
 send() {
     ERROR=
-    use_root "$IDENTITY_UID"
     scratch
-    # A process that ends by itself in between is no error: the caller looks again.
-    root kill "-$1" "$PID" 2>"$SCRATCH/kill" || ERROR=$(head -n 1 "$SCRATCH/kill")
-    if [ -z "$ERROR" ]; then
-        trail signalled slot "$SLOT" pid "$PID" signal "$1"
+    for s_pid in $PID; do
+        is_victim "$s_pid" || continue
+        use_root "$P_UID"
+        # A process that ends by itself in between is no error: the caller looks again.
+        if root kill "-$1" "$s_pid" 2>"$SCRATCH/kill"; then
+            trail signalled slot "$SLOT" pid "$s_pid" signal "$1"
+        else
+            ERROR=$(head -n 1 "$SCRATCH/kill")
+            words_of "$ERROR"
+            trail not_signalled slot "$SLOT" pid "$s_pid" signal "$1" reason "$WORDS"
+        fi
+    done
+}
+
+# is_on_record: whether it is what the slot's last start left.
+is_on_record() {
+    if instance_read "$SLOT"; then
+        [ "$I_PID $I_START $I_BOOT $I_UID" = "$PID $START_TICKS $IDENTITY_BOOT $IDENTITY_UID" ]
     else
-        words_of "$ERROR"
-        trail not_signalled slot "$SLOT" pid "$PID" signal "$1" reason "$WORDS"
+        [ -n "$START_WORD" ] && [ "$I_WORD" = "$START_WORD" ]
     fi
 }
 
 # gone RESULT: forgets the process where it is the recorded one, and answers. Under the flock.
 gone() {
-    if instance_read "$SLOT" && [ "$I_PID $I_START $I_BOOT $I_UID" = "$PID $START_TICKS $IDENTITY_BOOT $IDENTITY_UID" ]; then
-        rm -f -- "$STATE/instance.$SLOT"
-    fi
+    ! is_on_record || rm -f -- "$STATE/instance.$SLOT"
     trail "$1" slot "$SLOT" pid "$PID"
     say fence passed
     say stop "$1"
@@ -96,12 +124,16 @@ if await_end "$GRACE_MS"; then
     gone terminated
 fi
 
-fence_again
-victim || gone terminated
-send KILL
-state_unlock
-if await_end 5000; then
+# What carries a word may have started more of it meanwhile.
+ENDED=terminated
+for k_wait in 2000 2000 1000; do
     fence_again
-    gone killed
-fi
-still_runs
+    victim || gone "$ENDED"
+    send KILL
+    state_unlock
+    ENDED=killed
+    ! await_end "$k_wait" || break
+done
+fence_again
+! victim || still_runs
+gone killed

@@ -113,6 +113,8 @@ pub enum SlotState {
     Foreign,
     /// Our process runs and does not listen.
     NotListening,
+    /// What a start left that put nothing on record: it is under way, or was cut off.
+    Unfinished,
     /// Nothing.
     Empty,
 }
@@ -256,8 +258,10 @@ fn was_status(was: &WasHost, seen: &HostObserved) -> Option<WasStatus> {
 fn slot_status(port: Port, seen: &SlotObserved) -> SlotStatus {
     let state = match &seen.listener {
         Some(_) if seen.recorded_process_listens() => SlotState::Ours,
+        Some(_) if seen.left_behind_listens() => SlotState::Unfinished,
         Some(_) => SlotState::Foreign,
         None if seen.record_runs => SlotState::NotListening,
+        None if seen.left_behind().is_some() => SlotState::Unfinished,
         None => SlotState::Empty,
     };
     let listener = seen
@@ -266,6 +270,7 @@ fn slot_status(port: Port, seen: &SlotObserved) -> SlotStatus {
         .and_then(|listener| listener.identity.as_ref());
     let pid = match state {
         SlotState::Foreign => listener.map(|identity| identity.pid),
+        SlotState::Unfinished => seen.left_behind().and_then(|start| start.pids.first().copied()),
         _ => seen.identity().map(|identity| identity.pid),
     };
     let ours = matches!(state, SlotState::Ours | SlotState::NotListening);

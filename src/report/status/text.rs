@@ -124,6 +124,7 @@ fn what(seen: &SlotStatus) -> String {
         SlotState::Ours => format!("{release}, {connections}"),
         SlotState::Foreign => format!("a process that nonstop did not start, {connections}"),
         SlotState::NotListening => format!("{release}, runs and does not listen"),
+        SlotState::Unfinished => "of a start that is under way, or was cut off".to_owned(),
         SlotState::Empty => "empty".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use nonstop::model::lock::{self, Epoch, Owner};
 use nonstop::model::names::{Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::observed::{HostObserved, NginxObserved};
 use nonstop::model::playbook::ReloadWay;
-use nonstop::model::process::ProcessIdentity;
+use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::record::RunRecord;
 use nonstop::model::token::{TokenId, TokenState};
 use nonstop::remote::answer::{Answer, Fenced, StartAnswer};
@@ -297,7 +297,7 @@ impl<S: Subject> Player<S> {
             Move::Stop(by, which, whom, successor) => Command::Stop(Stop {
                 fence: fence(by),
                 slot: slot(which),
-                identity: self.identity(which, whom),
+                target: StopTarget::Process(self.identity(which, whom)),
                 grace: Duration::from_secs(10),
                 successor: successor.map(|(slot, whom)| Successor {
                     identity: self.identity(slot, whom),
