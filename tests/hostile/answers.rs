@@ -155,14 +155,20 @@ fn sent_back(seen: &Answer) -> Vec<Command> {
         return Vec::new();
     };
     let mut commands = Vec::new();
-    let slots = seen.was.iter().flat_map(|was| was.slots.values());
-    for record in slots.filter_map(|slot| slot.record.clone()) {
-        commands.push(Command::Stop(Stop {
-            fence: fence(),
-            slot: record.slot,
-            target: StopTarget::Process(record.identity),
-            grace: SECOND,
-            successor: None,
+    let slots = seen.was.iter().flat_map(|was| &was.slots);
+    for (name, slot) in slots {
+        let record = slot.record.clone();
+        let process = record.map(|record| StopTarget::Process(record.identity));
+        let start = slot.unfinished.clone();
+        let start = start.map(|start| StopTarget::Start(start.word));
+        commands.extend([process, start].into_iter().flatten().map(|target| {
+            Command::Stop(Stop {
+                fence: fence(),
+                slot: name.clone(),
+                target,
+                grace: SECOND,
+                successor: None,
+            })
         }));
     }
     let nginx_seen = seen.nginx.iter();
@@ -300,6 +306,8 @@ fn an_epoch_above_every_true_one_and_a_time_that_no_clock_counts_are_refused() {
         ("slot.record.log", "/srv/../../etc/shadow"),
         ("conf", "/etc/nginx/nginx.conf; reboot"),
         ("error_log", "/a\u{1b}[2J"),
+        ("slot.start", "a b"),
+        ("slot.start.pids", "1 x"),
         ("slot.record.pid", "-1"),
         ("slot.port", "0"),
         ("saved_home", ""),

@@ -94,7 +94,9 @@ const WAS: &str = "was=yes disk_free_kb=100 disk_free_inodes=100 release=r1 rele
     slot.record.boot_id=boot slot.record.uid=13 slot.record.log=/srv/sokdak/logs/a.log \
     slot.record.runs=yes slot.listener=yes slot.listener.uid=13 slot.listener.pid=11 \
     slot.listener.start_ticks=12 slot.listener.boot_id=boot slot.listener.uid=13 \
-    slot.listener.command=java slot.peak_memory_kb=5 slot.connections=1";
+    slot.listener.command=java slot.peak_memory_kb=5 slot.connections=1 slot=green slot.port=8081 \
+    slot.start=run-1.7.2.8081 slot.start.run=run-1 slot.start.release=r1 slot.start.pids=31 \
+    slot.peak_memory_kb=0 slot.connections=0";
 
 const NGINX: &str = "nginx=yes conf=/etc/nginx/nginx.conf master=present master.pid=20 \
     master.start_ticks=21 master.boot_id=boot master.uid=0 master.serving=22 master.leaving= \
