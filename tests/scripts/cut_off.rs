@@ -49,6 +49,7 @@ fn slot(host: &Host, port: Port) -> SlotObserved {
     let observe = Observe {
         slots: [(blue(), port)].into(),
         nginx: None,
+        files: [].into(),
     };
     let was = host.observe(observe).was.expect("a WAS host");
     was.slots.into_values().next().expect("a slot")
