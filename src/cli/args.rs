@@ -95,6 +95,8 @@ pub(super) enum Command {
     Rollback(Rollback),
     /// Finish a run that was interrupted, forward or back, from any machine.
     Resume(Resume),
+    /// Prove that going back works: to the release before the live one and forward again.
+    Drill(Drill),
     /// Show what runs where.
     Status(Leaving),
     /// Write an inventory and a playbook to start from.
@@ -143,6 +145,41 @@ pub(super) struct Changing {
     /// of the run.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+    /// Hosts to leave out.
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
+    /// Requests all the while.
+    #[command(flatten)]
+    pub(super) probing: Probing,
+}
+
+/// Requests that go on while a fleet is changed, to count those that fail.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Probing {
+    /// Send requests there all the while, from this machine, and count those that fail: any answer but 2xx and
+    /// 3xx, or none within 10 s.
+    #[arg(long, value_name = "URL")]
+    pub(super) probe: Option<String>,
+    /// How many a second.
+    #[arg(long, default_value_t = 10, requires = "probe", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(super) probe_rate: u32,
+}
+
+/// See [`Command::Drill`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Drill {
+    /// Show how earlier drills went, and warn where it gets worse; change nothing.
+    #[arg(long, conflicts_with_all = ["probe", "without"])]
+    pub(super) history: bool,
+    /// Say nothing unless something is wrong: for cron.
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// How long to wait while somebody else holds the lock, such as `5m`.
+    #[arg(long, default_value = "0s", value_parser = duration, value_name = "TIME")]
+    pub(super) lock_wait: Duration,
+    /// Requests all the while.
+    #[command(flatten)]
+    pub(super) probing: Probing,
     /// Hosts to leave out.
     #[command(flatten)]
     pub(super) leaving: Leaving,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -168,6 +169,36 @@ pub(super) fn report_error(command: &Command, error: &CliError) {
     let _ = junit::write_refusal(file, &shown(&text));
 }
 
+/// Where a run speaks to people.
+pub(super) enum Voice {
+    /// On standard error, as it happens.
+    Streams,
+    /// Nowhere for now: its words are kept.
+    Kept(Kept),
+}
+
+/// Words that are kept, for a person who wants to read them only if something is wrong.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Rc<RefCell<Vec<u8>>>);
+
+impl Kept {
+    /// Says all of them.
+    pub(super) fn say(&self) {
+        say(&String::from_utf8_lossy(&self.0.take()));
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Hears the events of a run, stamps them, and hands them to the reporters.
 pub(super) struct Ear {
     reporters: RefCell<Tee>,
@@ -180,11 +211,20 @@ pub(super) struct Ear {
 
 impl Ear {
     /// Reporters as the streams and options call for.
-    pub(super) fn new(common: &Common, changing: &Changing, project: &Project) -> Result<Self, CliError> {
+    pub(super) fn new(
+        common: &Common,
+        changing: Option<&Changing>,
+        project: &Project,
+        voice: &Voice,
+    ) -> Result<Self, CliError> {
         let palette = palette(common);
         let mut tee = Tee::default();
         let lines = |out: Box<dyn Write>| JsonLines::new(out).hiding(secrets());
-        if std::io::stderr().is_terminal() && common.verbose == 0 {
+        if let Voice::Kept(kept) = voice {
+            let out = Veiled::new(kept.clone(), secrets());
+            tee.reporters
+                .push(Box::new(Plain::new(out, palette, TimeZone::system())));
+        } else if std::io::stderr().is_terminal() && common.verbose == 0 {
             tee.reporters
                 .push(Box::new(Progress::stderr(palette).hiding(secrets())));
         } else {
@@ -195,14 +235,16 @@ impl Ear {
         if common.json {
             tee.reporters.push(Box::new(lines(Box::new(std::io::stdout()))));
         }
-        if let Some(path) = &changing.events {
+        if let Some(path) = changing.and_then(|changing| changing.events.as_deref()) {
             tee.reporters.push(Box::new(lines(Box::new(create(path)?))));
         }
-        let junit = changing.junit.as_deref().map(|path| {
-            let app = &project.config.topology.app;
-            let junit = Junit::begin(path, app, secrets()).map_err(|error| cannot_write(path, &error));
-            junit.map(RefCell::new)
-        });
+        let junit = changing
+            .and_then(|changing| changing.junit.as_deref())
+            .map(|path| {
+                let app = &project.config.topology.app;
+                let junit = Junit::begin(path, app, secrets()).map_err(|error| cannot_write(path, &error));
+                junit.map(RefCell::new)
+            });
         Ok(Self {
             reporters: RefCell::new(tee),
             junit: junit.transpose()?,

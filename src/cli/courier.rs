@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::task::JoinHandle;
-use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::model::event::Stamped;
 use crate::model::finding::{Finding, Problem};
@@ -18,6 +17,8 @@ use crate::model::run_view::RunView;
 use crate::model::secret::Secrets;
 use crate::report::harmless::harmless;
 use crate::report::notice;
+
+use super::http;
 
 /// How much of a refusing answer is read: services say in a word or two what they did not like.
 const ANSWER_BYTES: u64 = 200;
@@ -167,7 +168,7 @@ impl Message {
             Ok(Ok(Ok(()))) => return None,
             Ok(Ok(Err(reason))) => reason,
             Ok(Err(error)) => harmless(&error.to_string()),
-            Err(_) => too_late(deadline),
+            Err(_) => http::too_late(deadline),
         };
         let problem = Problem::NotTold {
             variable: self.notify.variable,
@@ -178,35 +179,12 @@ impl Message {
     }
 }
 
-fn too_late(deadline: Duration) -> String {
-    format!("no answer within {}", humantime::format_duration(deadline))
-}
-
 /// Sends a message. The error is for people, and never holds the address.
 fn send(webhook: &Webhook, body: &[u8]) -> Result<(), String> {
     let deadline = webhook.notify.deadline;
-    let roots = TlsConfig::builder()
-        // What this machine trusts: a chat server of one's own has an authority of one's own.
-        .root_certs(RootCerts::PlatformVerifier)
-        .unversioned_rustls_crypto_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
-        .build();
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(deadline))
-        .http_status_as_error(false)
-        // The address is a secret, and is told to nobody whom it names.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .user_agent(concat!("nonstop/", env!("CARGO_PKG_VERSION")))
-        .tls_config(roots)
-        .build()
-        .into();
-    let request = agent.post(&*webhook.url).content_type("application/json");
-    let mut response = request.send(body).map_err(|error| match error {
-        ureq::Error::Timeout(_) => too_late(deadline),
-        ureq::Error::HostNotFound => "its host is not known".to_owned(),
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => "its address makes no sense".to_owned(),
-        error => harmless(&error.to_string()),
-    })?;
+    let request = http::agent(deadline).post(&*webhook.url);
+    let sent = request.content_type("application/json").send(body);
+    let mut response = sent.map_err(|error| http::reason(&error, deadline))?;
     let status = response.status();
     if status.is_success() {
         return Ok(());

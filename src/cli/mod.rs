@@ -7,7 +7,9 @@ mod commands;
 mod console;
 mod courier;
 mod failure;
+mod http;
 mod identity;
+mod probe;
 mod project;
 mod signals;
 

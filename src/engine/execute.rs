@@ -63,7 +63,7 @@ pub async fn execute<H: Host>(
 ) -> Ended {
     let jar = match &request.wanted {
         Wanted::Jar(jar) => Some(jar.path.as_path()),
-        Wanted::Earlier(_) | Wanted::Converge { .. } | Wanted::Resume => None,
+        Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } | Wanted::Resume => None,
     };
     let job = Job {
         plan,

@@ -34,6 +34,7 @@ pub(super) fn begin<H: Host>(
     let kind = match request.wanted {
         Wanted::Jar(_) | Wanted::Resume => RunKind::Deploy,
         Wanted::Earlier(_) => RunKind::Rollback,
+        Wanted::Drill(_) => RunKind::Drill,
         Wanted::Converge { .. } => RunKind::Converge,
     };
     let opened = RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone());

@@ -52,12 +52,28 @@ pub enum Wanted {
     Jar(LocalJar),
     /// A release that the hosts have: the one given, or the one before the live one.
     Earlier(Option<ReleaseId>),
+    /// One way of a drill: nobody means to leave the live release for good.
+    Drill(Leg),
     /// Nothing of its own: a run that never ended is seen through.
     Resume,
     /// One slot for nginx hosts that disagree.
     Converge {
         /// The slot.
         to: SlotName,
+    },
+}
+
+/// One way of a drill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leg {
+    /// To the release before the live one, if the live one can be brought back afterwards.
+    Back,
+    /// Forward again, if nobody came in between.
+    Forward {
+        /// The release that the drill went back to.
+        from: ReleaseId,
+        /// The release that it began with.
+        to: ReleaseId,
     },
 }
 
@@ -186,6 +202,8 @@ pub fn make_plan(
     let goal = match wanted {
         Wanted::Jar(jar) => Goal::Deploy(release_of(observed, jar, began)?),
         Wanted::Earlier(release) => Goal::Rollback(release.clone()),
+        Wanted::Drill(Leg::Back) => return plan::drill_back(&scene),
+        Wanted::Drill(Leg::Forward { from, to }) => return plan::drill_forward(&scene, from, to),
         Wanted::Converge { to } => return plan::converge_to(&scene, to),
         Wanted::Resume => return Err(Vec::new()),
     };

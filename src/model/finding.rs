@@ -364,6 +364,17 @@ pub enum Problem {
         /// The release.
         release: ReleaseId,
     },
+    /// The live release is of another tool: a drill could not bring it back.
+    #[error("nonstop did not bring the live release, so that a drill could not come back to it")]
+    LiveReleaseUnknown,
+    /// Another release is live than the one that a drill went back to.
+    #[error("somebody came in between: the drill left {expected} live, and now it is {}", live.as_ref().map_or("another release", |live| live.as_str()))]
+    DrillOvertaken {
+        /// Where the drill went back to.
+        expected: ReleaseId,
+        /// What is live, where it is known.
+        live: Option<ReleaseId>,
+    },
     /// There is no release to go back to.
     #[error("there is no earlier release to go back to")]
     NothingToGoBackTo,

@@ -5,6 +5,7 @@ mod behind;
 pub mod context;
 pub mod decision;
 pub mod defect;
+pub mod drill;
 pub mod endpoint;
 pub mod event;
 pub mod failure;

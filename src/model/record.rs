@@ -92,6 +92,8 @@ pub enum RunKind {
     Deploy,
     /// To go back to an earlier one: the release that it leaves is not chosen again.
     Rollback,
+    /// To prove that going back works, one way or the other: no release is left behind for good.
+    Drill,
     /// To lead nginx hosts that disagree to one slot: nothing is started, and nothing is stopped.
     Converge,
 }
@@ -182,7 +184,7 @@ impl RunRecord {
         match self.kind {
             RunKind::Deploy => self.left.clear(),
             RunKind::Rollback => self.left.extend(self.from_release.clone()),
-            RunKind::Converge => {}
+            RunKind::Drill | RunKind::Converge => {}
         }
         if let Some(release) = &self.release {
             self.left.remove(release);

@@ -57,6 +57,8 @@ pub enum Answer {
     LogTail(Option<LogEnd>),
     /// The audit trail's end, one JSON object a line as the host has them; empty where there is none.
     Audit(String),
+    /// It is written down.
+    NoteDrill,
     /// What the endpoint said.
     Fetch(FetchAnswer),
     /// Peers as `address:port`.

@@ -330,6 +330,19 @@ impl Assignments {
             Command::Audit(audit) => {
                 self.set("LINES", audit.lines);
             }
+            Command::NoteDrill(note) => {
+                let drill = &note.drill;
+                self.set("RUN", &note.run)
+                    .word("WHO", one_line(&note.by.who))
+                    .word("PLACE", one_line(&note.by.place))
+                    .set("RESULT", drill.result)
+                    .set("RELEASE", &drill.release)
+                    .set("EARLIER", &drill.earlier)
+                    .set("BACK_MS", drill.back.map(milliseconds).unwrap_or_default())
+                    .set("FORWARD_MS", drill.forward.map(milliseconds).unwrap_or_default())
+                    .set("REQUESTS", drill.requests)
+                    .set("FAILED_REQUESTS", drill.failed_requests);
+            }
             Command::Peers(peers) => {
                 self.set("PORT", peers.port);
             }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::model::drill::Drill;
 use crate::model::lock::{Epoch, Fence, Owner};
 use crate::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use crate::model::playbook::ReloadWay;
@@ -73,6 +74,8 @@ pub enum Command {
     LogTail(LogTail),
     /// Reads the end of the audit trail.
     Audit(Audit),
+    /// Writes down in the audit trail how a drill went.
+    NoteDrill(NoteDrill),
     /// Asks an HTTP endpoint with curl, wget or nc, where sshd refuses forwarding.
     Fetch(Fetch),
     /// Lists the peers of a local port's connections, those in TIME_WAIT included.
@@ -446,6 +449,17 @@ pub struct LogTail {
 pub struct Audit {
     /// How many lines from its end.
     pub lines: u32,
+}
+
+/// See [`Command::NoteDrill`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteDrill {
+    /// The run that ended it.
+    pub run: RunId,
+    /// Who ran it.
+    pub by: Owner,
+    /// What came of it.
+    pub drill: Drill,
 }
 
 /// See [`Command::Fetch`].

@@ -73,6 +73,7 @@ impl Body {
             Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, RELEASES),
             Command::LogTail(_) => body!("log_tail", BASE, MACHINE, STATE, RELEASES),
             Command::Audit(_) => body!("audit", BASE, MACHINE, STATE),
+            Command::NoteDrill(_) => body!("note_drill", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Fetch(_) => body!("fetch", BASE, MACHINE),
             Command::Peers(_) => body!("peers", BASE),
             Command::SudoCheck(_) => body!("sudo_check", BASE, MACHINE, PROCESS, STATE, NGINX),

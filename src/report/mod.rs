@@ -11,11 +11,13 @@
 //! | `junit` | JUnit XML, for the test tab of a CI server |
 //! | `notice` | what webhooks are told |
 //! | `plan`, `status` | what `nonstop plan` and `nonstop status` print |
+//! | `drill` | how a drill went, and how earlier ones did |
 //! | `history` | the audit trails of the fleet, merged by run |
 //! | `text` | the words for every failure, health answer, problem and note, and what to do next |
 //! | `harmless` | the one place that makes text from hosts safe to print |
 //! | `output`, `units` | streams and colours; bytes and durations for people |
 
+pub mod drill;
 pub mod findings;
 pub mod harmless;
 pub mod history;

@@ -10,6 +10,7 @@
 mod barriers;
 mod confirms;
 mod draining;
+mod drill;
 mod ending;
 mod homeward;
 mod include;

@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod deploys;
 mod draining;
+mod drill;
 mod fixture;
 mod interrupts;
 mod lock;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nonstop::model::drill::{Drill, DrillResult};
 use nonstop::model::lock::{Epoch, Fence, Owner};
 use nonstop::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::playbook::ReloadWay;
@@ -9,8 +10,9 @@ use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, Lock, LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent,
-    Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, SudoCheck, Unlock,
+    DiscardUpload, Fetch, Lock, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place,
+    PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
+    SudoCheck, Unlock,
 };
 use nonstop::remote::parse::{Exit, RawOutput};
 
@@ -85,6 +87,22 @@ pub(crate) fn placement() -> Placement {
     }
 }
 
+fn note_drill() -> NoteDrill {
+    NoteDrill {
+        run: run(),
+        by: Owner::default(),
+        drill: Drill {
+            result: DrillResult::Passed,
+            release: release(),
+            earlier: release(),
+            back: Some(SECOND),
+            forward: None,
+            requests: 0,
+            failed_requests: 0,
+        },
+    }
+}
+
 const LOCK: &str = "lock.epoch=7 lock.run=run-1 lock.who=kim lock.place=ci lock.command=deploy \
     lock.build_url=https://ci/1 lock.since=2026-01-02T03:04:05Z lock.lease_left_ms=1000";
 
@@ -139,6 +157,7 @@ fn reading() -> Vec<(Command, String)> {
         (Command::AwaitConnections(wait), "connections=1".to_owned()),
         (Command::LogTail(tail), "log=/srv/a.log text=x".to_owned()),
         (Command::Audit(Audit { lines: 1 }), "audit=x".to_owned()),
+        (Command::NoteDrill(note_drill()), "noted=yes".to_owned()),
         (
             Command::Fetch(fetch),
             "fetch=response status=200 body=x".to_owned(),

@@ -1,17 +1,22 @@
 //! The audit trail: what was done on a host, by whom, and nothing that is a secret.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use nonstop::model::lock::Epoch;
+use nonstop::model::drill::{Drill, DrillResult};
+use nonstop::model::lock::{Epoch, Owner};
+use nonstop::model::names::HostName;
 use nonstop::remote::answer::{Answer, Fenced, StopAnswer};
 use nonstop::remote::command::{
-    Audit, BreakLock, Command, DiscardUpload, MarkRelease, Observe, Prune, Record, Unlock,
+    Audit, BreakLock, Command, DiscardUpload, MarkRelease, NoteDrill, Observe, Prune, Record, Unlock,
 };
+use nonstop::report::drill as report;
+use nonstop::report::history::History;
 use serde_json::Value;
 
 use crate::helper;
-use crate::host::{Host, free_port, in_every_shell, lock_by, release};
+use crate::host::{Host, free_port, in_every_shell, lock_by, release, run_id};
 use crate::site::{accepted, eventually, proven, with_nginx_in_every_shell};
 use crate::watch::{LATE, fires};
 
@@ -81,6 +86,35 @@ fn every_line_is_json_whatever_the_owner_is_called() {
             time < "2026-01-01" && time.ends_with('Z') && time.len() == 20,
             "{time}"
         );
+    });
+}
+
+#[test]
+fn a_drill_is_one_line_that_is_read_back_as_it_went() {
+    in_every_shell(|host| {
+        let drill = Drill {
+            result: DrillResult::LostRequests,
+            release: release("r2"),
+            earlier: release("r1"),
+            back: Some(Duration::from_millis(3100)),
+            forward: None,
+            requests: 120,
+            failed_requests: 2,
+        };
+        let note = NoteDrill {
+            run: run_id("run-9"),
+            by: Owner {
+                who: "kim".to_owned(),
+                ..Owner::default()
+            },
+            drill: drill.clone(),
+        };
+        assert_eq!(host.run(Command::NoteDrill(note)), Answer::NoteDrill);
+        let trail = BTreeMap::from([(HostName::new("was-1").expect("a name"), audit(host, 10))]);
+        let past = report::past(&History::merge(&trail));
+        assert_eq!(past.len(), 1, "{trail:?}");
+        assert_eq!((&past[0].drill, past[0].who.as_str()), (&drill, "kim"));
+        assert_eq!(past[0].run, Some(run_id("run-9")));
     });
 }
 

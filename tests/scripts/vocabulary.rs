@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nonstop::model::lock::{Epoch, Fence};
+use nonstop::model::drill::{Drill, DrillResult};
+use nonstop::model::lock::{Epoch, Fence, Owner};
 use nonstop::model::names::{Port, RemotePath};
 use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, LogTail, MarkRelease, NginxPlace, Observe, Peers, Place, PlacedContent, Placement,
-    Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck, Unlock,
+    DiscardUpload, Fetch, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place, PlacedContent,
+    Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck,
+    Unlock,
 };
 
 use crate::host::{app, blue, lock_by, release, run_id};
@@ -103,6 +105,19 @@ fn reading() -> Vec<Command> {
         }),
         Command::Peers(Peers { port: port() }),
         Command::Audit(Audit { lines: 10 }),
+        Command::NoteDrill(NoteDrill {
+            run: run_id("run-1"),
+            by: Owner::default(),
+            drill: Drill {
+                result: DrillResult::Passed,
+                release: release("r2"),
+                earlier: release("r1"),
+                back: Some(SECOND),
+                forward: Some(SECOND),
+                requests: 10,
+                failed_requests: 0,
+            },
+        }),
         Command::SudoCheck(SudoCheck { nginx: None }),
     ]
 }

@@ -118,6 +118,7 @@ impl World {
                 let from = host.audit.len().saturating_sub(audit.lines as usize);
                 Answer::Audit(host.audit[from..].join("\n"))
             }
+            Command::NoteDrill(_) => Answer::NoteDrill,
             Command::Peers(peers) => {
                 Answer::Peers(host.peers.get(&peers.port).cloned().into_iter().collect())
             }

@@ -342,6 +342,7 @@ fn name_of(command: &Command) -> &'static str {
         Command::Arm(_) => "arm",
         Command::Confirm(_) => "confirm",
         Command::Audit(_) => "audit",
+        Command::NoteDrill(_) => "note_drill",
         Command::Record(_) => "record",
         Command::Digest(_) => "digest",
         Command::Put(_) => "put",

@@ -13,6 +13,7 @@ use crate::cli::project::Project;
 use crate::engine::crew::Crew;
 use crate::engine::fleet::CallError;
 use crate::engine::opening::findings_of;
+use crate::model::finding::Finding;
 use crate::model::names::HostName;
 use crate::model::outcome::Exit;
 use crate::remote::answer::Answer;
@@ -26,12 +27,37 @@ use super::reading;
 /// How many lines every host is asked for: some hundred runs.
 const LINES: u32 = 5_000;
 
-pub(super) async fn run(common: &Common, wanted: &Wanted) -> Ended {
+/// What the hosts that could be asked have on record.
+pub(super) struct Read {
+    pub(super) history: History,
+    /// Why others could not be asked.
+    pub(super) missing: Vec<Finding>,
+}
+
+/// Asks every host.
+pub(super) async fn read(common: &Common) -> Result<Read, CliError> {
     let project = Project::load_limited(common)?;
     let (crew, mut missing) = reading::reach(common, &project).await;
     let (answers, failed) = trails(&crew).await;
     missing.extend(findings_of(failed));
-    let mut history = History::merge(&answers);
+    let history = History::merge(&answers);
+    Ok(Read { history, missing })
+}
+
+/// Says which hosts are missing, and how a command ends that could not ask them.
+pub(super) fn missing(common: &Common, missing: &[Finding]) -> Exit {
+    if missing.is_empty() {
+        return Exit::Done;
+    }
+    console::say(&findings::render(missing, console::palette(common)));
+    Exit::Refused
+}
+
+pub(super) async fn run(common: &Common, wanted: &Wanted) -> Ended {
+    let Read {
+        mut history,
+        missing: unasked,
+    } = read(common).await?;
     let found = if let Some(run) = &wanted.run {
         history.keep_run(run)
     } else {
@@ -39,22 +65,19 @@ pub(super) async fn run(common: &Common, wanted: &Wanted) -> Ended {
         true
     };
     if common.json {
-        let answer = serde_json::json!({ "history": history, "missing": missing });
+        let answer = serde_json::json!({ "history": history, "missing": unasked });
         console::print_json(&answer)?;
     } else if found {
         let zone = TimeZone::system();
         console::print(&render(&history, console::stdout_palette(common), &zone));
     }
-    if !missing.is_empty() {
-        console::say(&findings::render(&missing, console::palette(common)));
-    }
+    let exit = missing(common, &unasked);
     match &wanted.run {
         Some(run) if !found => Err(CliError::Refused {
             message: format!("no host that was asked has run `{run}` on record"),
             hint: Some("`nonstop history -n 50` lists the runs with their names".to_owned()),
         }),
-        _ if missing.is_empty() => Ok(Exit::Done),
-        _ => Ok(Exit::Refused),
+        _ => Ok(exit),
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod deploy;
 mod doctor;
+mod drill;
 mod history;
 pub(super) mod init;
 mod lock;
@@ -32,6 +33,7 @@ pub(super) fn run(args: &Args) -> Ended {
         Command::Plan(plan) => on_one_thread(plan::run(common, plan)),
         Command::Rollback(rollback) => on_one_thread(rollback::run(common, rollback)),
         Command::Resume(resume) => on_one_thread(resume::run(common, resume)),
+        Command::Drill(drill) => on_one_thread(drill::run(common, drill)),
         Command::Status(leaving) => on_one_thread(status::run(common, leaving)),
         Command::Doctor(leaving) => on_one_thread(doctor::run(common, leaving)),
         Command::Lock(lock) => on_one_thread(lock::run(common, lock)),

@@ -1,15 +1,29 @@
-//! What deploy and rollback have in common: a run with reporters, signals and a verdict.
+//! What commands that change the fleet have in common: a run with reporters, signals and a verdict.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::cli::Ended;
 use crate::cli::args::{Changing, Common};
-use crate::cli::console::{self, Ear};
+use crate::cli::console::{self, Ear, Voice};
 use crate::cli::failure::CliError;
+use crate::cli::probe::Prober;
 use crate::cli::project::Project;
 use crate::cli::{identity, signals};
-use crate::engine::run::{self, Request, Wanted};
+use crate::engine::run::{self, Request, Verdict, Wanted};
+use crate::model::event::Event;
 use crate::report::text::leaving::{self, Deadlines};
+
+/// What is asked for, and under which name.
+pub(super) struct Asked<'a> {
+    /// The command, as the lock shows it.
+    pub(super) command: &'a str,
+    /// The goal.
+    pub(super) wanted: Wanted,
+    /// How long to wait for the lock.
+    pub(super) lock_wait: Duration,
+}
 
 /// Runs it to its end.
 pub(super) async fn run(
@@ -19,19 +33,43 @@ pub(super) async fn run(
     project: &Project,
     wanted: Wanted,
 ) -> Ended {
+    let prober = Prober::start(&changing.probing).await?;
+    let ear = Ear::new(common, Some(changing), project, &Voice::Streams)?;
+    let asked = Asked {
+        command,
+        wanted,
+        lock_wait: changing.lock_wait,
+    };
+    let verdict = led(common, project, &ear, asked, &|_| {}).await;
+    if let Some(prober) = prober {
+        console::say(&prober.stop().await.to_string());
+    }
+    Ok(verdict?.exit)
+}
+
+/// Leads a run to its end, with signals heard; `also` gets every event before the reporters do.
+pub(super) async fn led(
+    common: &Common,
+    project: &Project,
+    ear: &Ear,
+    asked: Asked<'_>,
+    also: &dyn Fn(&Event),
+) -> Result<Verdict, CliError> {
     let began = Timestamp::now();
     let request = Request {
         topology: &project.config.topology,
         playbook: &project.config.playbook,
-        wanted,
+        wanted: asked.wanted,
         run: identity::run_id(),
-        owner: identity::owner(command, began),
+        owner: identity::owner(asked.command, began),
         began,
-        lock_wait: changing.lock_wait,
+        lock_wait: asked.lock_wait,
     };
     let fleet = project.fleet(common);
-    let ear = Ear::new(common, changing, project)?;
-    let events = |event| ear.hear(event);
+    let events = |event| {
+        also(&event);
+        ear.hear(event);
+    };
     let verdict = signals::hearing(
         async |interrupt| {
             let run = Box::pin(run::run(&fleet, &request, interrupt, &events));
@@ -48,8 +86,7 @@ pub(super) async fn run(
             console::say(&leaving::at_once(&request.run, deadlines));
         },
     );
-    let verdict = verdict
+    verdict
         .await
-        .map_err(|error| CliError::Internal(format!("cannot hear signals: {error}")))?;
-    Ok(verdict.exit)
+        .map_err(|error| CliError::Internal(format!("cannot hear signals: {error}")))
 }

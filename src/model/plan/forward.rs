@@ -124,6 +124,31 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     })
 }
 
+/// Plans the first way of a drill: to the release before the live one, if the live one can be brought back
+/// afterwards.
+pub fn drill_back(scene: &Scene<'_>) -> Result<Plan, Vec<Finding>> {
+    let plan = forward(scene, &Goal::Rollback(None))?;
+    let Some(live) = &plan.from_release else {
+        return Err(vec![Finding::refusal(None, Problem::LiveReleaseUnknown)]);
+    };
+    known_release(scene, live)?;
+    Ok(plan)
+}
+
+/// Plans the second way of a drill, to the release that it began with, if the one that it went back to is
+/// still live: whoever came in between meant what they did.
+pub fn drill_forward(scene: &Scene<'_>, from: &ReleaseId, to: &ReleaseId) -> Result<Plan, Vec<Finding>> {
+    let plan = forward(scene, &Goal::Rollback(Some(to.clone())))?;
+    if plan.from_release.as_ref() == Some(from) {
+        return Ok(plan);
+    }
+    let problem = Problem::DrillOvertaken {
+        expected: from.clone(),
+        live: plan.from_release,
+    };
+    Err(vec![Finding::refusal(None, problem)])
+}
+
 /// What is started has to be there when the connection is over.
 fn instances_live_on<'a>(
     scene: &Scene<'_>,

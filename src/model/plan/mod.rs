@@ -10,7 +10,7 @@ mod stages;
 mod step;
 mod switch;
 
-pub use forward::{Goal, Scene, forward};
+pub use forward::{Goal, Scene, drill_back, drill_forward, forward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
 pub use preflight::{config_files, instance_lives_on, preflight};

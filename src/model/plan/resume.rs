@@ -149,7 +149,7 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     let finish = stages::finish_nginx(scene, &live);
     let rest = match record.kind {
         RunKind::Converge => vec![(Phase::Finish, finish)],
-        RunKind::Deploy | RunKind::Rollback => vec![
+        RunKind::Deploy | RunKind::Rollback | RunKind::Drill => vec![
             (Phase::Bake, stages::bake(scene, &decision)),
             (Phase::Drain, stages::drains(scene, &decision)),
             (Phase::Stop, stages::stops(scene, &decision, is_ours)),

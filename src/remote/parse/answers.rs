@@ -44,6 +44,10 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::Prune(_) => Answer::Prune(fenced(fields, |fields| fields.values("pruned"))?),
         Command::LogTail(_) => Answer::LogTail(log_tail(fields)?),
         Command::Audit(_) => Answer::Audit(fields.long_text("audit")?),
+        Command::NoteDrill(_) => match fields.text("noted")?.as_str() {
+            "yes" => Answer::NoteDrill,
+            _ => return Err(bad("noted", "is not `yes`")),
+        },
         Command::Fetch(_) => Answer::Fetch(fetch(fields)?),
         Command::Peers(_) => Answer::Peers(peers(fields)?),
         Command::SudoCheck(_) => Answer::SudoCheck(sudo_check(fields)?),

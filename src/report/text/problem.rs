@@ -200,6 +200,12 @@ fn instance_hint(problem: &Problem) -> Option<String> {
              from others"
         }
         Problem::ReleaseMissing { .. } => "`nonstop status` lists the releases of every host",
+        Problem::LiveReleaseUnknown => {
+            "deploy once with nonstop; after the next deploy there are two to go between"
+        }
+        Problem::DrillOvertaken { .. } => {
+            "`nonstop history` tells who; the next drill begins from what is live now"
+        }
         Problem::NothingToGoBackTo => "deploy the older jar instead: `nonstop deploy --jar FILE`",
         Problem::NothingLive => "`nonstop deploy` is the first step",
         _ => return None,
