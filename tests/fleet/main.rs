@@ -18,6 +18,7 @@ mod neighbours;
 mod refused;
 mod reverted;
 mod rollback;
+mod seed2;
 mod stays_as_it_was;
 #[path = "../contract/suite/mod.rs"]
 #[expect(
