@@ -48,26 +48,10 @@ impl<'f> OldSystem<'f> {
         );
         assert!(said.contains("SUCCESS"), "{said}");
         let began = Instant::now();
-        while self.answers() != [version] {
+        while answers() != [version] {
             assert!(began.elapsed() < Duration::from_secs(30), "{said}");
             std::thread::sleep(Duration::from_millis(200));
         }
-    }
-
-    /// What nginx answers when it is asked for the version: each distinct answer once.
-    fn answers(&self) -> Vec<String> {
-        let (_, port) = App::listeners()
-            .find(|(host, _)| *host == NGINX)
-            .expect("it is published");
-        let mut answers: Vec<String> = (0..12)
-            .map(|_| match get(port, SITE, "/version") {
-                Ok(answer) if answer.status == 200 => answer.body,
-                other => format!("{other:?}"),
-            })
-            .collect();
-        answers.sort();
-        answers.dedup();
-        answers
     }
 
     fn on_each(&self, script: &str) -> Vec<String> {
@@ -84,6 +68,19 @@ impl<'f> OldSystem<'f> {
         };
         let all = said.lines().filter_map(read);
         all.filter(|(port, _)| [8080, 8081].contains(port)).collect()
+    }
+
+    /// The application's only listener on each WAS host, once what the stage has told to end has ended.
+    fn rests_on(&self, port: u16) -> Vec<(u16, u32)> {
+        let began = Instant::now();
+        loop {
+            let all: Vec<_> = WAS.iter().flat_map(|host| self.listeners(host)).collect();
+            if all.len() == WAS.len() && all.iter().all(|(listened, _)| *listened == port) {
+                return all;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{all:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The application with the files that `init` writes, and the way to the hosts of this fleet.
@@ -137,11 +134,7 @@ fn the_fleet_of_the_old_pipeline_is_deployed_to_and_rolled_back_without_a_hand_o
     let old = OldSystem::set_up(&fleet);
     old.builds("v1");
     old.builds("v2");
-    let left: Vec<_> = WAS.map(|host| old.listeners(host)).to_vec();
-    assert!(
-        left.iter().all(|ports| matches!(ports[..], [(8081, _)])),
-        "{left:?}"
-    );
+    let left = old.rests_on(8081);
     let kept = old.on_each(KEPT);
 
     let sokdak = old.taken_over();
@@ -152,23 +145,39 @@ fn the_fleet_of_the_old_pipeline_is_deployed_to_and_rolled_back_without_a_hand_o
 
     let load = sokdak.load();
     sokdak.has_deployed("v3");
-    assert_eq!(old.answers(), ["v3"]);
+    assert_eq!(answers(), ["v3"]);
     // The old slot is kept until the next deploy, and is still the script's own process.
     for (host, left) in WAS.iter().zip(&left) {
-        assert!(old.listeners(host).contains(&left[0]), "{host}");
+        assert!(old.listeners(host).contains(left), "{host}");
     }
     sokdak.has_deployed("v4");
-    assert_eq!(old.answers(), ["v4"]);
+    assert_eq!(answers(), ["v4"]);
     for (host, left) in WAS.iter().zip(&left) {
-        assert!(!old.listeners(host).contains(&left[0]), "{host}");
+        assert!(!old.listeners(host).contains(left), "{host}");
     }
     sokdak.rollback().run().deployed();
-    assert_eq!(old.answers(), ["v3"]);
+    assert_eq!(answers(), ["v3"]);
     load.lost_nothing_through(&[NGINX]);
 
     assert_eq!(old.on_each(KEPT), kept, "files of the old system");
     let sites = fleet.on(NGINX, "ls /etc/nginx/sites-enabled");
     assert_eq!(sites.trim(), "sokdak.conf");
+}
+
+/// What nginx answers when it is asked for the version: each distinct answer once.
+fn answers() -> Vec<String> {
+    let (_, port) = App::listeners()
+        .find(|(host, _)| *host == NGINX)
+        .expect("it is published");
+    let mut answers: Vec<String> = (0..12)
+        .map(|_| match get(port, SITE, "/version") {
+            Ok(answer) if answer.status == 200 => answer.body,
+            other => format!("{other:?}"),
+        })
+        .collect();
+    answers.sort();
+    answers.dedup();
+    answers
 }
 
 /// Files of nginx and everything that serves.
