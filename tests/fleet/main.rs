@@ -12,13 +12,13 @@ mod draining;
 mod drill;
 mod fixture;
 mod interrupts;
+mod jenkins_script;
 mod lock;
 mod migration;
 mod neighbours;
 mod refused;
 mod reverted;
 mod rollback;
-mod seed2;
 mod stays_as_it_was;
 #[path = "../contract/suite/mod.rs"]
 #[expect(

@@ -1,5 +1,5 @@
 //! The system that an older pipeline left, as it stands: its user, folders, start scripts and nginx files, and its
-//! own deploys by its own stage (seed2/stage.sh). Then nonstop, with the files that `init` writes and no hand
+//! own deploys by its own stage (jenkins_script/stage.sh). Then nonstop, with the files that `init` writes and no hand
 //! on any host; and back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +28,7 @@ struct OldSystem<'f> {
 impl<'f> OldSystem<'f> {
     fn set_up(fleet: &'f Fleet) -> Self {
         for host in HOSTS {
-            fleet.on(host, include_str!("seed2/server.sh"));
+            fleet.on(host, include_str!("jenkins_script/server.sh"));
         }
         let folder = tempfile::tempdir().expect("a folder");
         Self { fleet, folder }
@@ -40,8 +40,8 @@ impl<'f> OldSystem<'f> {
         DemoJar::new(version).write(&jar).expect("a jar can be written");
         self.fleet
             .ctl(&["put", "bastion", jar.to_str().expect("text"), "/tmp/app.jar"]);
-        let stage = include_str!("seed2/stage.sh");
-        let agent = include_str!("seed2/agent.sh");
+        let stage = include_str!("jenkins_script/stage.sh");
+        let agent = include_str!("jenkins_script/agent.sh");
         let said = self.fleet.on(
             "bastion",
             &format!("{agent}\ncat >stage.sh <<'END_OF_STAGE'\n{stage}\nEND_OF_STAGE\nbash stage.sh 2>&1"),
@@ -87,7 +87,15 @@ impl<'f> OldSystem<'f> {
     fn taken_over(&self) -> App<'f> {
         let file = |name: &str| self.folder.path().join(name);
         let init = Command::new(env!("CARGO_BIN_EXE_nonstop"))
-            .args(["init", "--style", "seed2", "--app", "sokdak", "--user", "ubuntu"])
+            .args([
+                "init",
+                "--style",
+                "conf_per_slot",
+                "--app",
+                "sokdak",
+                "--user",
+                "ubuntu",
+            ])
             .args(["--was", "was-1,was-2", "--nginx", NGINX, "--server-name", SITE])
             .current_dir(self.folder.path())
             .env_remove("NONSTOP_INVENTORY")
