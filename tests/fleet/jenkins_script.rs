@@ -100,8 +100,8 @@ impl<'f> OldSystem<'f> {
             .current_dir(self.folder.path())
             .env_remove("NONSTOP_INVENTORY")
             .env_remove("NONSTOP_PLAYBOOK")
-            .status();
-        assert!(init.expect("nonstop can be run").success());
+            .output();
+        assert!(init.expect("nonstop can be run").status.success());
         let text = |file: PathBuf| file.to_str().expect("text").to_owned();
         let state = self.fleet.state();
         let key = text(state.join("id_ed25519"));
