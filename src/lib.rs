@@ -6,6 +6,9 @@
 //! |---|---|---|
 //! | 4 | [`cli`] | what a person types and what they get back |
 //! | 3 | [`demo`] | an embedded fleet on loopback |
+//! | 3 | [`http`] | HTTP/1.1 over streams that a host's way opens |
+//! | 3 | [`local`] | the host that is the controller itself |
+//! | 3 | [`reach`] | each host the way that its inventory says |
 //! | 3 | [`ssh`] | the hosts over SSH: login, host keys, commands, uploads, HTTP through tunnels |
 //! | 2 | [`engine`] | runs plans: barriers, deadlines, the lock, the way home |
 //! | 1 | [`config`] | inventory and playbook: YAML to model, every mistake with its place |
@@ -17,7 +20,10 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod http;
+pub mod local;
 pub mod model;
+pub mod reach;
 pub mod remote;
 pub mod report;
 pub mod ssh;

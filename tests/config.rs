@@ -380,6 +380,8 @@ fn every_key_of_a_playbook_is_documented() {
     let nonsense = report(
         "\
 qqqqqqqq: 1
+app: x
+artifact: x.jar
 slots: { blue: { qqqqqqqq: 1 }, green: {} }
 release: { qqqqqqqq: 1 }
 start: { qqqqqqqq: 1, java: { qqqqqqqq: 1 }, command: { qqqqqqqq: 1 } }

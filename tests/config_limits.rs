@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use nonstop::config::{self, Report, Source};
+use nonstop::model::inventory::Way;
 use proptest::prelude::*;
 
 const INVENTORY: &str = include_str!("../inventory/example.yml");
@@ -130,12 +131,35 @@ fn a_host_that_the_application_does_not_use_may_be_reached_in_any_way() {
     let playbook = Source::new("p.yml", PLAYBOOK);
     let config = config::load_sources(&Source::new("i.yml", text.as_str()), &playbook);
     assert!(config.is_ok(), "{}", config.unwrap_err());
-    let used = text.replace("nginx-1:", "nginx-1:\n          ansible_connection: local");
+    let used = text.replace("nginx-1:", "nginx-1:\n          ansible_connection: winrm");
     let report = config::load_sources(&Source::new("i.yml", used), &playbook)
         .unwrap_err()
         .to_string();
     assert!(
-        report.contains("`ansible_connection: local` is not supported yet"),
+        report.contains("`ansible_connection: winrm` is not supported"),
+        "{report}"
+    );
+}
+
+#[test]
+fn this_machine_goes_by_one_name() {
+    let load = |text: &str| {
+        let playbook = Source::new("p.yml", PLAYBOOK);
+        config::load_sources(&Source::new("i.yml", text), &playbook)
+    };
+    let one = INVENTORY.replace("nginx-1:", "nginx-1:\n          ansible_connection: local");
+    assert_ne!(one, INVENTORY);
+    let config = load(&one).unwrap_or_else(|report| panic!("{report}"));
+    let ways = config.inventory.hosts.values().map(|host| host.connection.way);
+    assert_eq!(ways.filter(|way| *way == Way::Local).count(), 1);
+    let all = INVENTORY.replacen(
+        "vars:\n",
+        "vars:\n    ansible_connection: ansible.builtin.local\n",
+        1,
+    );
+    let report = load(&all).unwrap_err().to_string();
+    assert!(
+        report.contains("are the same machine: `ansible_connection: local`"),
         "{report}"
     );
 }

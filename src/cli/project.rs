@@ -8,7 +8,8 @@ use globset::{Glob, GlobMatcher};
 use crate::config::{self, Config};
 use crate::model::names::HostName;
 use crate::model::topology::Topology;
-use crate::ssh::{Connector, ConnectorOptions, HostKeyPolicy, PASSPHRASE_VARIABLE, SshConfig, SshFleet};
+use crate::reach::Reach;
+use crate::ssh::{Connector, ConnectorOptions, HostKeyPolicy, PASSPHRASE_VARIABLE, SshConfig};
 
 use super::args::{Common, HostKey, Leaving};
 use super::console;
@@ -67,7 +68,7 @@ impl Project {
     }
 
     /// The way to the hosts.
-    pub(super) fn fleet(&self, common: &Common) -> SshFleet<'_> {
+    pub(super) fn fleet(&self, common: &Common) -> Reach<'_> {
         let mut options = ConnectorOptions::from_environment();
         options.forks = usize::from(common.forks);
         options.host_key_policy = match common.host_key {
@@ -79,7 +80,7 @@ impl Project {
             Some("none") => SshConfig::Ignored,
             Some(file) => SshConfig::File(PathBuf::from(file)),
         };
-        SshFleet::new(
+        Reach::new(
             Connector::new(options),
             &self.config.inventory,
             &self.config.topology,

@@ -1,4 +1,4 @@
-//! What the engine needs of a fleet, and nothing of how it is reached: SSH, the demo and a
+//! What the engine needs of a fleet, and nothing of how it is reached: SSH, this machine and a
 //! simulation stand behind the same two traits. A host takes typed commands, never shell text.
 
 use std::path::Path;
@@ -8,6 +8,7 @@ use crate::model::failure::Failure;
 use crate::model::names::HostName;
 use crate::remote::answer::Answer;
 use crate::remote::command::{Command, Put};
+use crate::remote::parse::ParseError;
 
 /// Reaches hosts.
 #[expect(
@@ -87,6 +88,17 @@ pub enum CallError {
         /// The command.
         command: String,
     },
+}
+
+impl From<ParseError> for CallError {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::SudoRefused { command } => Self::Sudo { command },
+            other => Self::Script {
+                reason: other.to_string(),
+            },
+        }
+    }
 }
 
 impl From<CallError> for Failure {

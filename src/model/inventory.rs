@@ -1,4 +1,4 @@
-//! The inventory as resolved: every host with its groups, its variables and how SSH reaches it.
+//! The inventory as resolved: every host with its groups, its variables and how it is reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,9 +31,30 @@ pub struct Host {
     pub vars: Vars,
 }
 
-/// How SSH reaches a host. `None` leaves the word to `~/.ssh/config` and then to OpenSSH's defaults.
+/// How commands get to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Over SSH.
+    #[default]
+    Ssh,
+    /// It is the controller itself: a shell runs them here.
+    Local,
+}
+
+impl Way {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_ssh(&self) -> bool {
+        *self == Self::Ssh
+    }
+}
+
+/// How a host is reached. `None` leaves the word to `~/.ssh/config` and then to OpenSSH's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Connection {
+    /// Over SSH, unless it is the controller itself; the rest is about SSH then.
+    #[serde(skip_serializing_if = "Way::is_ssh")]
+    pub way: Way,
     /// What to connect to; the inventory name where it is absent.
     pub host_name: Option<Address>,
     /// The SSH port.

@@ -6,23 +6,12 @@ use std::time::Duration;
 
 use crate::model::drill::Drill;
 use crate::model::lock::{Epoch, Fence, Owner};
-use crate::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
+use crate::model::names::{Port, ReleaseId, RemotePath, RunId, SlotName};
 use crate::model::playbook::ReloadWay;
 use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::token::TokenId;
 
-/// What every command on a host knows about where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The application, which names the state folder.
-    pub app: AppName,
-    /// The state folder, where the playbook names one.
-    pub state_dir: Option<RemotePath>,
-    /// The folder with `releases/` and `logs/`, on a WAS host.
-    pub release_dir: Option<RemotePath>,
-    /// Whether `sudo -n` may be used where root is needed.
-    pub may_sudo: bool,
-}
+pub use super::place::Place;
 
 /// A command for one host.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod command;
 #[cfg(feature = "defects")]
 mod flawed;
 pub mod parse;
+mod place;
 mod quote;
 pub mod render;
 mod scripts;

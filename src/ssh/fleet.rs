@@ -6,26 +6,25 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
+use crate::http;
 use crate::model::inventory::Inventory;
 use crate::model::names::{HostName, Port};
 use crate::model::topology::Topology;
 use crate::remote::answer::{Answer, FetchAnswer};
 use crate::remote::command::{Command, Fetch, Place, Put};
-use crate::remote::parse::{self, ParseError, RawOutput};
+use crate::remote::parse::{self, RawOutput};
 use crate::remote::render::{self, Stdin};
 
 use super::connector::Connector;
 use super::exec::{ExecError, ExecOutput, ExecRequest, Exit};
 use super::session::Session;
 use super::upload::UploadRequest;
-use super::{ConnectCause, ConnectError, http};
+use super::{ConnectCause, ConnectError};
 
 /// What an answer may take: an nginx dump of 1 MiB in base64, and the rest.
 const ANSWER_BYTES: usize = 4 << 20;
 /// An upload may take this long in all, so that one that creeps ends some day.
 const UPLOAD_DEADLINE: Duration = Duration::from_secs(4 * 3600);
-/// How much of a body is read.
-const BODY_BYTES: usize = 64 * 1024;
 
 /// Reaches the hosts of an inventory.
 #[derive(Debug)]
@@ -65,21 +64,6 @@ impl<'a> SshFleet<'a> {
             topology,
         }
     }
-
-    fn place(&self, host: &HostName) -> Place {
-        let was = self.topology.was.get(host);
-        let nginx = self.topology.nginx.get(host);
-        let state_dir = was.and_then(|was| was.state_dir.clone());
-        Place {
-            app: self.topology.app.clone(),
-            state_dir: state_dir.or_else(|| nginx.and_then(|nginx| nginx.state_dir.clone())),
-            release_dir: was.map(|was| was.release_dir.clone()),
-            may_sudo: was
-                .map(|was| was.may_sudo)
-                .or(nginx.map(|nginx| nginx.may_sudo))
-                .unwrap_or(false),
-        }
-    }
 }
 
 impl Fleet for SshFleet<'_> {
@@ -91,7 +75,7 @@ impl Fleet for SshFleet<'_> {
             way: Rc::clone(&self.way),
             name: host.clone(),
             session: RefCell::new(session),
-            place: self.place(host),
+            place: Place::on(self.topology, host),
             forwards: Cell::new(true),
         })
     }
@@ -172,29 +156,15 @@ impl Host for SshHost {
         if !self.forwards.get() {
             return self.fetch(request).await;
         }
-        let mut forwarded =
-            http::HttpRequest::get(request.address.clone(), request.port, request.path.clone());
-        forwarded.host_header.clone_from(&request.host_header);
-        forwarded.unverified_tls_name = request.tls.then(|| name_of(&request.host_header).to_owned());
-        forwarded.timeout = request.timeout;
-        forwarded.max_body_bytes = BODY_BYTES;
         let session = self.session().await.map_err(|error| HttpError::Failed {
             reason: error.to_string(),
         })?;
-        match session.http(&forwarded).await {
-            Ok(response) => Ok(HttpResponse {
-                status: response.status,
-                body: response.body.to_vec(),
-            }),
-            Err(http::HttpError::Refused { .. }) => Err(HttpError::Refused),
-            Err(http::HttpError::TimedOut { after, .. }) => Err(HttpError::TimedOut { after }),
+        match session.http(&request.into()).await {
             Err(http::HttpError::ForwardingRefused { .. }) => {
                 self.forwards.set(false);
                 self.fetch(request).await
             }
-            Err(error) => Err(HttpError::Failed {
-                reason: error.to_string(),
-            }),
+            answer => Ok(answer?.into()),
         }
     }
 
@@ -248,14 +218,6 @@ impl SshHost {
     }
 }
 
-/// The name in a `Host` header, without its port.
-fn name_of(header: &str) -> &str {
-    if let Some(rest) = header.strip_prefix('[') {
-        return rest.split_once(']').map_or(rest, |(address, _)| address);
-    }
-    header.split_once(':').map_or(header, |(name, _)| name)
-}
-
 fn answer(command: &Command, output: Result<ExecOutput, ExecError>) -> Result<Answer, CallError> {
     let output = output.map_err(|error| match &error {
         ExecError::NotSent(reason) => CallError::NotSent {
@@ -273,10 +235,5 @@ fn answer(command: &Command, output: Result<ExecOutput, ExecError>) -> Result<An
         stdout: output.stdout.bytes,
         stderr: output.stderr.bytes,
     };
-    parse::parse(command, &raw).map_err(|error| match error {
-        ParseError::SudoRefused { command } => CallError::Sudo { command },
-        other => CallError::Script {
-            reason: other.to_string(),
-        },
-    })
+    Ok(parse::parse(command, &raw)?)
 }

@@ -11,7 +11,7 @@
 //! | `session` | the connection of a host and its channels |
 //! | `fleet` | the engine's fleet: typed commands over sessions |
 //! | `exec`, `running`, `upload` | a command with bounded output; a file into a command's stdin |
-//! | `http/` | HTTP through direct-tcpip |
+//! | `http` | HTTP through direct-tcpip |
 //!
 //! Every await on the network has a deadline. An outcome that is not known is
 //! [`ExecError::OutcomeUnknown`] and never read as failure or success.
@@ -34,11 +34,11 @@ mod session;
 mod settings;
 mod upload;
 
+pub use crate::http::{HttpError, HttpRequest, HttpResponse};
 pub use connector::Connector;
 pub use error::{ConnectCause, ConnectError, HostKeyError, Phase};
 pub use exec::{ExecError, ExecOutput, ExecRequest, Exit, NotSent};
 pub use fleet::{SshFleet, SshHost};
-pub use http::{HttpError, HttpRequest, HttpResponse};
 pub use login::{KeyError, LoginError, Passphrase, Prompt, Tried};
 pub use options::{ConnectorOptions, HostKeyPolicy, PASSPHRASE_VARIABLE, SshConfig};
 pub use output::Captured;

@@ -10,10 +10,11 @@ use russh::{Channel, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Disconnec
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::http::Client;
+
 use super::channels::{Channels, Turn};
 use super::error::ConnectCause;
 use super::handler::{Farewell, Handler};
-use super::http::Pool;
 use super::settings::Settings;
 
 /// How long the closing of something may take that nobody waits for.
@@ -28,7 +29,7 @@ struct Inner {
     handle: Arc<Handle<Handler>>,
     farewell: Arc<Farewell>,
     channels: Channels,
-    http: Pool,
+    http: Client,
     /// The bastion's connection lives as long as the ones that lead through it.
     bastion: Option<Session>,
 }
@@ -46,7 +47,7 @@ impl Session {
         farewell: Arc<Farewell>,
         bastion: Option<Session>,
     ) -> Self {
-        let (handle, channels, http) = (Arc::new(handle), Channels::new(), Pool::default());
+        let (handle, channels, http) = (Arc::new(handle), Channels::new(), Client::default());
         Self(Arc::new(Inner {
             settings,
             handle,
@@ -99,7 +100,7 @@ impl Session {
         .await;
     }
 
-    pub(super) fn pool(&self) -> &Pool {
+    pub(super) fn client(&self) -> &Client {
         &self.0.http
     }
 

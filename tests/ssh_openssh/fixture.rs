@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nonstop::model::inventory::{Connection, Host, Inventory};
+use nonstop::model::inventory::{Connection, Host, Inventory, Way};
 use nonstop::model::names::{Address, HostName, Port, UserName};
 use nonstop::ssh::{ConnectError, Connector, ConnectorOptions, Session, SshConfig};
 use tempfile::TempDir;
@@ -149,6 +149,7 @@ impl Sshd {
     /// How the inventory reaches it.
     pub(crate) fn connection(&self) -> Connection {
         Connection {
+            way: Way::Ssh,
             host_name: Some(Address::new("127.0.0.1").expect("an address")),
             port: Some(Port::new(self.port).expect("a port")),
             user: Some(UserName::new(user()).expect("a user")),

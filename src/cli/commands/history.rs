@@ -16,11 +16,11 @@ use crate::engine::opening::findings_of;
 use crate::model::finding::Finding;
 use crate::model::names::HostName;
 use crate::model::outcome::Exit;
+use crate::reach::ReachedHost;
 use crate::remote::answer::Answer;
 use crate::remote::command::{Audit, Command};
 use crate::report::findings;
 use crate::report::history::{History, render};
-use crate::ssh::SshHost;
 
 use super::reading;
 
@@ -82,7 +82,7 @@ pub(super) async fn run(common: &Common, wanted: &Wanted) -> Ended {
 }
 
 /// The end of every host's trail, and why some could not be read.
-async fn trails(crew: &Crew<SshHost>) -> (BTreeMap<HostName, String>, BTreeMap<HostName, CallError>) {
+async fn trails(crew: &Crew<ReachedHost>) -> (BTreeMap<HostName, String>, BTreeMap<HostName, CallError>) {
     let ask = |host: &HostName| {
         let host = host.clone();
         async move {

@@ -16,12 +16,12 @@ use crate::engine::opening::findings_of;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
+use crate::reach::ReachedHost;
 use crate::report::text::event::left_out;
-use crate::ssh::SshHost;
 
 /// What was read.
 pub(super) struct Reading {
-    pub(super) crew: Crew<SshHost>,
+    pub(super) crew: Crew<ReachedHost>,
     pub(super) observed: Observed,
     /// Hosts that could not be reached or asked.
     pub(super) missing: Vec<Finding>,
@@ -29,7 +29,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// What the engine needs to look further, with nobody to tell and no signal to hear.
-    pub(super) fn context<'a>(&'a self, project: &'a Project) -> Context<'a, SshHost> {
+    pub(super) fn context<'a>(&'a self, project: &'a Project) -> Context<'a, ReachedHost> {
         Context {
             topology: &project.config.topology,
             playbook: &project.config.playbook,
@@ -55,7 +55,7 @@ pub(super) async fn read(common: &Common, project: &Project) -> Reading {
 }
 
 /// Connects to every host; those that cannot be reached are the findings.
-pub(super) async fn reach(common: &Common, project: &Project) -> (Crew<SshHost>, Vec<Finding>) {
+pub(super) async fn reach(common: &Common, project: &Project) -> (Crew<ReachedHost>, Vec<Finding>) {
     let fleet = project.fleet(common);
     let (hosts, unreached): (BTreeMap<_, _>, _) =
         connect::each(&fleet, &project.config.topology, &|_| {}).await;

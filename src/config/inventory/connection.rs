@@ -1,4 +1,4 @@
-//! The variables that say how SSH reaches a host: Ansible's names, and OpenSSH's in snake_case.
+//! The variables that say how a host is reached, most of them for SSH: Ansible's names, and OpenSSH's in snake_case.
 //! Where a host has both, Ansible's name counts, because `port` or `user` may mean something else in
 //! an inventory that was not written for nonstop.
 
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::model::inventory::{Connection, Vars};
+use crate::model::inventory::{Connection, Vars, Way};
 use crate::model::names::{Address, InvalidName};
 
 use super::super::report::Problem;
@@ -43,10 +43,10 @@ impl<'a> Reader<'a> {
         self.name(&["address"])
     }
 
-    /// How SSH reaches the host.
+    /// How the host is reached.
     pub(super) fn connection(&mut self) -> Connection {
-        self.way();
         let mut connection = Connection {
+            way: self.way(),
             host_name: self.name(&["ansible_host", "ansible_ssh_host", "host_name"]),
             port: self.name(&["ansible_port", "ansible_ssh_port", "port"]),
             user: self.name(&["ansible_user", "ansible_ssh_user", "user"]),
@@ -66,17 +66,19 @@ impl<'a> Reader<'a> {
         connection
     }
 
-    /// Refuses ways other than SSH.
-    fn way(&mut self) {
+    /// Over SSH, or here; other ways are refused.
+    fn way(&mut self) -> Way {
         let Some((name, var, way)) = self.text(&["ansible_connection"]) else {
-            return;
+            return Way::Ssh;
         };
         match way.rsplit('.').next().unwrap_or_default() {
-            "ssh" | "smart" | "paramiko" | "paramiko_ssh" => {}
+            "ssh" | "smart" | "paramiko" | "paramiko_ssh" => Way::Ssh,
+            "local" => Way::Local,
             _ => {
-                let problem = Problem::at(&var, format!("`{name}: {way}` is not supported yet"));
+                let problem = Problem::at(&var, format!("`{name}: {way}` is not supported"));
                 self.wrong
-                    .push(problem.hint("hosts are reached over SSH: a host may be reached at 127.0.0.1 too"));
+                    .push(problem.hint("hosts are reached over SSH, and the controller itself with `local`"));
+                Way::Ssh
             }
         }
     }

@@ -10,6 +10,7 @@ mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::inventory::Way;
 use crate::model::names::{GroupName, HostName};
 use crate::model::topology::{Topology, Without};
 
@@ -56,6 +57,7 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
         without: Without::default(),
     };
     resolver.distinct(&topology);
+    resolver.one_is_here(&topology);
     resolver.service_url(&topology);
     resolver.samples(&topology);
     resolver.tell_by_host();
@@ -103,6 +105,24 @@ impl Resolver<'_> {
                 None => places.problem(&problem.path, message),
             };
             self.report.push(told.maybe_hint(hint));
+        }
+    }
+
+    /// This machine has one state folder for the application: under two names it would lock itself out.
+    fn one_is_here(&mut self, topology: &Topology) {
+        let hosts = &self.inventory.inventory.hosts;
+        let is_here = |host: &&HostName| {
+            let host = hosts.get(*host);
+            host.is_some_and(|host| host.connection.way == Way::Local)
+        };
+        let here: Vec<HostName> = topology.hosts().into_iter().filter(is_here).cloned().collect();
+        if here.len() > 1 {
+            let message = format!(
+                "{} are the same machine: `ansible_connection: local`",
+                some(&here)
+            );
+            let hint = "one host of the inventory may be in both groups".to_owned();
+            self.problem("nginx.group", message, Some(hint));
         }
     }
 

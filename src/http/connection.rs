@@ -1,4 +1,4 @@
-//! One HTTP connection through one forwarded channel.
+//! One HTTP connection over one stream.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -6,18 +6,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use russh::ChannelOpenFailure;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
-use super::super::session::Session;
-use super::HttpError;
 use super::pool::Target;
-use super::tls;
+use super::{HttpError, Opens, tls};
 
-/// A connection; dropping it closes the channel, whatever it is in the middle of.
+/// A connection; dropping it closes the stream, whatever it is in the middle of.
 #[derive(Debug)]
-pub(in super::super) struct Connection {
+pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     task: JoinHandle<()>,
 }
@@ -29,9 +26,8 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(session: &Session, target: &Target) -> Result<Self, HttpError> {
-        let opened = session.open_forwarded(&target.host, target.port).await;
-        let stream = opened.map_err(|error| refused(session, target, &error))?;
+    pub(super) async fn open(way: &impl Opens, target: &Target) -> Result<Self, HttpError> {
+        let stream = way.open(&target.host, target.port).await?;
         match &target.tls_name {
             None => Self::over(stream, target).await,
             Some(name) => Self::over(tls::wrap(stream, name, target).await?, target).await,
@@ -49,7 +45,7 @@ impl Connection {
         })?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::trace!(%error, "a forwarded HTTP connection ended");
+                tracing::trace!(%error, "an HTTP connection ended");
             }
         });
         Ok(Self { sender, task })
@@ -66,19 +62,5 @@ impl Connection {
     ) -> Result<Response<Incoming>, hyper::Error> {
         self.sender.ready().await?;
         self.sender.send_request(request).await
-    }
-}
-
-fn refused(session: &Session, target: &Target, error: &russh::Error) -> HttpError {
-    let target = target.to_string();
-    match error {
-        russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
-            HttpError::ForwardingRefused { target }
-        }
-        russh::Error::ChannelOpenFailure(_) => HttpError::Refused {
-            target,
-            detail: session.last_refusal(),
-        },
-        _ => HttpError::ConnectionLost(session.loss()),
     }
 }

@@ -1,5 +1,6 @@
-//! HTTP/1.1 through direct-tcpip channels of a session: what a health check or a proof asks for, as
-//! seen from the host itself. Connections are kept alive for each target and replaced when dead.
+//! HTTP/1.1 over streams that somebody else opens (`ssh` through direct-tcpip channels, `local` by TCP): what
+//! a health check or a proof asks for, as seen from the host itself. Connections are kept alive for each
+//! target and replaced when dead.
 
 mod connection;
 mod pool;
@@ -11,13 +12,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use connection::Connection;
-pub(super) use pool::Pool;
-use pool::Target;
+use crate::engine::fleet;
 
-use super::session::Session;
+use connection::Connection;
+use pool::{Pool, Target};
 
 /// A request, sent from the host's own network.
 #[derive(Debug, Clone)]
@@ -159,12 +160,71 @@ pub enum HttpError {
     BadRequest(String),
 }
 
-impl Session {
+/// How much of a body the engine's questions read.
+const BODY_BYTES: usize = 64 * 1024;
+
+impl From<&fleet::HttpRequest> for HttpRequest {
+    fn from(request: &fleet::HttpRequest) -> Self {
+        let mut get = Self::get(request.address.clone(), request.port, request.path.clone());
+        get.host_header.clone_from(&request.host_header);
+        get.unverified_tls_name = request.tls.then(|| name_of(&request.host_header).to_owned());
+        get.timeout = request.timeout;
+        get.max_body_bytes = BODY_BYTES;
+        get
+    }
+}
+
+impl From<HttpResponse> for fleet::HttpResponse {
+    fn from(response: HttpResponse) -> Self {
+        Self {
+            status: response.status,
+            body: response.body.to_vec(),
+        }
+    }
+}
+
+impl From<HttpError> for fleet::HttpError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Refused { .. } => Self::Refused,
+            HttpError::TimedOut { after, .. } => Self::TimedOut { after },
+            other => Self::Failed {
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+/// The name in a `Host` header, without its port.
+fn name_of(header: &str) -> &str {
+    if let Some(rest) = header.strip_prefix('[') {
+        return rest.split_once(']').map_or(rest, |(address, _)| address);
+    }
+    header.split_once(':').map_or(header, |(name, _)| name)
+}
+
+/// Opens streams on behalf of a host.
+#[expect(async_fn_in_trait, reason = "whoever asks runs on one thread")]
+pub trait Opens {
+    /// A stream of bytes in both directions.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Opens a stream to an address and port as the host sees them.
+    async fn open(&self, host: &str, port: u16) -> Result<Self::Stream, HttpError>;
+}
+
+/// Asks, and keeps connections for the next time.
+#[derive(Debug, Default)]
+pub struct Client {
+    pool: Pool,
+}
+
+impl Client {
     /// Sends a request from the host and reads the answer. Dropping the future, or running out of
     /// time, ends that connection only; the next request gets a fresh one.
-    pub async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+    pub async fn send(&self, way: &impl Opens, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         let target = request.target();
-        match timeout(request.timeout, self.exchange(request, &target)).await {
+        match timeout(request.timeout, self.exchange(way, request, &target)).await {
             Ok(result) => result,
             Err(_) => Err(HttpError::TimedOut {
                 target: target.to_string(),
@@ -174,19 +234,24 @@ impl Session {
     }
 
     /// Closes the idle connections to one target, so that nothing of ours keeps it busy.
-    pub fn close_http(&self, connect_host: &str, connect_port: u16) {
-        self.pool().forget(connect_host, connect_port);
+    pub fn forget(&self, connect_host: &str, connect_port: u16) {
+        self.pool.forget(connect_host, connect_port);
     }
 
-    async fn exchange(&self, request: &HttpRequest, target: &Target) -> Result<HttpResponse, HttpError> {
+    async fn exchange(
+        &self,
+        way: &impl Opens,
+        request: &HttpRequest,
+        target: &Target,
+    ) -> Result<HttpResponse, HttpError> {
         // A kept connection may have died unseen; a safe request is then sent once more.
         if request.is_safe()
-            && let Some(kept) = self.pool().take(target)
+            && let Some(kept) = self.pool.take(target)
             && let Ok(response) = self.over(kept, request, target).await
         {
             return Ok(response);
         }
-        let fresh = Connection::open(self, target).await?;
+        let fresh = Connection::open(way, target).await?;
         self.over(fresh, request, target).await
     }
 
@@ -203,7 +268,7 @@ impl Session {
         let response = connection.send(request.to_hyper()?).await.map_err(protocol)?;
         let answer = read(response, request.max_body_bytes).await.map_err(protocol)?;
         if !answer.body_cut {
-            self.pool().keep(target, connection);
+            self.pool.keep(target, connection);
         }
         Ok(answer)
     }

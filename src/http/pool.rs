@@ -1,4 +1,4 @@
-//! The idle connections of a session, by target.
+//! The idle connections of a host, by target.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ const IDLE: usize = 4;
 
 /// What a connection leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in super::super) struct Target {
+pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls_name: Option<String>,
@@ -29,7 +29,7 @@ impl fmt::Display for Target {
 
 /// The idle connections.
 #[derive(Debug, Default)]
-pub(in super::super) struct Pool {
+pub(super) struct Pool {
     idle: Mutex<HashMap<Target, Vec<Connection>>>,
 }
 

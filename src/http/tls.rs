@@ -1,13 +1,12 @@
 //! TLS to a listener on the host itself, for the proof of a switch.
 //!
 //! The certificate is not verified, on purpose and nowhere else: the bytes arrive through the SSH
-//! connection of a host whose key was checked, at a listener that shows the certificate of its public
-//! name, or one that a private authority signed. Nothing secret is sent.
+//! connection of a host whose key was checked, or never leave this machine, at a listener that shows the
+//! certificate of its public name, or one that a private authority signed. Nothing secret is sent.
 
 use std::sync::Arc;
 
-use russh::ChannelStream;
-use russh::client::Msg;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -18,12 +17,12 @@ use tokio_rustls::{TlsConnector, rustls};
 use super::HttpError;
 use super::pool::Target;
 
-/// Speaks TLS over a forwarded channel.
-pub(super) async fn wrap(
-    stream: ChannelStream<Msg>,
+/// Speaks TLS over a stream.
+pub(super) async fn wrap<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     name: &str,
     target: &Target,
-) -> Result<TlsStream<ChannelStream<Msg>>, HttpError> {
+) -> Result<TlsStream<S>, HttpError> {
     let name = ServerName::try_from(name.to_owned())
         .map_err(|_| HttpError::BadRequest(format!("`{name}` is no server name")))?;
     let tls = |error: &dyn std::fmt::Display| HttpError::Tls {
