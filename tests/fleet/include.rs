@@ -50,7 +50,7 @@ fn sokdak(fleet: &Fleet) -> App<'_> {
         .with("/identify", identify)
         .without("/nginx/site")
         .with("/nginx/include", include);
-    sokdak.site = "sokdak.test".to_owned();
+    "sokdak.test".clone_into(&mut sokdak.site);
     sokdak.serves("v1");
     sokdak
 }
