@@ -284,7 +284,7 @@ fn deploys_a_failing_one_and_a_rollback_on_this_machine_lose_no_request() {
 }
 
 #[test]
-fn an_interrupt_at_the_terminal_ends_no_script_and_the_run_unwinds() {
+fn an_interrupt_at_the_terminal_unwinds_the_run() {
     let machine = Machine::set_up();
     let load = machine.load();
     let down = Behaviour {

@@ -156,6 +156,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_script_has_a_process_group_of_its_own() {
+        let script =
+            "read -r pid name state parent group rest </proc/$$/stat; [ \"$group\" = $$ ] && echo own";
+        let output = run(script, text(""), LONG).await.unwrap();
+        assert_eq!(output.stdout, b"own\n");
+    }
+
+    #[tokio::test]
     async fn what_is_left_in_the_background_does_not_hold_the_answer_up() {
         let began = Instant::now();
         let output = run("sleep 50 & echo done", text(""), LONG).await.unwrap();
