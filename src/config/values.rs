@@ -86,6 +86,24 @@ pub(super) fn duration(item: &Item<'_>, bounds: RangeInclusive<Duration>) -> Rea
     Ok(duration)
 }
 
+/// A size as the JVM takes it, such as `512m` or `1g`, in bytes.
+pub(super) fn size(item: &Item<'_>) -> Read<u64> {
+    let wanted = "a size such as `64m`, `512m` or `1g`";
+    let text = item.node.text().ok_or_else(|| item.expected(wanted))?;
+    let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let unit_bytes = match unit {
+        "k" | "K" | "KiB" => 1_u64 << 10,
+        "m" | "M" | "MiB" => 1 << 20,
+        "g" | "G" | "GiB" => 1 << 30,
+        "" if digits == "0" => 1,
+        _ => return Err(item.expected(wanted)),
+    };
+    let number: u64 = digits.parse().map_err(|_| item.expected(wanted))?;
+    number
+        .checked_mul(unit_bytes)
+        .ok_or_else(|| item.expected(wanted))
+}
+
 /// A whole number within bounds.
 pub(super) fn whole<T>(item: &Item<'_>, bounds: RangeInclusive<T>) -> Read<T>
 where

@@ -339,12 +339,16 @@ pub enum Problem {
         free: u64,
     },
     /// Too little memory for a second instance.
-    #[error("has {available_bytes} bytes of memory available, and the live instance took up to {peak_bytes}")]
+    #[error(
+        "has {available_bytes} bytes of memory available; the live instance took up to {peak_bytes}, and {reserve_bytes} are kept in reserve"
+    )]
     MemoryTight {
         /// What a new process could get.
         available_bytes: u64,
         /// The live instance's peak.
         peak_bytes: u64,
+        /// What the host keeps for itself.
+        reserve_bytes: u64,
     },
     /// sshd forwards nothing, and no tool can ask in its place.
     #[error("sshd refuses forwarding, and none of curl, wget and nc is there")]

@@ -46,6 +46,8 @@ pub struct Playbook {
     pub stop: Stop,
     /// How long both slots stay up after the switch.
     pub bake: Bake,
+    /// Memory that must be there for a second instance.
+    pub memory: Memory,
     /// Names of variables whose values are never shown, beside those whose names say so themselves.
     pub secrets: BTreeSet<String>,
     /// Who is told of runs.
@@ -263,6 +265,37 @@ pub struct Proof {
     pub url: String,
     /// Text that the answer's body must hold; a template.
     pub expect: Template,
+}
+
+/// Memory that a host must have available before a second instance is started on it: as much as the live one
+/// ever took, and a reserve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// What the host keeps for itself, in bytes.
+    pub reserve_bytes: u64,
+    /// What happens where less is there.
+    pub check: MemoryCheck,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            reserve_bytes: 128 << 20,
+            check: MemoryCheck::Refuse,
+        }
+    }
+}
+
+/// What happens where a host has too little memory for two instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryCheck {
+    /// The run is refused.
+    Refuse,
+    /// It is said, and the run goes on.
+    Warn,
+    /// Nothing.
+    Off,
 }
 
 /// What happens when a deploy fails.

@@ -79,19 +79,52 @@ fn too_few_inodes_are_refused_and_uncounted_ones_are_not() {
 }
 
 #[test]
-fn tight_memory_is_a_warning() {
+fn memory_that_does_not_suffice_for_two_is_refused_with_the_numbers() {
     let mut fleet = Fleet::on_blue();
-    fleet.slot("was-1", "blue").peak_memory_bytes = 4 << 30;
-    let plan = fleet.deploy(V2).unwrap();
-    let tight: Vec<_> = plan
-        .warnings
-        .iter()
-        .map(|it| (it.severity, &it.problem))
-        .collect();
-    assert!(
-        matches!(tight[..], [(Severity::Warning, Problem::MemoryTight { .. })]),
-        "{tight:?}"
+    fleet.slot("was-1", "blue").peak_memory_bytes = (4 << 30) - (128 << 20);
+    assert!(fleet.deploy(V2).is_ok(), "the peak and the reserve fit in");
+    fleet.slot("was-1", "blue").peak_memory_bytes += 1;
+    let problem = Problem::MemoryTight {
+        available_bytes: 4 << 30,
+        peak_bytes: (4 << 30) - (128 << 20) + 1,
+        reserve_bytes: 128 << 20,
+    };
+    assert_eq!(one_refusal(&fleet), ("was-1".to_owned(), problem));
+}
+
+#[test]
+fn the_playbook_says_what_too_little_memory_means() {
+    let tight = |playbook: &str| {
+        let mut fleet = Fleet::with(playbook);
+        fleet.has(V1).runs("blue", V1).routes(8080, "run-1");
+        fleet.slot("was-2", "blue").peak_memory_bytes = 3 << 30;
+        let found = fleet
+            .deploy(V2)
+            .map_or_else(|refused| refused, |plan| plan.warnings);
+        let severities = found.iter().map(|it| {
+            assert!(matches!(it.problem, Problem::MemoryTight { .. }), "{it:?}");
+            it.severity
+        });
+        severities.collect::<Vec<_>>()
+    };
+    assert_eq!(tight(""), []);
+    assert_eq!(tight("memory: { reserve: 2g }\n"), [Severity::Refusal]);
+    assert_eq!(
+        tight("memory: { reserve: 2g, check: warn }\n"),
+        [Severity::Warning]
     );
+    assert_eq!(tight("memory: { reserve: 2g, check: off }\n"), []);
+}
+
+#[test]
+fn memory_is_looked_at_only_where_an_instance_starts_beside_the_live_one() {
+    let mut kept = Fleet::on_blue();
+    kept.has(V2).runs("green", V2);
+    kept.slot("was-1", "blue").peak_memory_bytes = 4 << 30;
+    assert!(kept.deploy(V2).is_ok(), "the host carries two already");
+    let mut first = Fleet::empty();
+    first.slot("was-1", "blue").peak_memory_bytes = 4 << 30;
+    assert!(first.deploy(V1).is_ok(), "nothing is live");
 }
 
 #[test]

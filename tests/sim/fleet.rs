@@ -8,6 +8,7 @@ use std::time::Duration;
 use nonstop::config::{self, Config, Source};
 use nonstop::model::names::{HostName, ReleaseId, SlotName};
 use nonstop::model::observed::ReleaseObserved;
+use nonstop::model::playbook::MemoryCheck;
 use tokio::time::Instant;
 
 use crate::random::Random;
@@ -59,13 +60,19 @@ pub(crate) fn config(story: &Story) -> Config {
         Runner::Java => "java: {}",
         Runner::Script => "command: { run: [./start.sh] }",
     };
+    let memory = match story.twists.memory {
+        MemoryCheck::Refuse => "refuse",
+        MemoryCheck::Warn => "warn",
+        MemoryCheck::Off => "off",
+    };
     let playbook = format!(
         "app: sokdak\nartifact: build/libs/*.jar\n\
          slots: {{ blue: {{ group: was, port: 8080 }}, green: {{ group: was, port: 8081 }} }}\n\
          release: {{ dir: /srv/sokdak }}\nstart: {{ {start} }}\n\
          health: {{ path: /health, json: {{ status: UP }}, min_healthy_time: 1s, healthy_deadline: 20s }}\n\
          nginx:\n  group: nginx\n  {style}\n\
-         drain: {{ deadline: 5s }}\nstop: {{ grace: 5s }}\nwatch: {{ deadline: {}s }}\nlock: {{ lease: {}s }}\n{bake}",
+         drain: {{ deadline: 5s }}\nstop: {{ grace: 5s }}\nwatch: {{ deadline: {}s }}\nlock: {{ lease: {}s }}\n\
+         memory: {{ check: {memory} }}\n{bake}",
         story.watch, story.lease
     );
     let inventory = Source::new("inventory.yml", &inventory);

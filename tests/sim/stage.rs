@@ -14,6 +14,7 @@ use nonstop::model::finding::Problem;
 use nonstop::model::lock::Owner;
 use nonstop::model::names::{HostName, RunId, SlotName};
 use nonstop::model::outcome::{Exit, Outcome};
+use nonstop::model::phase::Phase;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::controller::{LedFleet, Life, Overseer};
@@ -274,7 +275,7 @@ impl Stage {
     }
 }
 
-/// Whether a run that has a plan says that a host has little memory.
+/// Whether a run whose plan starts an instance beside the live one says that the host has little memory.
 #[derive(Default)]
 struct MemoryHeard {
     tight: RefCell<Option<HostName>>,
@@ -284,10 +285,20 @@ struct MemoryHeard {
 impl MemoryHeard {
     fn hears(&self, world: &World, event: &Event) {
         match event {
-            Event::Planned { .. } => {
-                let lives = |host: &SimHost| host.processes.iter().any(Process::lives);
+            Event::Planned {
+                from: Some(from),
+                to,
+                phases,
+                ..
+            } if phases.contains(&Phase::Start) => {
+                let up = |host: &SimHost, slot| {
+                    host.ports
+                        .get(slot)
+                        .is_some_and(|port| host.listener(*port).is_some())
+                };
                 let is_asked = |host: &SimHost| host.tight.is_some() && !host.is_left_out;
-                let tight = |(_, host): &(&HostName, &SimHost)| is_asked(host) && lives(host);
+                let tight =
+                    |(_, host): &(&HostName, &SimHost)| is_asked(host) && up(host, from) && !up(host, to);
                 let found = world.hosts.iter().find(tight).map(|(name, _)| name.clone());
                 self.tight
                     .replace(found.filter(|host| world.cut_until(host).is_none()));

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use nonstop::model::outcome::Signal;
+use nonstop::model::playbook::MemoryCheck;
 
 use crate::random::Random;
 use crate::story::{Act, Fate, Leaves, Round, Story, Strike, What};
@@ -21,6 +22,8 @@ pub(crate) struct Twists {
     pub(crate) start: Beginning,
     /// A WAS host with memory for one instance.
     pub(crate) tight: Option<(u64, Tight)>,
+    /// What a playbook says of too little memory.
+    pub(crate) memory: MemoryCheck,
     /// How long the longest requests take.
     pub(crate) requests_last: Duration,
 }
@@ -103,12 +106,17 @@ impl Twists {
         };
         // The user's server has led somewhere all the while.
         let includes = random.one_in(6) && style == Style::Site && is_live;
+        let memory = match tight {
+            Some(_) => *random.of(&[MemoryCheck::Refuse, MemoryCheck::Warn, MemoryCheck::Warn]),
+            None => MemoryCheck::Refuse,
+        };
         Self {
             style: if includes { Style::Include } else { style },
             gone,
             start: if apart { Beginning::Apart } else { Beginning::Alike },
             tight,
             requests_last,
+            memory,
         }
     }
 

@@ -4,6 +4,7 @@
 mod health;
 mod identify;
 mod include;
+mod memory;
 mod nginx;
 mod notify;
 mod slots;
@@ -129,6 +130,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let drain = timing::drain(top.item("drain").as_ref());
     let stop = timing::stop(top.item("stop").as_ref());
     let bake = timing::bake(top.item("bake").as_ref());
+    let memory = memory::memory(top.item("memory").as_ref());
     let secrets = top.read_or("secrets", Vec::new(), |item| {
         values::list(item, |item| values::ruled(item, rules::variable_name))
     });
@@ -136,10 +138,6 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     top.later(
         "hooks",
         "take it away, or run these commands around `nonstop deploy`",
-    );
-    top.later(
-        "memory",
-        "take it away: preflight measures the memory of every host",
     );
     top.finish();
     Some(Playbook {
@@ -159,6 +157,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         drain,
         stop,
         bake,
+        memory,
         secrets: secrets.into_iter().collect(),
         notify,
         folder: PathBuf::from(source.folder()),

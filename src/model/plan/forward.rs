@@ -97,6 +97,7 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     idle_slot(scene, &decision, &live, &mut findings);
     instances(scene, goal, &decision, &mut findings);
     running_generation(scene, &mut findings);
+    two_fit(scene, &decision, &mut findings);
 
     let from = decision.from.as_ref().map(|slot| routed(scene, slot, &live));
     let to = routing(scene, &decision.to, Some(&decision.release.id));
@@ -166,6 +167,19 @@ fn instances_live_on<'a>(
         let seen = scene.observed.hosts.get(&on.host).filter(|_| detaches);
         findings.extend(seen.and_then(|seen| preflight::instance_lives_on(&on.host, seen)));
     }
+}
+
+/// What is started has to fit in beside what is live.
+fn two_fit(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>) {
+    let Some(from) = decision.from.as_ref().filter(|_| !decision.is_up) else {
+        return;
+    };
+    let starts_on = scene.topology.endpoints(&decision.to);
+    findings.extend(starts_on.iter().filter_map(|endpoint| {
+        let seen = scene.observed.hosts.get(&endpoint.host)?;
+        let slots = [from, &decision.to];
+        preflight::memory(&endpoint.host, seen, slots, scene.playbook.memory)
+    }));
 }
 
 fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Decision, Vec<Finding>> {

@@ -8,6 +8,7 @@ use crate::model::names::{HostName, SlotName};
 use crate::model::observed::{
     EntryKind, HostObserved, NginxObserved, Observed, StateStatus, WasObserved, WatchKeeper,
 };
+use crate::model::playbook::{Memory, MemoryCheck};
 use crate::model::record::{RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::topology::Topology;
@@ -16,8 +17,6 @@ use crate::model::topology::Topology;
 const DISK_RESERVE_BYTES: u64 = 16 << 20;
 /// Inodes that an upload and its logs take, generously.
 const INODES_NEEDED: u64 = 64;
-/// Memory that the machine keeps for itself beside a second instance.
-const MEMORY_RESERVE_BYTES: u64 = 128 << 20;
 
 /// What speaks against changing this fleet, whatever the goal; `sends` goes to every WAS host that has it not.
 pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Release>) -> Vec<Finding> {
@@ -25,7 +24,6 @@ pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Releas
     for (host, seen) in &observed.hosts {
         if let Some(was) = seen.was.as_ref().filter(|_| topology.was.contains_key(host)) {
             room(host, was, sends, &mut findings);
-            memory(host, seen, was, &mut findings);
         }
     }
     findings
@@ -165,16 +163,31 @@ pub fn config_files(topology: &Topology, observed: &Observed, slot: Option<&Slot
     findings
 }
 
-fn memory(host: &HostName, seen: &HostObserved, was: &WasObserved, findings: &mut Vec<Finding>) {
-    let peaks = was.slots.values().map(|slot| slot.peak_memory_bytes);
-    let peak_bytes = peaks.max().unwrap_or(0);
+/// What speaks against a second instance on a host beside the live one: too little memory. Where the slot has
+/// an instance already, the host carries two.
+pub(super) fn memory(
+    host: &HostName,
+    seen: &HostObserved,
+    [live, starts]: [&SlotName; 2],
+    wanted: Memory,
+) -> Option<Finding> {
+    let slots = &seen.was.as_ref()?.slots;
+    let carries_two = slots.get(starts).is_some_and(|slot| slot.listener.is_some());
+    let peak_bytes = slots.get(live)?.peak_memory_bytes;
     let available_bytes = seen.machine.memory_available_bytes;
-    if peak_bytes > 0 && available_bytes < peak_bytes.saturating_add(MEMORY_RESERVE_BYTES) {
-        let problem = Problem::MemoryTight {
-            available_bytes,
-            peak_bytes,
-        };
-        findings.push(Finding::warning(Some(host), problem));
+    let needed_bytes = peak_bytes.saturating_add(wanted.reserve_bytes);
+    if carries_two || peak_bytes == 0 || available_bytes >= needed_bytes {
+        return None;
+    }
+    let problem = Problem::MemoryTight {
+        available_bytes,
+        peak_bytes,
+        reserve_bytes: wanted.reserve_bytes,
+    };
+    match wanted.check {
+        MemoryCheck::Refuse => Some(Finding::refusal(Some(host), problem)),
+        MemoryCheck::Warn => Some(Finding::warning(Some(host), problem)),
+        MemoryCheck::Off => None,
     }
 }
 

@@ -21,10 +21,13 @@ pub fn describe(problem: &Problem) -> String {
         Problem::MemoryTight {
             available_bytes,
             peak_bytes,
+            reserve_bytes,
         } => format!(
-            "has {} of memory available, and the live instance took up to {}",
+            "has {} of memory available, and a second instance needs {}: the live one took up to {}, {} stay in reserve",
             bytes(*available_bytes),
-            bytes(*peak_bytes)
+            bytes(peak_bytes.saturating_add(*reserve_bytes)),
+            bytes(*peak_bytes),
+            bytes(*reserve_bytes)
         ),
         Problem::KeptInstanceInUse {
             endpoint,
@@ -112,7 +115,10 @@ fn host_hint(problem: &Problem) -> Option<String> {
         Problem::DiskFull { .. } | Problem::InodesFull { .. } => {
             "make room, or lower `release.keep`; nonstop removes only what it made"
         }
-        Problem::MemoryTight { .. } => "lower -Xmx, or give the host more memory: both slots run at once",
+        Problem::MemoryTight { .. } => {
+            "lower -Xmx or give the host more memory, for both slots run at once; \
+             `memory: { check: warn }` goes on where you know that two fit"
+        }
         Problem::NoWayToAsk => {
             "set `AllowTcpForwarding local` in sshd_config (reload sshd), or install curl, wget or nc"
         }
