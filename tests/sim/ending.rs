@@ -198,7 +198,8 @@ impl Stage {
         if let Err(broken) = closed {
             self.broken(format!("a run ended with 0, and {broken}"));
         }
-        if let Some(orphan) = judge::orphan(&self.world.borrow()).filter(|_| self.gone.is_none()) {
+        let orphan = judge::orphan(&self.world.borrow());
+        if let Some(orphan) = orphan.filter(|_| self.gone.is_none()) {
             self.broken(format!("a run ended with 0, and {orphan}"));
         }
         let now = judge::routes(&self.world.borrow());
