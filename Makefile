@@ -21,7 +21,7 @@ test: cargo ## All tests, those on the real fleet of containers too (KEEP=1 leav
 	@.ci/need $(TEST_TOOLS)
 	@.ci/test
 
-test-all: cargo ## The same, and every crash on the real fleet: half an hour more
+test-all: cargo ## The same, and every crash on the real fleet: an hour or more in all
 	@.ci/need $(TEST_TOOLS)
 	@.ci/test all
 

@@ -22,7 +22,7 @@ use crate::defects::Planted;
 use crate::fleet;
 use crate::judge::{self, Confirms, Routes};
 use crate::story::{Act, Leaves, Story, What};
-use crate::world::{Process, Shared, SimFleet, SimHost, World};
+use crate::world::{Shared, SimFleet, SimHost, World};
 
 /// No controller works for longer than that.
 const AN_HOUR: Duration = Duration::from_secs(3600);
