@@ -1,3 +1,4 @@
+#!/bin/sh
 # The build server of the old system, on the bastion: a workspace with the build's jar (/tmp/app.jar), and what the
 # script needs of curl, for the fleet has none.
 mkdir -p /tmp/agent/bin /tmp/agent/backend/sokdak/build/libs

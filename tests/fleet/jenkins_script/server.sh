@@ -1,3 +1,4 @@
+#!/bin/sh
 # A server of the old system: the user that every host of that cloud has, who may do everything by sudo. What the
 # script needs of lsof lies in that user's home, for the fleet has none.
 id ubuntu >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --password '*' ubuntu
@@ -11,6 +12,7 @@ cat >/home/ubuntu/bin/lsof <<'END'
 sh /fleet/repo/tests/fleet/host/listeners | awk -v port="${2#tcp:}" '$1 == port { print $2 }'
 END
 chmod +x /home/ubuntu/bin/lsof
+# shellcheck disable=SC2016  # that user's shell reads it
 echo 'PATH=$HOME/bin:$PATH' >/home/ubuntu/.bashrc
 
 was() {

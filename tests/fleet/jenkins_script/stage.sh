@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=all
 # The stage of an older pipeline, as it stands but for its typing errors. Do not mend it: that a fleet which it
 # leaves can be taken over is what the test is about.
 #1 - health check
