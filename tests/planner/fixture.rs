@@ -20,8 +20,10 @@ use nonstop::model::release::Release;
 use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
 
 mod blank;
+mod texts;
 
 use blank::{host_observed, nginx_observed, was_observed};
+use texts::{CONF_PER_SLOT, INCLUDE, INVENTORY, ONE_HOST, PLAYBOOK, SITE_STYLE};
 
 pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 pub(crate) const V2: &str = "20260102T100000Z-sokdak-2-bbbbbbbb";
@@ -29,49 +31,6 @@ pub(crate) const V3: &str = "20260103T100000Z-sokdak-3-cccccccc";
 pub(crate) const SITES: &str = "/etc/nginx/sites-enabled";
 pub(crate) const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
 
-const INVENTORY: &str = "
-all:
-  children:
-    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
-    nginx: { hosts: { nginx-1: , nginx-2: } }
-";
-const ONE_HOST: &str = "
-all:
-  children:
-    was: { hosts: { was-1: { address: 10.0.0.1 } } }
-    nginx: { hosts: { was-1: } }
-";
-const PLAYBOOK: &str = "
-app: sokdak
-artifact: build/libs/*.jar
-slots:
-  blue: { group: was, port: 8080, vars: { profile: real1 } }
-  green: { group: was, port: 8081, vars: { profile: real2 } }
-release: { dir: /home/ubuntu/sokdak, keep: 5 }
-start: { java: { opts: [-Xmx512m], args: [\"--spring.profiles.active={{ slot.vars.profile }}\"] } }
-health: { path: /actuator/health, min_healthy_time: 3s }
-";
-const SITE_STYLE: &str = "
-nginx:
-  group: nginx
-  site: { file: /etc/nginx/sites-enabled/sokdak.conf, server_name: sokdak.example, listen: 80 }
-";
-const CONF_PER_SLOT: &str = "
-nginx:
-  group: nginx
-  conf_per_slot:
-    file: /etc/nginx/sites-enabled/sokdak.conf
-    slots: { blue: ~/zero-down-confs/sokdak-8080.conf, green: ~/zero-down-confs/sokdak-8081.conf }
-    listen: 80
-    server_name: sokdak.example
-";
-const INCLUDE: &str = "
-nginx:
-  group: nginx
-  include:
-    file: /etc/nginx/service-url.inc
-    listen: 80
-";
 /// The user's own server, as it has been since a script switched it.
 const SERVER: &str =
     "server { listen 80; include /etc/nginx/service-url.inc; location / { proxy_pass $service_url; }
