@@ -37,6 +37,16 @@ pub(super) struct Probed {
 }
 
 impl Probed {
+    /// What is said where the prober itself broke off: nothing is known of its requests, which is no success.
+    fn unknown() -> Self {
+        Self {
+            requests: 1,
+            failed: 1,
+            reasons: BTreeMap::from([("the prober itself broke off".to_owned(), 1)]),
+            ..Self::default()
+        }
+    }
+
     fn note(&mut self, at: Timestamp, took: Duration, answer: Result<(), String>) {
         self.requests += 1;
         self.slowest = self.slowest.max(took);
@@ -131,10 +141,10 @@ impl Prober {
     pub(super) async fn stop(mut self) -> Probed {
         drop(self.stop.take());
         let Some(thread) = self.thread.take() else {
-            return Probed::default();
+            return Probed::unknown();
         };
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        joined.ok().and_then(Result::ok).unwrap_or_default()
+        joined.ok().and_then(Result::ok).unwrap_or_else(Probed::unknown)
     }
 }
 
