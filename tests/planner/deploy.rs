@@ -40,6 +40,37 @@ fn an_empty_fleet_with_a_stranger_on_the_first_port_uses_the_second() {
     assert_eq!(fleet.deploy(V1).unwrap().to, slot("green"));
 }
 
+/// A first deploy was cut off while it started, and the next one takes the slot that is free.
+#[test]
+fn what_a_first_deploy_left_on_one_slot_ends_when_the_next_one_takes_the_other() {
+    let mut fleet = Fleet::empty();
+    let start = unfinished("run-0", vec![77]);
+    let target = StopTarget::Start(start.word.clone());
+    fleet.slot("was-1", "blue").unfinished = Some(start);
+    let plan = fleet.deploy(V1).unwrap();
+    assert_eq!(plan.to, slot("green"));
+    let retired = steps(&plan, Phase::Retire);
+    let [
+        (
+            "was-1",
+            Step::Retire {
+                slot: on,
+                target: ends,
+                ..
+            },
+        ),
+    ] = &retired[..]
+    else {
+        panic!("{retired:?}");
+    };
+    assert_eq!((on, ends), (&slot("blue"), &target));
+
+    // A process on record is kept: a rollback may want it.
+    let mut fleet = Fleet::empty();
+    fleet.has(V1).runs("blue", V1);
+    assert_eq!(steps(&fleet.deploy(V2).unwrap(), Phase::Retire), []);
+}
+
 #[test]
 fn from_the_live_slot_to_the_other_in_the_order_of_the_phases() {
     let plan = Fleet::on_blue().deploy(V2).unwrap();

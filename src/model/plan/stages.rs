@@ -144,24 +144,39 @@ fn uploads(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     scene.topology.was.keys().map(step).collect()
 }
 
+/// What ends before the release is started: whatever is on the target slot and, where nothing is live, what a
+/// start that was cut off left on the other one, for a first deploy may take the slot that is free.
 fn retires(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     if decision.is_up {
         return Vec::new();
     }
-    let step = |endpoint: Endpoint| {
-        let seen = scene.slot_at(&endpoint, &decision.to)?;
+    let step = |(slot, endpoint): (&SlotName, Endpoint)| {
+        let seen = scene.slot_at(&endpoint, slot)?;
+        let ends = slot == &decision.to || seen.left_behind().is_some();
         let retire = Step::Retire {
-            slot: decision.to.clone(),
+            slot: slot.clone(),
             port: endpoint.port,
-            target: seen.stop_target()?,
+            target: seen.stop_target().filter(|_| ends)?,
             release: seen.release().cloned(),
         };
         Some(on(&endpoint.host, retire))
     };
-    scene
-        .topology
-        .endpoints(&decision.to)
+    let other = &scene.playbook.other_slot(&decision.to).name;
+    let slots = [
+        Some(&decision.to),
+        Some(other).filter(|_| decision.from.is_none()),
+    ];
+    let each = |slot| {
+        scene
+            .topology
+            .endpoints(slot)
+            .into_iter()
+            .map(move |it| (slot, it))
+    };
+    slots
         .into_iter()
+        .flatten()
+        .flat_map(each)
         .filter_map(step)
         .collect()
 }
