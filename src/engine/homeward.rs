@@ -113,8 +113,25 @@ async fn walk_home<H: Host>(
             rest: Rest::Some,
         }
     } else {
-        walk::home(context, job, &stages, &record.owner).await
+        let walked = walk::home(context, job, &stages, &record.owner).await;
+        unless_unseen(context, &now, record, walked)
     }
+}
+
+/// What a run started on a host that could not be looked at was not planned for: something of it may be left.
+pub(super) fn unless_unseen<H>(
+    context: &Context<'_, H>,
+    now: &Observed,
+    record: &RunRecord,
+    walked: Walked,
+) -> Walked {
+    let mut hosts = context.topology.was.keys();
+    let all_seen = hosts.all(|host| now.hosts.contains_key(host));
+    let rest = match walked.rest {
+        Rest::None if record.starts && !all_seen => Rest::Some,
+        rest => rest,
+    };
+    Walked { rest, ..walked }
 }
 
 /// What is true now; says which hosts could not be asked.

@@ -345,7 +345,8 @@ async fn back<H: Host>(
         home: &home,
         jar: None,
     };
-    let mut walked = walk::home(context, &job, &plan.stages, &record.owner).await;
+    let walked = walk::home(context, &job, &plan.stages, &record.owner).await;
+    let mut walked = homeward::unless_unseen(context, scene.observed, record, walked);
     if sees_through {
         walked = record::close(context, record, walked).await;
     }

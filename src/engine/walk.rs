@@ -2,6 +2,8 @@
 //! proven to be home. After a confirm every host is armed before the first one is led home, so that they
 //! end up alike although the controller dies in between.
 
+use std::collections::BTreeSet;
+
 use futures::future::join_all;
 use tokio::time::{Duration, sleep};
 
@@ -87,7 +89,9 @@ pub(super) async fn home<H: Host>(
         outcome,
         rest: Rest::Some,
     };
+    let mut unseen = BTreeSet::new();
     for stage in stages {
+        let stage = &unless_unseen(stage, &unseen);
         let traffic = stage.phase == Phase::Revert;
         if traffic {
             outcome = Outcome::RolledBack;
@@ -101,8 +105,7 @@ pub(super) async fn home<H: Host>(
             Ok(failures) if failures.is_empty() && traffic => {
                 let failures = drain_unseen(context, stage).await;
                 if !failures.is_empty() {
-                    let hosts = failures.iter().map(|(host, _)| host.clone());
-                    context.ledger.borrow_mut().undrained.extend(hosts);
+                    unseen.extend(failures.iter().map(|(host, _)| host.clone()));
                     rest = Rest::Some;
                     warn(context, failures);
                 }
@@ -112,8 +115,7 @@ pub(super) async fn home<H: Host>(
             Ok(failures) => {
                 if stage.phase == Phase::Drain {
                     // Who cannot be seen to have left may still be there.
-                    let hosts = failures.iter().map(|(host, _)| host.clone());
-                    context.ledger.borrow_mut().undrained.extend(hosts);
+                    unseen.extend(failures.iter().map(|(host, _)| host.clone()));
                 }
                 rest = Rest::Some;
                 warn(context, failures);
@@ -125,8 +127,23 @@ pub(super) async fn home<H: Host>(
                 return Walked { outcome, rest };
             }
         }
+        context
+            .ledger
+            .borrow_mut()
+            .undrained
+            .extend(unseen.iter().cloned());
     }
     Walked { outcome, rest }
+}
+
+/// The stage without the clearing up of nginx hosts whose old workers were not seen to leave: by what is left
+/// there, whoever goes on with the run knows that it has to wait for them.
+fn unless_unseen(stage: &Stage, unseen: &BTreeSet<HostName>) -> Stage {
+    let mut stage = stage.clone();
+    if stage.phase == Phase::Finish {
+        stage.steps.retain(|on| !unseen.contains(&on.host));
+    }
+    stage
 }
 
 /// The hosts are not ours any more.

@@ -164,6 +164,7 @@ impl Stage {
             let is_excused = judge::was_struck(&world, spared) || self.story.has_edits();
             (disagree, is_excused)
         };
+        let left_out = self.gone.as_ref().filter(|_| leaves == Leaves::TheGone);
         let end = self.act(name, act).await;
         self.judge(&end, true);
         let exit = end.verdict.map(|verdict| verdict.exit);
@@ -178,7 +179,7 @@ impl Stage {
             && end
                 .verdict
                 .is_some_and(|verdict| verdict.outcome == Outcome::Mixed)
-            && judge::is_closed(&self.world.borrow()).is_ok();
+            && judge::is_closed(&self.world.borrow(), left_out).is_ok();
         let is_refused = is_refused || is_apart;
         if exit != Some(Exit::Done) && !is_refused && !is_excused {
             self.broken(format!(
@@ -187,14 +188,14 @@ impl Stage {
             ));
         }
         if exit == Some(Exit::Done) {
-            self.is_whole(what);
+            self.is_whole(what, left_out);
         }
         exit
     }
 
     /// After a faultless end nothing is left open.
-    fn is_whole(&self, what: What) {
-        let closed = judge::is_closed(&self.world.borrow());
+    fn is_whole(&self, what: What, left_out: Option<&HostName>) {
+        let closed = judge::is_closed(&self.world.borrow(), left_out);
         if let Err(broken) = closed {
             self.broken(format!("a run ended with 0, and {broken}"));
         }

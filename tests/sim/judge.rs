@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nonstop::engine::run::Verdict;
-use nonstop::model::names::{HostName, RunId};
+use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::record::RunStatus;
 use nonstop::model::token::TokenState;
@@ -179,6 +179,19 @@ pub(crate) fn unedited(world: &World, mut routes: Routes) -> Routes {
     routes
 }
 
+/// Whether an instance to which nobody routes has connections.
+pub(crate) fn idle_slot_is_busy(world: &World) -> bool {
+    let routed: BTreeSet<_> = routes(world).into_values().flatten().collect();
+    let idle = |port: &&Port| !routed.contains(&port.number());
+    let is_busy = |host: &SimHost| {
+        host.ports
+            .values()
+            .filter(idle)
+            .any(|port| host.connected(*port) > 0)
+    };
+    world.hosts.values().any(is_busy)
+}
+
 /// A watch that is still armed, if there is one.
 pub(crate) fn watch_that_waits(world: &World) -> Option<String> {
     world.hosts.iter().find_map(|(name, host)| {
@@ -188,9 +201,11 @@ pub(crate) fn watch_that_waits(world: &World) -> Option<String> {
     })
 }
 
-/// Whether everything is closed: no lock, no open record, no watch that waits.
-pub(crate) fn is_closed(world: &World) -> Result<(), String> {
-    for (name, host) in &world.hosts {
+/// Whether everything is closed, on all hosts but the one that a run left out: no lock, no open record, no watch
+/// that waits.
+pub(crate) fn is_closed(world: &World, left_out: Option<&HostName>) -> Result<(), String> {
+    let asked = || world.hosts.iter().filter(|(name, _)| Some(*name) != left_out);
+    for (name, host) in asked() {
         let lock = host.lock_now();
         if let Some(run) = lock.run.as_ref().filter(|_| lock.is_held()) {
             return Err(format!("{name} is locked by {run}"));
@@ -200,7 +215,7 @@ pub(crate) fn is_closed(world: &World) -> Result<(), String> {
         return Err(waits);
     }
     // What one host says to be done is done: another one may have missed the word.
-    let records = || world.hosts.values().filter_map(|host| host.record.as_ref());
+    let records = || asked().filter_map(|(_, host)| host.record.as_ref());
     let newest = records().map(|record| (record.epoch, &record.run)).max();
     let mut of_newest = records()
         .filter(|record| Some((record.epoch, &record.run)) == newest)

@@ -174,7 +174,9 @@ impl Stage {
             }
         }
         let calm = self.story.is_calm() && end.act.what == What::Deploy(2);
-        if calm && verdict.exit != Exit::Done {
+        // A slot is not put to use before its last requests are answered.
+        let in_use = verdict.exit == Exit::Refused && judge::idle_slot_is_busy(&self.world.borrow());
+        if calm && verdict.exit != Exit::Done && !in_use {
             self.broken(format!(
                 "without any fault {:?} ended with {verdict:?}",
                 end.act.what

@@ -13,7 +13,7 @@ pub(crate) type Flight = (Port, HostName, u32);
 
 impl SimHost {
     /// The connections to a port: of requests, and of what never ends.
-    pub(super) fn connected(&self, port: Port) -> u32 {
+    pub(crate) fn connected(&self, port: Port) -> u32 {
         let requests = self.flights_to(port).filter(|end| **end > Instant::now());
         let requests = u32::try_from(requests.count()).expect("there are a few");
         self.connections.get(&port).copied().unwrap_or(0) + requests
