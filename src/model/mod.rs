@@ -31,6 +31,7 @@ pub mod run_view;
 pub mod seconds;
 pub mod secret;
 pub mod service_url;
+pub mod strategy;
 pub mod template;
 pub mod token;
 pub mod topology;

@@ -28,6 +28,19 @@ impl Routing {
         }
     }
 
+    /// A routing with these weights.
+    pub fn weighted(entries: impl IntoIterator<Item = (Instance, Weight)>) -> Self {
+        let weights = entries.into_iter().collect();
+        Self { weights }
+    }
+
+    /// The routing without the instances that `keep` refuses.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&Instance) -> bool) -> Self {
+        let kept = self.weights.iter().filter(|(instance, _)| keep(instance));
+        Self::weighted(kept.map(|(instance, weight)| (instance.clone(), *weight)))
+    }
+
     /// Whether nothing is routed to.
     pub fn is_empty(&self) -> bool {
         self.weights.is_empty()
@@ -36,6 +49,17 @@ impl Routing {
     /// The instances with their weights, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Instance, Weight)> {
         self.weights.iter().map(|(instance, weight)| (instance, *weight))
+    }
+
+    /// What some endpoints get of all requests, of a hundred, rounded.
+    pub fn percent(&self, of: impl Fn(&Endpoint) -> bool) -> u32 {
+        let sum = |wanted: &dyn Fn(&Endpoint) -> bool| -> u64 {
+            let entries = self.weights.iter();
+            let entries = entries.filter(|(instance, _)| wanted(&instance.endpoint));
+            entries.map(|(_, weight)| u64::from(weight.0)).sum()
+        };
+        let all = sum(&|_| true).max(1);
+        u32::try_from((sum(&of) * 100 + all / 2) / all).unwrap_or(100)
     }
 
     /// The instances, in order.
