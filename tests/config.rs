@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nonstop::config::combinations::{StrategyName, StyleName, TABLE};
 use nonstop::config::{self, Source};
 
 #[test]
@@ -176,11 +177,6 @@ fn contradictions_are_refused_where_they_stand() {
             "key `blue` is written twice",
         ),
         (
-            "green: { group: was",
-            "green: { group: nginx",
-            "slots on different groups",
-        ),
-        (
             ", green: { group: was, port: 8081 }",
             "",
             "`slots` takes two slots, and these are 1",
@@ -288,8 +284,38 @@ fn contradictions_are_refused_where_they_stand() {
         ),
         (
             "app: sokdak",
-            "app: sokdak\nupdate: { auto_promote: false }",
-            "`auto_promote: false` is not supported yet",
+            "app: sokdak\nupdate: { strategy: rolling, auto_promote: false }",
+            "`auto_promote: false` goes with `blue_green` only",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { strategy: rolling, max_parallel: 101% }",
+            "a number of hosts, or a share of them",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { max_parallel: 2 }",
+            "`max_parallel` goes with `strategy: rolling` only",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { strategy: canary }",
+            "`strategy: canary` lacks `steps`",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { strategy: canary, steps: [{ weight: 25 }, { weight: 5 }] }",
+            "each step of a canary needs more weight than the one before",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { strategy: canary, steps: [{ weight: 100 }] }",
+            "a whole number from 1 to 99",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nupdate: { strategy: canary, steps: [{ weight: 5, hold: for ever }] }",
+            "or `until_promoted`",
         ),
         (
             "/srv/sokdak",
@@ -345,6 +371,54 @@ fn a_template_of_ones_own_must_hold_the_generation() {
     assert!(broken.contains("own.j2:2:1"), "{broken}");
 }
 
+#[test]
+fn what_goes_together_is_what_the_table_says() {
+    let document = std::fs::read_to_string("docs/strategies.md").unwrap();
+    for (strategy, style, goes) in TABLE {
+        let nginx = match style {
+            StyleName::Site => "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
+            StyleName::ConfPerSlot => {
+                "conf_per_slot: { file: /etc/nginx/conf.d/x.conf, listen: 80, slots: { blue: /b, green: /g } }"
+            }
+            StyleName::Include => "include: { file: /etc/nginx/service-url.inc, listen: 80 }",
+        };
+        let steps = match strategy {
+            StrategyName::Canary => ", steps: [{ weight: 5 }]",
+            StrategyName::BlueGreen | StrategyName::Rolling => "",
+        };
+        let text = with(
+            "nginx: { group: was, site: { file: /etc/nginx/conf.d/x.conf, listen: 80 } }",
+            &format!(
+                "nginx: {{ group: was, {nginx} }}\nupdate: {{ strategy: {}{steps} }}",
+                strategy.as_str()
+            ),
+        );
+        let read = config::load_playbook(&Source::new("p.yml", text));
+        match goes {
+            Ok(()) => assert!(read.is_ok(), "{strategy:?} {style:?}"),
+            Err(reason) => {
+                let report = read.expect_err("it is refused").to_string();
+                assert!(report.contains(reason) && report.contains("p.yml:8:"), "{report}");
+            }
+        }
+        let row = document
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}`", strategy.as_str())));
+        let cells: Vec<_> = row.expect("it has a row").split('|').map(str::trim).collect();
+        let column = match style {
+            StyleName::Site => 2,
+            StyleName::ConfPerSlot => 3,
+            StyleName::Include => 4,
+        };
+        let cell = cells[column];
+        assert_eq!(
+            cell == "yes",
+            goes.is_ok(),
+            "docs/strategies.md on {strategy:?} and {style:?}"
+        );
+    }
+}
+
 /// The fenced blocks of a document, by language.
 fn blocks(document: &str, language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(document).expect("the document is there");
@@ -382,13 +456,13 @@ fn every_key_of_a_playbook_is_documented() {
 qqqqqqqq: 1
 app: x
 artifact: x.jar
-slots: { blue: { qqqqqqqq: 1 }, green: {} }
+slots: { blue: { qqqqqqqq: 1, group: was, port: 1 }, green: { group: was, port: 2 } }
 release: { qqqqqqqq: 1 }
 start: { qqqqqqqq: 1, java: { qqqqqqqq: 1 }, command: { qqqqqqqq: 1 } }
 health: { qqqqqqqq: 1 }
 warmup: { qqqqqqqq: 1 }
 nginx: { qqqqqqqq: 1, site: { qqqqqqqq: 1, tls: { qqqqqqqq: 1 } }, conf_per_slot: { qqqqqqqq: 1 }, include: { qqqqqqqq: 1 }, proof: { qqqqqqqq: 1 } }
-update: { qqqqqqqq: 1 }
+update: { qqqqqqqq: 1, strategy: canary, steps: [{ qqqqqqqq: 1 }] }
 drain: { qqqqqqqq: 1 }
 stop: { qqqqqqqq: 1 }
 bake: { qqqqqqqq: 1 }
@@ -400,7 +474,7 @@ identify: { qqqqqqqq: 1 }
         .lines()
         .filter_map(|line| line.trim().strip_prefix("hint: known here: "))
         .collect();
-    assert_eq!(lists.len(), 22, "{nonsense}");
+    assert_eq!(lists.len(), 23, "{nonsense}");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         assert!(
             document.contains(&format!("{key}:")),

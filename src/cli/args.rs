@@ -91,8 +91,10 @@ pub(super) enum Command {
     Deploy(Deploy),
     /// Show what `deploy` would do; change nothing.
     Plan(Deploy),
-    /// Go back to the release before the live one.
+    /// Go back to the release before the live one, or take back a run that waits.
     Rollback(Rollback),
+    /// Let a run go on that waits, from any machine.
+    Promote(Promote),
     /// Finish a run that was interrupted, forward or back, from any machine.
     Resume(Resume),
     /// Prove that going back works: to the release before the live one and forward again.
@@ -126,6 +128,7 @@ impl Command {
         match self {
             Self::Deploy(deploy) => Some(&deploy.changing),
             Self::Rollback(rollback) => Some(&rollback.changing),
+            Self::Promote(promote) => Some(&promote.changing),
             Self::Resume(resume) => Some(&resume.changing),
             _ => None,
         }
@@ -211,6 +214,17 @@ pub(super) struct Rollback {
     /// This release, and not the one before the live one (see `status`).
     #[arg(long, value_name = "RELEASE")]
     pub(super) to: Option<ReleaseId>,
+    /// Options of commands that change the fleet.
+    #[command(flatten)]
+    pub(super) changing: Changing,
+}
+
+/// See [`Command::Promote`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Promote {
+    /// To its end, without waiting at any other step.
+    #[arg(long)]
+    pub(super) full: bool,
     /// Options of commands that change the fleet.
     #[command(flatten)]
     pub(super) changing: Changing,

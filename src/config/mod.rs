@@ -4,6 +4,7 @@
 //! connects anywhere.
 
 mod check;
+pub mod combinations;
 mod fields;
 mod inventory;
 mod merge;

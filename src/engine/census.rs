@@ -7,7 +7,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::model::decision::Census;
 use crate::model::endpoint::Endpoint;
 use crate::model::failure::HealthAnswer;
-use crate::model::names::SlotName;
 
 use super::context::Context;
 use super::fleet::Host;
@@ -17,14 +16,12 @@ use super::preflight;
 /// What an endpoint has to answer so that it is not asked again.
 pub(super) type Enough = fn(&HealthAnswer) -> bool;
 
-/// Counts what the endpoints of a slot answer, each to its own host.
+/// Counts what some endpoints answer, each to its own host.
 pub(super) async fn census<H: Host>(
     context: &Context<'_, H>,
-    slot: Option<&SlotName>,
+    endpoints: Vec<Endpoint>,
     enough: Enough,
 ) -> Census {
-    let endpoints = slot.map(|slot| context.topology.endpoints(slot));
-    let endpoints = endpoints.unwrap_or_default();
     let asked = endpoints.iter().map(|endpoint| insist(context, endpoint, enough));
     let answers = join_all(asked).await;
     let count = |is: Enough| answers.iter().flatten().filter(|answer| is(answer)).count();

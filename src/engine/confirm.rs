@@ -11,11 +11,12 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 
 use crate::model::defect::{Defect, planted};
+use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
 use crate::model::names::{HostName, RemotePath};
 use crate::model::phase::Phase;
-use crate::model::plan::{NginxFacts, Switch};
+use crate::model::plan::{NginxFacts, Stage, Switch};
 use crate::model::token::{TokenState, WatchProcess, margin_is_left};
 use crate::remote::answer::ConfirmAnswer;
 
@@ -46,21 +47,26 @@ pub(super) enum ConfirmEnd {
     Unsettled(Vec<(HostName, Failure)>),
 }
 
-/// Confirms the switch of every nginx host that the plan switches.
-pub(super) async fn everywhere<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> ConfirmEnd {
+/// Confirms the switch of every nginx host that a stage has switched.
+pub(super) async fn everywhere<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+) -> ConfirmEnd {
     let phase = Phase::Confirm;
-    let switches = job.plan.switches();
+    let switches = stage.switches();
+    let number = switches.values().map(|switch| switch.number).max();
     let began = Instant::now();
     let hosts: BTreeSet<_> = switches.keys().map(|host| (*host).clone()).collect();
     context.tell(Event::PhaseStarted { phase, hosts });
-    let some_were_told = context.ledger.borrow().confirms_began;
+    let some_were_told = context.ledger.borrow().confirmed == number;
     let late = if some_were_told {
         Vec::new()
     } else {
         too_late(context, switches.keys().copied())
     };
     let end = if late.is_empty() {
-        context.ledger.borrow_mut().confirms_began = true;
+        context.ledger.borrow_mut().confirmed = number;
         let told = switches
             .iter()
             .map(|(host, switch)| on_host(context, job, host, switch));
@@ -234,7 +240,7 @@ async fn again<H: Host>(
     host: &HostName,
     switch: &Switch,
 ) -> Result<(), Failure> {
-    healthy(context, job).await?;
+    healthy(context, job, switch).await?;
     let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
     let unknown = |what: &str| Failure::Unconfirmed {
         reason: what.to_owned(),
@@ -267,8 +273,9 @@ async fn again<H: Host>(
 }
 
 /// Nothing is led to a slot that no longer carries it.
-async fn healthy<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Result<(), Failure> {
-    let endpoints = context.topology.endpoints(&job.plan.to);
+async fn healthy<H: Host>(context: &Context<'_, H>, job: &Job<'_>, switch: &Switch) -> Result<(), Failure> {
+    let is_new = |endpoint: &&Endpoint| context.topology.slot_of(endpoint) == Some(&job.plan.to);
+    let endpoints: Vec<_> = switch.endpoints.iter().filter(is_new).collect();
     let asked = endpoints.iter().map(|endpoint| async move {
         let answer = census::insist(context, endpoint, HealthAnswer::is_healthy).await?;
         if answer.is_healthy() {
@@ -279,7 +286,7 @@ async fn healthy<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Result<(),
             return Some(Failure::Unconfirmed { reason });
         }
         Some(Failure::Unhealthy {
-            endpoint: endpoint.clone(),
+            endpoint: (*endpoint).clone(),
             seen_from: endpoint.host.clone(),
             identity: None,
             tail: String::new(),

@@ -43,9 +43,9 @@ pub struct Ledger {
     pub told_to_switch: BTreeSet<HostName>,
     /// The token that was armed last on each nginx host, or may have been.
     pub armed: BTreeMap<HostName, Armed>,
-    /// Whether any host was told that its switch stays: from then on the way is forward, and a way back
-    /// begins with arming every host anew.
-    pub confirms_began: bool,
+    /// The last switch of which any host was told that it stays: with that one the way is forward, and from
+    /// the first on a way back begins with arming every host anew.
+    pub confirmed: Option<u32>,
     /// Old endpoints that are left up, for connections were left at the drain's deadline.
     pub kept: BTreeSet<Endpoint>,
     /// nginx hosts with old workers left at the drain's deadline.

@@ -9,7 +9,7 @@ use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::live::Live;
-use crate::model::names::HostName;
+use crate::model::names::{HostName, RunId};
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
@@ -162,7 +162,7 @@ async fn ready_to_stop<H: Host>(
     record: &RunRecord,
 ) -> Result<(), Vec<(HostName, Failure)>> {
     let looked = context.topology.nginx.keys().map(|host| async move {
-        let runs = runs_new_routing(context, job, host).await;
+        let runs = runs_new_routing(context, job, record, host).await;
         let ignored = |failure: &Failure| {
             matches!(
                 failure,
@@ -182,6 +182,7 @@ async fn ready_to_stop<H: Host>(
 async fn runs_new_routing<H: Host>(
     context: &Context<'_, H>,
     job: &Job<'_>,
+    record: &RunRecord,
     host: &HostName,
 ) -> Result<(), Failure> {
     let seen = observe::one(context.topology, context.playbook, context.crew, host).await?;
@@ -190,14 +191,16 @@ async fn runs_new_routing<H: Host>(
         return Err(Failure::Fenced { lock: seen.lock });
     }
     let nginx = seen.nginx.as_ref().ok_or(Failure::Drifted)?;
-    let state = nginx.newest_token(job.home).map(|token| token.state);
-    if state != Some(TokenState::Confirmed) {
+    let last = job.home.of_switch(record.switches());
+    let newest = nginx.newest_token(job.home);
+    let state = newest.map(|token| token.state);
+    if state != Some(TokenState::Confirmed) || newest.is_some_and(|token| token.id.run != last) {
         let reason = format!("its token is {}", state.map_or("gone", TokenState::as_str));
         return Err(Failure::Unproven { reason });
     }
     let switches = job.plan.switches();
     let Some(switch) = switches.get(host) else {
-        return routes_to_new_slot(context, job, host, seen);
+        return routes_to_new_slot(context, job, &last, host, seen);
     };
     if nginx.entry.content.as_ref() != Some(&switch.after) {
         return Err(Failure::Drifted);
@@ -214,6 +217,7 @@ async fn runs_new_routing<H: Host>(
 fn routes_to_new_slot<H>(
     context: &Context<'_, H>,
     job: &Job<'_>,
+    last: &RunId,
     host: &HostName,
     seen: HostObserved,
 ) -> Result<(), Failure> {
@@ -227,7 +231,7 @@ fn routes_to_new_slot<H>(
     if slot != Some(&job.plan.to) {
         return Err(Failure::Drifted);
     }
-    if is_site && generation.as_deref() != Some(job.home.as_str()) {
+    if is_site && generation.as_deref() != Some(last.as_str()) {
         return Err(Failure::Unproven {
             reason: OTHER_GENERATION.to_owned(),
         });

@@ -1,11 +1,13 @@
 //! Runs a plan, stage by stage, and turns to the way home where a stage fails or a signal comes.
 //! From the point of no return on there is only the way forward.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::model::defect::{Defect, planted};
+use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
@@ -14,6 +16,7 @@ use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome, Signal};
 use crate::model::phase::Phase;
 use crate::model::plan::{Plan, Stage};
+use crate::model::record::{RunRecord, RunStatus};
 
 use super::confirm::{self, ConfirmEnd};
 use super::context::Context;
@@ -63,7 +66,11 @@ pub async fn execute<H: Host>(
 ) -> Ended {
     let jar = match &request.wanted {
         Wanted::Jar(jar) => Some(jar.path.as_path()),
-        Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } | Wanted::Resume => None,
+        Wanted::Earlier(_)
+        | Wanted::Drill(_)
+        | Wanted::Converge { .. }
+        | Wanted::Resume
+        | Wanted::Promote(_) => None,
     };
     let job = Job {
         plan,
@@ -71,12 +78,27 @@ pub async fn execute<H: Host>(
         jar,
     };
     remember_running(context, before, plan);
-    let mut record = record::begin(context, request, before, plan);
+    let record = record::begin(context, request, before, plan);
+    through(context, before, &job, record).await
+}
+
+/// Follows the stages of a plan to their end, or to where a person says how it goes on.
+pub(super) async fn through<H: Host>(
+    context: &Context<'_, H>,
+    before: &Observed,
+    job: &Job<'_>,
+    mut record: RunRecord,
+) -> Ended {
+    let plan = job.plan;
     let mut switch_took = None;
     for stage in &plan.stages {
         record.phase = stage.phase;
         let recorded = match stage.phase {
-            Phase::Upload | Phase::Retire | Phase::Start | Phase::Commit => {
+            Phase::Hold if stage.waits() => match context.interrupt.signal() {
+                None => return wait(context, job, stage, record).await,
+                Some(_) => Ok(()),
+            },
+            Phase::Upload | Phase::Retire | Phase::Start | Phase::Commit | Phase::Hold => {
                 record::write(context, &record).await
             }
             Phase::Verify if plan.stages.first() == Some(stage) => record::write(context, &record).await,
@@ -86,16 +108,16 @@ pub async fn execute<H: Host>(
         };
         let began = Instant::now();
         let mut end = match recorded {
-            Ok(()) if stage.phase == Phase::Retire => retire(context, &job, stage).await,
-            Ok(()) => step_forward(context, &job, stage).await,
+            Ok(()) if stage.phase == Phase::Retire => retire(context, job, stage).await,
+            Ok(()) => step_forward(context, job, stage).await,
             Err(failures) => StageEnd::Failed(failures),
         };
         if stage.phase == Phase::Verify && planted(Defect::NoBarrierBeforeCommit) {
             end = StageEnd::Done;
         }
         if stage.phase == Phase::Commit && end == StageEnd::Done {
-            switch_took = Some(began.elapsed());
-            end = match confirm(context, &job).await {
+            switch_took = Some(switch_took.unwrap_or_default() + began.elapsed());
+            end = match confirm(context, job, stage).await {
                 Ok(end) => end,
                 Err(outcome) => return stuck(outcome),
             };
@@ -124,9 +146,44 @@ pub async fn execute<H: Host>(
         if keep && matches!(reason, Reason::Failed { .. }) {
             return hold(plan, switch_took);
         }
-        return homeward::go(context, before, &job, record, reason).await;
+        return homeward::go(context, before, job, record, reason).await;
     }
-    ending::forward(context, &job, record, switch_took).await
+    ending::forward(context, job, record, switch_took).await
+}
+
+/// Ends the run until a person lets it go on: no lock, no lease and no watch are left. One host that takes our
+/// word is enough for everybody to know.
+async fn wait<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    mut record: RunRecord,
+) -> Ended {
+    record.status = RunStatus::Waiting;
+    let failures = record::write(context, &record).await.err().unwrap_or_default();
+    let silent = failures.len() == context.crew.hosts().count();
+    let unheard = (silent || fenced_off(&failures)).then(|| outcome_of(&failures));
+    warn(context, failures);
+    if let Some(outcome) = unheard {
+        return stuck(outcome);
+    }
+    let ahead = job.plan.stages.iter().skip_while(|other| *other != stage);
+    let next = ahead.flat_map(Stage::switches).map(|(_, switch)| switch.number);
+    let reached = next.min().unwrap_or(1) - 1;
+    let untouched = reached == 0;
+    let stations = record.stations();
+    let routing = stations.get(reached as usize).map(|station| &station.routing);
+    let is_new = |endpoint: &Endpoint| context.topology.slot_of(endpoint) == Some(&job.plan.to);
+    context.tell(Event::Waits {
+        percent: routing.map_or(0, |routing| routing.percent(is_new)),
+        record: Box::new(record),
+        reached,
+    });
+    Ended {
+        live: job.plan.from_release.clone().filter(|_| untouched),
+        live_slot: job.plan.from.clone().filter(|_| untouched),
+        ..Ended::of(Outcome::Waiting, Exit::Done)
+    }
 }
 
 /// Ends what an earlier run kept, once no old nginx worker can send it requests any more.
@@ -145,8 +202,12 @@ async fn retire<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage)
 }
 
 /// Makes the switch stay, or says in what state it is stuck: then both slots are left up.
-pub(super) async fn confirm<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Result<StageEnd, Outcome> {
-    let end = match confirm::everywhere(context, job).await {
+async fn confirm<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+) -> Result<StageEnd, Outcome> {
+    let end = match confirm::everywhere(context, job, stage).await {
         ConfirmEnd::Everywhere => StageEnd::Done,
         ConfirmEnd::TooLate(failures) | ConfirmEnd::Sick(failures) => StageEnd::Failed(failures),
         ConfirmEnd::Unsettled(failures) => return Err(outcome_of(&failures)),
@@ -177,13 +238,16 @@ async fn step_forward<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &
     }
 }
 
-/// Instances of the target slot that run already: a rollback to a slot that was kept.
+/// Instances of the target slot that run already and are not started by the plan: those of a slot that was kept,
+/// or of a run that somebody goes on with.
 pub(super) fn remember_running<H>(context: &Context<'_, H>, before: &Observed, plan: &Plan) {
-    if plan.stage(Phase::Start).is_some() {
-        return;
-    }
+    let starting = plan.stages.iter().filter(|stage| stage.phase == Phase::Start);
+    let starting: BTreeSet<_> = starting
+        .flat_map(|stage| stage.steps.iter().map(|on| &on.host))
+        .collect();
     let mut ledger = context.ledger.borrow_mut();
-    for endpoint in context.topology.endpoints(&plan.to) {
+    let endpoints = context.topology.endpoints(&plan.to).into_iter();
+    for endpoint in endpoints.filter(|endpoint| !starting.contains(&endpoint.host)) {
         let was = before
             .hosts
             .get(&endpoint.host)

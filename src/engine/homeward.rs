@@ -187,16 +187,17 @@ fn forget_unknown(stages: &mut [Stage], reason: &Reason) {
 /// Whether there is anybody to go back to.
 async fn home_is_there<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> bool {
     let from = job.plan.from.as_ref();
-    let old = census::census(context, from, census::answers_at_all);
-    let new = census::census(context, Some(&job.plan.to), |_| true);
+    let endpoints = |slot| context.topology.endpoints(slot);
+    let old = from.map(endpoints).unwrap_or_default();
+    let old = census::census(context, old, census::answers_at_all);
+    let new = census::census(context, endpoints(&job.plan.to), |_| true);
     let (old, new) = futures::join!(old, new);
     decision::home_is_there(Home {
         old: from.map(|_| old),
         new,
-        switched: if context.ledger.borrow().confirms_began {
-            Switched::Confirmed
-        } else {
-            Switched::Armed
+        switched: match context.ledger.borrow().confirmed {
+            Some(_) => Switched::Confirmed,
+            None => Switched::Armed,
         },
         point_of_no_return: false,
     })

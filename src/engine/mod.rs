@@ -11,6 +11,7 @@ mod ending;
 pub mod examine;
 pub mod execute;
 pub mod fleet;
+mod going_on;
 pub mod health;
 mod heartbeat;
 pub mod homeward;

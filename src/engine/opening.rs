@@ -13,16 +13,20 @@ use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan};
+use crate::model::record::RunRecord;
 
 use super::context::Context;
 use super::execute::Ended;
 use super::fleet::{CallError, Host};
+use super::going_on;
 use super::lock::{self, LockError, Taken, Terms};
 use super::resume::{self, Went};
 use super::run::{Request, Wanted, make_plan};
 use super::{observe, preflight};
 
 const NOT_INTERRUPTED: &str = "no run was interrupted: there is nothing to resume";
+const WAITS: &str =
+    "no run was interrupted; one waits: `nonstop promote` or `nonstop rollback` says how it goes on";
 const AGREED: &str = "every nginx host routes there already: there is nothing to do";
 
 /// How a run begins.
@@ -53,20 +57,23 @@ pub(super) async fn open<H: Host>(
     let held = observed.hosts.values().any(|seen| seen.lock.is_held());
     let interrupted = plan::interrupted(&observed).is_some();
     if request.wanted == Wanted::Resume && !interrupted && !held {
-        return readable(request, &observed).map(|()| nothing_to_do(context, NOT_INTERRUPTED));
+        return readable(request, &observed).map(|()| not_interrupted(context, &observed));
     }
+    let waits = sees_to(request, &observed).is_some();
     let planned = plan_for(request, &observed);
-    if let (Err(findings), false) = (&planned, held || interrupted) {
+    let goes_back = waits && matches!(request.wanted, Wanted::Earlier(_));
+    if let (Err(findings), false) = (&planned, held || interrupted || goes_back) {
         return Err(findings.clone());
     }
     let trying = try_out(context, planned.as_ref().ok().filter(|_| !interrupted));
     let (taken, tried) = futures::join!(take_lock(context, request, &observed), trying);
     let opened = match (taken?, planned) {
         // The epochs were still those that we had read: nobody changed anything in between.
-        (Taken::AtOnce, Ok(plan)) if !interrupted => {
+        (Taken::AtOnce, Ok(plan)) if !interrupted && !waits => {
             settle(context, request, Ready { observed, plan }, tried)
         }
-        (Taken::AtOnce, Err(findings)) if !interrupted => Err(findings),
+        (Taken::AtOnce, Err(findings)) if !interrupted && !waits => Err(findings),
+        _ if waits && refuses(&tried) => Err(tried),
         _ => look_again(context, request).await,
     };
     let keeps_locks = match &opened {
@@ -78,6 +85,26 @@ pub(super) async fn open<H: Host>(
         close(context).await;
     }
     opened
+}
+
+/// The run that waits, where this one says how it goes on.
+fn sees_to<'a>(request: &Request<'_>, observed: &'a Observed) -> Option<&'a RunRecord> {
+    let record = plan::waiting(observed)?;
+    matches!(request.wanted, Wanted::Promote(_) | Wanted::Earlier(None)).then_some(record)
+}
+
+fn refuses(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Refusal)
+}
+
+fn not_interrupted<H>(context: &Context<'_, H>, observed: &Observed) -> Opening {
+    let what = match plan::waiting(observed) {
+        Some(_) => WAITS,
+        None => NOT_INTERRUPTED,
+    };
+    nothing_to_do(context, what)
 }
 
 /// Ends a run that has nothing to do, and says so.
@@ -112,11 +139,22 @@ async fn look_again<H: Host>(
         readable(request, &observed)?;
     }
     let Some(record) = plan::interrupted(&observed).cloned() else {
+        if let Some(record) = sees_to(request, &observed) {
+            let ended = match request.wanted {
+                Wanted::Promote(how) => going_on::promote(context, request, record, &observed, how).await?,
+                _ => going_on::take_back(context, request, record, &observed).await?,
+            };
+            return Ok(Opening::Over(ended));
+        }
         return match request.wanted {
-            Wanted::Resume => Ok(nothing_to_do(context, NOT_INTERRUPTED)),
+            Wanted::Resume => Ok(not_interrupted(context, &observed)),
             _ => plan_anew(context, request, observed).await,
         };
     };
+    if let Wanted::Promote(_) = request.wanted {
+        let record = Box::new(record);
+        return Err(vec![Finding::refusal(None, Problem::InterruptedRun { record })]);
+    }
     let so_far = match resume::go_on(context, request, &record, observed).await? {
         Went::Over(ended) => return Ok(Opening::Over(ended)),
         Went::Converged(so_far) => so_far,
@@ -178,8 +216,7 @@ fn settle<H>(
     tried: Vec<Finding>,
 ) -> Result<Opening, Vec<Finding>> {
     ready.plan.warnings.extend(tried);
-    let refusal = |finding: &Finding| finding.severity == Severity::Refusal;
-    if ready.plan.warnings.iter().any(refusal) {
+    if refuses(&ready.plan.warnings) {
         return Err(ready.plan.warnings);
     }
     if let Wanted::Converge { to } = &request.wanted {

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::decision::{self, Home, Newest, Slots, Switched, Way};
+use crate::model::decision::{self, Evidence, Home, Newest, Slots, Switched, Way};
 use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
+use crate::model::names::SlotName;
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord};
 use crate::model::release::Release;
+use crate::model::strategy::Hold;
 use crate::model::token::TokenState;
 
 use super::census::{self, Enough};
@@ -26,7 +28,7 @@ use super::run::{Request, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::walk::{self, Rest};
-use super::{ending, homeward, record};
+use super::{ending, going_on, homeward, record};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
@@ -40,10 +42,29 @@ pub(super) enum Went {
     Over(Ended),
 }
 
+/// How far somebody wants an interrupted run to be brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// To its end.
+    Through,
+    /// Until the nginx hosts are of one mind: something else is planned from there.
+    OneMind,
+}
+
+impl Ending {
+    fn of(request: &Request<'_>) -> Self {
+        match request.wanted {
+            Wanted::Resume | Wanted::Promote(_) => Self::Through,
+            Wanted::Jar(_) | Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } => Self::OneMind,
+        }
+    }
+}
+
 /// How one way ended.
-enum Round {
+pub(super) enum Round {
     /// The new slot is no longer what it was: the tokens decide once more.
     Again,
+    /// Somewhere.
     Went(Went),
 }
 
@@ -88,9 +109,9 @@ pub(super) async fn go_on<H: Host>(
             observed: &observed,
             run: &record.run.clone(),
         };
-        let round = match choose(context, &scene, &record, &began_by).await {
+        let round = match choose(context, request, &scene, &record, &began_by).await {
             Way::Forward => forward(context, request, &scene, &mut record).await,
-            Way::Back => back(context, request, &scene, &mut record).await,
+            Way::Back => back(context, Ending::of(request), &scene, &mut record).await,
             Way::Hold(_) => Round::stuck(Outcome::Mixed),
         };
         match round {
@@ -108,16 +129,20 @@ pub(super) async fn go_on<H: Host>(
 /// Decides by the tokens and by what the slots answer, and tells.
 async fn choose<H: Host>(
     context: &Context<'_, H>,
+    request: &Request<'_>,
     scene: &Scene<'_>,
     record: &RunRecord,
     began_by: &Owner,
 ) -> Way {
-    let evidence = plan::evidence(scene, record);
-    let left_out = &context.topology.without.nginx;
-    let asked = record.nginx.iter().filter(|host| !left_out.contains_key(*host));
-    let tokens: BTreeMap<_, _> = asked.cloned().zip(evidence.iter().copied()).collect();
+    let evidence = plan::evidence(scene.topology, scene.observed, record);
+    let asked = plan::asked(context.topology, record);
+    let tokens: BTreeMap<_, _> = asked.cloned().zip(evidence.tokens.iter().copied()).collect();
     let slots = slots(context, record, &evidence).await;
-    let mut way = decision::decide(evidence, slots);
+    let halfway = (1..record.switches()).contains(&evidence.reached);
+    let mut way = decision::decide(evidence.tokens, slots);
+    if Ending::of(request) == Ending::OneMind && halfway {
+        way = decision::for_another(way, slots);
+    }
     if record.point_of_no_return && planted(Defect::RevertPastPointOfNoReturn) {
         way = Way::Back;
     }
@@ -133,18 +158,32 @@ async fn choose<H: Host>(
     way
 }
 
-async fn slots<H: Host>(context: &Context<'_, H>, record: &RunRecord, evidence: &[Newest]) -> Slots {
-    let switched = Switched::of(evidence);
+/// What the two slots answer: of the new one the endpoints that have a share of the traffic.
+pub(super) async fn slots<H: Host>(
+    context: &Context<'_, H>,
+    record: &RunRecord,
+    evidence: &Evidence,
+) -> Slots {
+    let switched = Switched::of(&evidence.tokens);
     let is_asked = switched != Switched::Nowhere && !record.point_of_no_return;
     let from = record.from_slot.as_ref();
+    let endpoints = |slot: &SlotName| context.topology.endpoints(slot);
     // Only what was decided hangs on health.
     let enough: Enough = match switched {
         Switched::Confirmed => HealthAnswer::is_healthy,
         Switched::Nowhere | Switched::Armed => census::answers_at_all,
     };
     let (old, new) = futures::join!(
-        census::census(context, from.filter(|_| is_asked), enough),
-        census::census(context, record.to_slot.as_ref(), enough)
+        census::census(
+            context,
+            from.filter(|_| is_asked).map(endpoints).unwrap_or_default(),
+            enough
+        ),
+        census::census(
+            context,
+            plan::in_question(context.topology, record, evidence.reached),
+            enough
+        )
     );
     Slots {
         new_is_healthy: new.is_healthy(),
@@ -182,7 +221,9 @@ async fn forward<H: Host>(
         return Round::stuck(Outcome::Mixed);
     }
     // Somebody was told that the switch stays.
-    context.ledger.borrow_mut().confirms_began = true;
+    let reached = plan::evidence(scene.topology, scene.observed, record).reached;
+    context.ledger.borrow_mut().confirmed = Some(reached.max(1));
+    let halfway = reached < record.switches();
     let home = record.run.clone();
     let job = Job {
         plan: &plan,
@@ -190,14 +231,9 @@ async fn forward<H: Host>(
         jar: None,
     };
     execute::remember_running(context, scene.observed, &plan);
-    if request.wanted == Wanted::Resume {
-        context.tell(Event::Planned {
-            from: plan.from.clone(),
-            to: plan.to.clone(),
-            from_release: plan.from_release.clone(),
-            release: plan.release.id.clone(),
-            phases: plan.phases(),
-        });
+    let sees_through = Ending::of(request) == Ending::Through;
+    if sees_through && !halfway {
+        context.tell(plan.announced());
     }
     if let Some(outcome) = note(context, record, Phase::Commit).await {
         return Round::stuck(outcome);
@@ -205,7 +241,10 @@ async fn forward<H: Host>(
     if let Some(round) = switch(context, &job).await {
         return round;
     }
-    if request.wanted != Wanted::Resume {
+    if sees_through && halfway {
+        return Round::Went(Went::Over(going_on::onward(context, record.clone()).await));
+    }
+    if !sees_through {
         drain(context, &job).await;
         let mut ended = arrived(&job, Exit::Mixed);
         if plan.switches().is_empty() {
@@ -258,9 +297,7 @@ async fn note<H: Host>(context: &Context<'_, H>, record: &mut RunRecord, phase: 
 
 /// Commits and confirms what is not confirmed; `None` where all of it went well.
 async fn switch<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round> {
-    if job.plan.switches().is_empty() {
-        return None;
-    }
+    let commit = job.plan.commits().last()?;
     let until_commit = |stage: &&Stage| stage.phase <= Phase::Commit;
     for stage in job.plan.stages.iter().filter(until_commit) {
         let end = stage::run(context, job, stage, Patience::UntilAllAnswered).await;
@@ -270,7 +307,7 @@ async fn switch<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Roun
         }
         return Some(Round::stuck(outcome_of(&failures)));
     }
-    match confirm::everywhere(context, job).await {
+    match confirm::everywhere(context, job, commit).await {
         ConfirmEnd::Everywhere => None,
         ConfirmEnd::Sick(_) => Some(Round::Again),
         ConfirmEnd::TooLate(failures) | ConfirmEnd::Unsettled(failures) => {
@@ -320,20 +357,21 @@ fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, signal: crate::model::ou
     arrived(job, Exit::Signalled(signal))
 }
 
-async fn back<H: Host>(
+/// Takes a run back.
+pub(super) async fn back<H: Host>(
     context: &Context<'_, H>,
-    request: &Request<'_>,
+    ending: Ending,
     scene: &Scene<'_>,
     record: &mut RunRecord,
 ) -> Round {
-    let evidence = plan::evidence(scene, record);
+    let evidence = plan::evidence(scene.topology, scene.observed, record);
     let told = [Newest::Is(TokenState::Confirmed), Newest::Unreadable];
-    let confirmed = evidence.iter().any(|newest| told.contains(newest));
-    context.ledger.borrow_mut().confirms_began = confirmed;
+    let confirmed = evidence.tokens.iter().any(|newest| told.contains(newest));
+    context.ledger.borrow_mut().confirmed = confirmed.then_some(evidence.reached.max(1));
     if let Some(outcome) = note(context, record, Phase::Revert).await {
         return Round::stuck(outcome);
     }
-    let sees_through = request.wanted == Wanted::Resume;
+    let sees_through = ending == Ending::Through;
     let mut stages = plan::back_again(scene, record);
     stages.retain(|stage| sees_through || matches!(stage.phase, Phase::Revert | Phase::Drain));
     let Some(plan) = way_back(record, stages) else {
@@ -387,7 +425,7 @@ async fn taken_back<H: Host>(context: &Context<'_, H>, record: &RunRecord, outco
 }
 
 /// The stages of a way back as a plan; `None` for a record that does not say what it brought.
-fn way_back(record: &RunRecord, stages: Vec<Stage>) -> Option<Plan> {
+pub(super) fn way_back(record: &RunRecord, stages: Vec<Stage>) -> Option<Plan> {
     let release = Release {
         id: record.release.clone()?,
         sha256: String::new(),
@@ -400,6 +438,8 @@ fn way_back(record: &RunRecord, stages: Vec<Stage>) -> Option<Plan> {
         from_release: record.from_release.clone(),
         release,
         routings: vec![record.from_routing.clone(), record.to_routing.clone()],
+        holds: vec![Hold::None; 2],
+        course: record.course.clone(),
         stages,
         warnings: Vec::new(),
     })

@@ -13,7 +13,7 @@ use crate::model::lock::Owner;
 use crate::model::names::{ReleaseId, RunId, SlotName};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::plan::{self, Goal, Plan, Scene};
+use crate::model::plan::{self, Goal, Plan, Promote, Scene};
 use crate::model::playbook::Playbook;
 use crate::model::release::Release;
 use crate::model::topology::Topology;
@@ -56,6 +56,8 @@ pub enum Wanted {
     Drill(Leg),
     /// Nothing of its own: a run that never ended is seen through.
     Resume,
+    /// Nothing of its own: a run that waits for a person goes on.
+    Promote(Promote),
     /// One slot for nginx hosts that disagree.
     Converge {
         /// The slot.
@@ -152,9 +154,8 @@ fn refused(events: &dyn Fn(Event), interrupt: &Interrupt, findings: Vec<Finding>
     if let Some(signal) = interrupt.signal() {
         return Ended::unchanged(Exit::Signalled(signal));
     }
-    let locked = findings
-        .iter()
-        .any(|finding| matches!(finding.problem, Problem::Locked { .. }));
+    let is_lock = |problem: &Problem| matches!(problem, Problem::Locked { .. } | Problem::RunWaits { .. });
+    let locked = findings.iter().any(|finding| is_lock(&finding.problem));
     events(Event::Refused { findings });
     Ended::unchanged(if locked { Exit::Locked } else { Exit::Refused })
 }
@@ -166,13 +167,7 @@ async fn connected<H: Host>(context: &Context<'_, H>, request: &Request<'_>) -> 
         Err(findings) => return refused(context.events, &context.interrupt, findings),
     };
     let plan = &ready.plan;
-    context.tell(Event::Planned {
-        from: plan.from.clone(),
-        to: plan.to.clone(),
-        from_release: plan.from_release.clone(),
-        release: plan.release.id.clone(),
-        phases: plan.phases(),
-    });
+    context.tell(plan.announced());
     for finding in plan.warnings.iter().cloned() {
         context.tell(Event::Warned { finding });
     }
@@ -206,6 +201,7 @@ pub fn make_plan(
         Wanted::Drill(Leg::Forward { from, to }) => return plan::drill_forward(&scene, from, to),
         Wanted::Converge { to } => return plan::converge_to(&scene, to),
         Wanted::Resume => return Err(Vec::new()),
+        Wanted::Promote(how) => return plan::promoted(&scene, *how),
     };
     plan::forward(&scene, &goal)
 }

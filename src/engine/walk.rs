@@ -207,7 +207,7 @@ async fn back<H: Host>(
 ) -> Result<Failures, Gone> {
     let mut left = stage.clone();
     let mut unarmed = Vec::new();
-    if context.ledger.borrow().confirms_began {
+    if context.ledger.borrow().confirmed.is_some() {
         unarmed = again_if_lapsed(context, owner, async || arm(context, job, &left).await).await?;
         say_unarmed(context, &unarmed);
         left.steps

@@ -3,7 +3,7 @@
 
 use super::endpoint::Endpoint;
 use super::finding::{Finding, Problem};
-use super::live::{Agreed, Live};
+use super::live::{Agreed, Live, Share};
 use super::names::SlotName;
 use super::observed::Observed;
 use super::record::RunRecord;
@@ -21,7 +21,11 @@ pub(super) fn findings(topology: &Topology, observed: &Observed, live: &Live) ->
         let record = Box::new((*record).clone());
         findings.push(Finding::warning(Some(host), Problem::Behind { record }));
     }
-    let Ok(Agreed { slot: Some(slot) }) = live.agreed() else {
+    let Ok(Agreed {
+        slot: Some(slot),
+        share: Share::Whole,
+    }) = live.agreed()
+    else {
         return findings;
     };
     let mut missed = topology.endpoints(&slot);

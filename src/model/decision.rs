@@ -17,6 +17,66 @@ pub enum Newest {
     Is(TokenState),
 }
 
+/// What the newest tokens of a run say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Up to which of its routings the run came for certain: some host is told to stay with it, and every
+    /// host had it or is on its way to or from it. 0 is the routing before the run.
+    pub reached: u32,
+    /// Each host's newest token, as the token of the switch to that routing.
+    pub tokens: Vec<Newest>,
+}
+
+/// With which of its run's routings a host stays for certain, whose newest token is of the switch to
+/// `number`. What another run has superseded is its own to say.
+pub fn stays_with(number: u32, state: TokenState) -> u32 {
+    match state {
+        TokenState::Confirmed => number,
+        TokenState::Armed | TokenState::Fired | TokenState::Reverted => number.saturating_sub(1),
+        TokenState::Superseded => 0,
+    }
+}
+
+/// What was found on one nginx host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It could not be asked.
+    Unreadable,
+    /// No token of the run.
+    None,
+    /// Its newest token.
+    Token {
+        /// Which switch of the run it is of.
+        number: u32,
+        /// What became of it.
+        state: TokenState,
+    },
+}
+
+/// Reads the newest tokens of all nginx hosts, in their order. A switch begins only once the one before is
+/// confirmed on every host, so that a token which does not say that its own switch stays says that the one
+/// before did.
+pub fn evidence(found: impl IntoIterator<Item = Found>) -> Evidence {
+    let found: Vec<_> = found.into_iter().collect();
+    let of = |found: &Found| match *found {
+        Found::Token { number, state } => stays_with(number, state),
+        Found::None | Found::Unreadable => 0,
+    };
+    let reached = found.iter().map(of).max().unwrap_or(0);
+    let newest = |found: &Found| match found {
+        Found::Unreadable => Newest::Unreadable,
+        Found::None => Newest::None,
+        Found::Token { .. } if reached > 0 && of(found) == reached => Newest::Is(TokenState::Confirmed),
+        Found::Token {
+            state: TokenState::Confirmed,
+            ..
+        } => Newest::None,
+        Found::Token { state, .. } => Newest::Is(*state),
+    };
+    let tokens = found.iter().map(newest).collect();
+    Evidence { reached, tokens }
+}
+
 /// Whether the two slots could carry the traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Slots {
@@ -128,6 +188,8 @@ pub enum Why {
     Unreadable,
     /// Neither slot could carry the traffic.
     BothSlotsDead,
+    /// The old slot could not carry the traffic that the run has not yet led away.
+    OldDead,
     /// The run was decided, and an endpoint of the new slot could not be asked: it may be sick or not.
     NewUnknown,
 }
@@ -152,6 +214,16 @@ pub fn decide(tokens: impl IntoIterator<Item = Newest>, slots: Slots) -> Way {
         Way::Back
     } else {
         Way::Hold(Why::BothSlotsDead)
+    }
+}
+
+/// The way of a run that somebody meets who wants something else: one that came to a routing between its two
+/// slots is taken back, for nobody plans from there.
+pub fn for_another(way: Way, slots: Slots) -> Way {
+    match way {
+        Way::Forward if slots.old_is_alive => Way::Back,
+        Way::Forward => Way::Hold(Why::OldDead),
+        way => way,
     }
 }
 

@@ -35,6 +35,10 @@ pub enum Defect {
     VerifyFromOwnHostOnly,
     /// Whom a person left out is not on record.
     ForgetsWhoIsLeftOut,
+    /// A run of several routings goes back to the one before its last, and not to the one before the run.
+    WeightsLeftBehind,
+    /// A run that waits for a person counts as one whose controller died.
+    WaitingIsInterrupted,
 }
 
 #[cfg(feature = "defects")]
@@ -47,7 +51,7 @@ mod planted {
         static PLANTED: Cell<Option<Defect>> = const { Cell::new(None) };
     }
 
-    const BY_NAME: [(&str, Defect); 12] = [
+    const BY_NAME: [(&str, Defect); 14] = [
         ("no_barrier_before_commit", Defect::NoBarrierBeforeCommit),
         ("stop_before_proof", Defect::StopBeforeProof),
         ("no_undo_of_unknown", Defect::NoUndoOfUnknown),
@@ -66,6 +70,8 @@ mod planted {
         ("no_fence", Defect::NoFence),
         ("watch_never_fires", Defect::WatchNeverFires),
         ("trusts_reload", Defect::TrustsReload),
+        ("weights_left_behind", Defect::WeightsLeftBehind),
+        ("waiting_is_interrupted", Defect::WaitingIsInterrupted),
     ];
 
     /// Plants the defect of that name in this thread; false where there is none.

@@ -178,6 +178,15 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// The run ends here until a person lets it go on.
+    Waits {
+        /// What is on record of it.
+        record: Box<RunRecord>,
+        /// Up to which of its routings it came; 0 is the one before the run.
+        reached: u32,
+        /// What its new slot gets of the requests meanwhile, of a hundred.
+        percent: u32,
+    },
     /// Something that a person should know, and the run goes on.
     Warned {
         /// What.

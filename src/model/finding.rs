@@ -63,6 +63,20 @@ pub enum Problem {
         /// Its record.
         record: Box<RunRecord>,
     },
+    /// A run waits for a person, and nothing else may begin meanwhile.
+    #[error(
+        "run {} of {}@{} ({}) waits to be promoted or rolled back; run {run} does not begin",
+        record.run, record.owner.who, record.owner.place, record.owner.command
+    )]
+    RunWaits {
+        /// Its record.
+        record: Box<RunRecord>,
+        /// The run that met it.
+        run: RunId,
+    },
+    /// No run waits, and one was to be promoted.
+    #[error("no run waits to be promoted")]
+    NothingWaits,
     /// What the last run meant to do cannot be read on this host.
     #[error("the record of the last run, {path}, cannot be read: {reason}")]
     RecordUnreadable {

@@ -13,7 +13,8 @@ use super::finding::{Finding, Problem};
 use super::names::{HostName, ReleaseId, RemotePath, SlotName};
 use super::nginx_conf::{Claim, Dump, SiteRoute, Stray, StrayReason};
 use super::observed::{EntryKind, NginxObserved, Observed, SlotObserved};
-use super::record::RunRecord;
+use super::record::{RunRecord, RunStatus};
+use super::strategy::Station;
 use super::topology::{NginxHost, Topology};
 
 /// What the nginx hosts route to.
@@ -30,8 +31,11 @@ pub struct Live {
 pub struct NginxView {
     /// Its configuration.
     pub dump: Dump,
-    /// The slot that it routes to; `None` where it routes to none of ours.
+    /// The slot that it routes to; `None` where it routes to none of ours. Where a run stands between its two
+    /// slots, the one that it comes from: traffic belongs there until the run is through.
     pub slot: Option<SlotName>,
+    /// Whether it routes to one slot, or stands between two.
+    pub share: Share,
     /// The endpoints that it routes to, those of hosts that are left out included.
     pub endpoints: BTreeSet<Endpoint>,
     /// The file of an earlier tool that plays the part of ours.
@@ -40,11 +44,31 @@ pub struct NginxView {
     pub content: Option<String>,
 }
 
+/// What an nginx host has of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// It routes to that slot alone.
+    Whole,
+    /// The last run, which is not over, stands between two slots.
+    Between,
+}
+
+impl Share {
+    /// Whether it is all of it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+    pub fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+}
+
 /// Where the traffic goes, when all nginx hosts agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Agreed {
     /// The slot; `None` on a fleet that has none yet.
     pub slot: Option<SlotName>,
+    /// Whether all of the traffic is with that slot.
+    pub share: Share,
 }
 
 impl Live {
@@ -77,6 +101,7 @@ impl Live {
                         nginx,
                         dump: &dump,
                         last_run: observed.last_run(),
+                        own_run: observed.hosts.get(name).and_then(|seen| seen.record.as_ref()),
                     };
                     let view = reader.view(&mut live.findings);
                     live.hosts.insert(name.clone(), view);
@@ -101,13 +126,22 @@ impl Live {
 
     /// The slot on which all hosts agree, or the finding that they do not.
     pub fn agreed(&self) -> Result<Agreed, Finding> {
-        let slots: BTreeSet<_> = self.hosts.values().map(|view| &view.slot).collect();
+        let between = |view: &NginxView| (view.share == Share::Between).then(|| view.endpoints.clone());
+        let slots: BTreeSet<_> = self
+            .hosts
+            .values()
+            .map(|view| (&view.slot, between(view)))
+            .collect();
         if slots.len() <= 1 {
-            return Ok(Agreed {
-                slot: slots.into_iter().next().cloned().flatten(),
-            });
+            let (slot, between) = slots.into_iter().next().unwrap_or((&None, None));
+            let share = between.map_or(Share::Whole, |_| Share::Between);
+            let slot = slot.clone();
+            return Ok(Agreed { slot, share });
         }
         let view = |(host, view): (&HostName, &NginxView)| match &view.slot {
+            Some(slot) if view.share == Share::Between => {
+                format!("{host} stands between {slot} and the other slot")
+            }
             Some(slot) => format!("{host} routes to {slot}"),
             None => format!("{host} routes to no slot"),
         };
@@ -123,6 +157,8 @@ struct Reader<'a> {
     nginx: &'a NginxObserved,
     dump: &'a Dump,
     last_run: Option<&'a RunRecord>,
+    /// The last run that this host had a part in.
+    own_run: Option<&'a RunRecord>,
 }
 
 impl Reader<'_> {
@@ -141,7 +177,10 @@ impl Reader<'_> {
         let source = takes_over.as_ref().map_or(entry.as_str(), RemotePath::as_str);
         let own: Vec<_> = routes.iter().filter(|route| route.involves(source)).collect();
         let endpoints = self.endpoints(&own, source, findings);
-        let slot = self.slot_of(&endpoints, findings);
+        let (slot, share) = match self.between(&endpoints) {
+            Some(slot) => (Some(slot), Share::Between),
+            None => (self.slot_of(&endpoints, findings), Share::Whole),
+        };
         self.strays(&own, takes_over.as_ref(), findings);
         let content = match &takes_over {
             Some(path) => self.dump.file(path.as_str()).map(|file| file.text.clone()),
@@ -150,6 +189,7 @@ impl Reader<'_> {
         NginxView {
             dump: self.dump.clone(),
             slot,
+            share,
             endpoints,
             takes_over,
             content,
@@ -230,6 +270,31 @@ impl Reader<'_> {
             }
         }
         endpoints
+    }
+
+    /// The slot that a run comes from which stands between its two slots with these endpoints: the last one, or
+    /// the last one that this host had a part in before somebody left it out.
+    fn between(&self, endpoints: &BTreeSet<Endpoint>) -> Option<SlotName> {
+        let runs = [self.last_run, self.own_run].into_iter().flatten();
+        runs.filter(|run| run.status != RunStatus::Done)
+            .find_map(|run| self.between_slots_of(run, endpoints))
+    }
+
+    fn between_slots_of(&self, run: &RunRecord, endpoints: &BTreeSet<Endpoint>) -> Option<SlotName> {
+        let stations = run.stations();
+        let here = |endpoint: &&Endpoint| !self.topology.without.was.contains_key(&endpoint.host);
+        let routed: BTreeSet<_> = endpoints.iter().filter(here).collect();
+        let has = |station: &Station| {
+            let endpoints = station.routing.endpoints();
+            endpoints.filter(here).collect::<BTreeSet<_>>() == routed
+        };
+        let between = stations.len().saturating_sub(1);
+        stations
+            .iter()
+            .take(between)
+            .skip(1)
+            .any(has)
+            .then(|| run.from_slot.clone())?
     }
 
     /// The slot of these endpoints: all of it, as far as its hosts are not left out.

@@ -122,6 +122,28 @@ name!(
     RemotePath, "remote path", path
 );
 
+impl RunId {
+    /// What the switch to a run's routing of that number is called: its generation, its home and its tokens.
+    /// The first one has the run's own name, the second `RUN.2`.
+    #[must_use]
+    pub fn of_switch(&self, number: u32) -> Self {
+        match number {
+            0 | 1 => self.clone(),
+            number => Self(format!("{}.{number}", self.0)),
+        }
+    }
+
+    /// Which switch of `run` has this name; `None` for one of another run.
+    pub fn switch_of(&self, run: &Self) -> Option<u32> {
+        let rest = self.0.strip_prefix(run.as_str())?;
+        if rest.is_empty() {
+            return Some(1);
+        }
+        let number = rest.strip_prefix('.')?.parse().ok()?;
+        (number > 1 && *self == run.of_switch(number)).then_some(number)
+    }
+}
+
 impl RemotePath {
     /// The path of `relative` below this one.
     pub fn join(&self, relative: &str) -> Result<Self, InvalidName> {
@@ -312,6 +334,19 @@ mod tests {
             assert!(RemotePath::new(bad).is_err(), "{bad:?}");
         }
         assert!(RemotePath::new("~/zero-down-confs/sokdak-8081.conf").is_ok());
+    }
+
+    #[test]
+    fn a_switch_is_told_from_those_of_other_runs() {
+        let run = |name: &str| RunId::new(name).expect("valid");
+        assert_eq!(run("r1").of_switch(1), run("r1"));
+        assert_eq!(run("r1").of_switch(2), run("r1.2"));
+        for number in [1, 2, 17] {
+            assert_eq!(run("r1").of_switch(number).switch_of(&run("r1")), Some(number));
+        }
+        for other in ["r2", "r11", "r1.x", "r1.1", "r1.02", "r1.2.3", "r"] {
+            assert_eq!(run(other).switch_of(&run("r1")), None, "{other}");
+        }
     }
 
     #[test]

@@ -19,9 +19,10 @@ pub struct Observed {
 }
 
 impl NginxObserved {
-    /// The newest token of a run.
+    /// The newest token of a run, of whichever of its switches.
     pub fn newest_token(&self, run: &RunId) -> Option<&Token> {
-        let of_run = self.tokens.iter().filter(|token| token.id.run == *run);
+        let of_run = self.tokens.iter();
+        let of_run = of_run.filter(|token| token.id.run.switch_of(run).is_some());
         of_run.max_by_key(|token| (token.id.epoch, token.id.number))
     }
 }

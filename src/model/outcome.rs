@@ -12,6 +12,8 @@ pub enum Outcome {
     AsItWas,
     /// Traffic moved, and is back where it was.
     RolledBack,
+    /// The run waits for a person: traffic is where the run has led it so far, the same everywhere.
+    Waiting,
     /// The wanted release has the traffic everywhere.
     Deployed,
     /// Hosts disagree, or it is not known whether they agree. Both slots were left up.
@@ -26,6 +28,7 @@ impl Outcome {
         match self {
             Self::AsItWas => "as_it_was",
             Self::RolledBack => "rolled_back",
+            Self::Waiting => "waiting",
             Self::Deployed => "deployed",
             Self::Mixed => "mixed",
             Self::TakenOver => "taken_over",

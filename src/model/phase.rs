@@ -30,6 +30,8 @@ pub enum Phase {
     Commit,
     /// Every nginx was proven, and every watch is told that its switch stays.
     Confirm,
+    /// Traffic stays between the slots: for a while, or until a person says so.
+    Hold,
     /// Both slots up, watched.
     Bake,
     /// Old workers and old connections go.
@@ -57,6 +59,7 @@ impl Phase {
             Self::Prepare => "prepare",
             Self::Commit => "commit",
             Self::Confirm => "confirm",
+            Self::Hold => "hold",
             Self::Bake => "bake",
             Self::Drain => "drain",
             Self::Stop => "stop",

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::names::{AppName, GroupName, RemotePath, SlotName};
 use super::notify::Notify;
+use super::strategy::Course;
 use super::template::Template;
 
 /// A playbook, every value checked.
@@ -34,7 +35,7 @@ pub struct Playbook {
     pub warmup: Option<Warmup>,
     /// How nginx is switched.
     pub nginx: Nginx,
-    /// What happens when a deploy fails.
+    /// How a deploy moves traffic, and what happens when it fails.
     pub update: Update,
     /// When an nginx host goes home by itself.
     pub watch: Watch,
@@ -298,9 +299,12 @@ pub enum MemoryCheck {
     Off,
 }
 
-/// What happens when a deploy fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How a deploy moves traffic, and what happens when it fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Update {
+    /// How traffic moves, and who lets it.
+    #[serde(flatten)]
+    pub course: Course,
     /// Whether the fleet goes back by itself when the new slot fails in the bake.
     pub auto_revert: bool,
 }

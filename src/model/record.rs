@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Instance};
 use super::lock::{Epoch, Owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::phase::Phase;
 use super::process::ProcessIdentity;
 use super::routing::Routing;
+use super::strategy::{Course, Hold, Station};
 
 /// The version of the record that this program writes. It reads every earlier one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+/// The version of a record that says nothing which the last one could not: an earlier program may read it.
+const PLAIN_VERSION: u32 = 2;
 
 /// How many characters of the reason why a record cannot be read are kept.
 const MAX_REASON: usize = 300;
@@ -50,6 +53,13 @@ pub struct RunRecord {
     /// The routing that it brings.
     #[serde(default)]
     pub to_routing: Routing,
+    /// How it goes from the one to the other.
+    #[serde(default, skip_serializing_if = "Course::is_plain")]
+    pub course: Course,
+    /// Up to which of its routings nobody has to be asked any more, nor any time to pass: a person has
+    /// promoted it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub promoted: u32,
     /// What the generation endpoint of each nginx host answered before the run, where it had one.
     #[serde(default)]
     pub home_generations: BTreeMap<HostName, String>,
@@ -114,11 +124,16 @@ fn yes() -> bool {
     true
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl RunRecord {
     /// The record of a run that begins and of which nothing else is known yet.
     pub fn opened(run: RunId, epoch: Epoch, owner: Owner) -> Self {
         Self {
-            version: VERSION,
+            version: PLAIN_VERSION,
             run,
             epoch,
             owner,
@@ -128,6 +143,8 @@ impl RunRecord {
             without: BTreeSet::new(),
             from_routing: Routing::default(),
             to_routing: Routing::default(),
+            course: Course::default(),
+            promoted: 0,
             home_generations: BTreeMap::new(),
             occupants: BTreeSet::new(),
             starts: true,
@@ -173,8 +190,42 @@ impl RunRecord {
         if record.left.len() > MAX_LEFT || record.adopted.len() > MAX_ADOPTED {
             return Err("it names more releases or processes than any run leaves".to_owned());
         }
+        let (old, new) = (record.from_routing.instances(), record.to_routing.instances());
+        if !record.course.is_sound(old.count(), new.count()) {
+            return Err("it goes a way that no run goes".to_owned());
+        }
         let owner = record.owner.bounded();
         Ok(Self { owner, ..record })
+    }
+
+    /// The record of a run that goes that way. One that an earlier program would take for a run of one step
+    /// is none that it may read.
+    #[must_use]
+    pub fn on(self, course: Course) -> Self {
+        let version = if course.is_plain() { PLAIN_VERSION } else { VERSION };
+        Self {
+            version,
+            course,
+            ..self
+        }
+    }
+
+    /// Every routing of the run, the one before it included, with what follows each that nobody has
+    /// promoted it beyond.
+    pub fn stations(&self) -> Vec<Station> {
+        // Whoever goes on with the run may leave out more: these are still in its routings, so that each keeps its
+        // number.
+        let gone = |instance: &Instance| !self.was.contains(&instance.endpoint.host);
+        let mut stations = self.course.stations(&self.from_routing, &self.to_routing, gone);
+        for station in stations.iter_mut().take(self.promoted as usize) {
+            station.hold = Hold::None;
+        }
+        stations
+    }
+
+    /// How many switches lead to its last routing.
+    pub fn switches(&self) -> u32 {
+        u32::try_from(self.stations().len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
     /// The record once the release is live everywhere: a rollback has left a release behind, a deploy begins
@@ -189,6 +240,8 @@ impl RunRecord {
         if let Some(release) = &self.release {
             self.left.remove(release);
         }
+        let here = |instance: &Instance| !self.without.contains(&instance.endpoint.host);
+        self.to_routing = self.to_routing.only(here);
         self.phase = Phase::Finish;
         self.status = RunStatus::Done;
         self

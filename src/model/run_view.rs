@@ -41,6 +41,8 @@ pub struct RunView {
     pub refusals: Vec<Finding>,
     /// The signals that came.
     pub interrupts: Vec<Interrupt>,
+    /// That it waits for a person who says how it goes on.
+    pub waits: Option<Waits>,
     /// How it ended.
     pub end: Option<End>,
 }
@@ -73,6 +75,17 @@ pub struct Found {
     pub slots: Slots,
     /// The way that it goes.
     pub way: Way,
+}
+
+/// A run that waits for a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waits {
+    /// What is on record of it.
+    pub record: Box<RunRecord>,
+    /// Up to which of its routings it came.
+    pub reached: u32,
+    /// What its new slot gets of the requests meanwhile, of a hundred.
+    pub percent: u32,
 }
 
 /// What a run is going to do.
@@ -244,6 +257,17 @@ impl RunView {
                     tokens: tokens.clone(),
                     slots: *slots,
                     way: *way,
+                });
+            }
+            Event::Waits {
+                record,
+                reached,
+                percent,
+            } => {
+                self.waits = Some(Waits {
+                    record: record.clone(),
+                    reached: *reached,
+                    percent: *percent,
                 });
             }
             Event::Warned { finding } => self.warnings.push(finding.clone()),
@@ -435,5 +459,5 @@ impl HostView {
 }
 
 fn asks_for_health(phase: Phase) -> bool {
-    matches!(phase, Phase::Start | Phase::Verify | Phase::Bake)
+    matches!(phase, Phase::Start | Phase::Verify | Phase::Hold | Phase::Bake)
 }

@@ -136,6 +136,14 @@ impl Topology {
         self.was.iter().filter_map(on).collect()
     }
 
+    /// The hosts that have a slot, in order: all of them where the slots are two ports, some of them where they
+    /// are two sets of hosts.
+    pub fn hosts_of(&self, slot: &SlotName) -> Vec<&HostName> {
+        let hosts = self.was.iter();
+        let has = hosts.filter(|(_, was)| was.ports.contains_key(slot));
+        has.map(|(host, _)| host).collect()
+    }
+
     /// The slot that an endpoint belongs to, of a host that is left out too.
     pub fn slot_of(&self, endpoint: &Endpoint) -> Option<&SlotName> {
         let was = self.was.get(&endpoint.host);

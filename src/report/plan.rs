@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use similar::TextDiff;
 
+use crate::model::endpoint::Endpoint;
 use crate::model::names::{HostName, RemotePath};
 use crate::model::observed::Observed;
 use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
 use crate::model::process::StopTarget;
+use crate::model::routing::Routing;
+use crate::model::strategy::Hold;
 use crate::model::topology::Topology;
 use crate::report::harmless::{harmless, harmless_indented};
 use crate::report::output::Palette;
@@ -34,6 +37,7 @@ pub fn render(plan: &Plan, topology: &Topology, observed: &Observed, palette: Pa
     section("now", status::hosts(&status, palette));
     let warnings = findings::render(&plan.warnings, palette);
     section("warnings", warnings.lines().map(str::to_owned).collect());
+    section("routings", routings(plan, topology));
     section("steps", steps(plan, topology));
     section("nginx files", files(plan, palette));
     lines.push(String::new());
@@ -57,6 +61,40 @@ fn head(plan: &Plan, topology: &Topology) -> Vec<String> {
             harmless(&release.sha256)
         ),
     ]
+}
+
+/// Every routing in order, where there are more than the one now and the one to come.
+fn routings(plan: &Plan, topology: &Topology) -> Vec<String> {
+    let waits = |hold: &Hold| *hold != Hold::None;
+    if plan.routings.len() < 3 && !plan.holds.iter().any(waits) {
+        return Vec::new();
+    }
+    let is_new = |endpoint: &Endpoint| topology.slot_of(endpoint) == Some(&plan.to);
+    let row = |(number, routing): (usize, &Routing)| {
+        let name = if number == 0 {
+            "now".to_owned()
+        } else {
+            number.to_string()
+        };
+        let share = format!("{} % to {}", routing.percent(is_new), plan.to);
+        let instances = routing.iter().map(|(instance, weight)| match weight.0 {
+            1 => instance.endpoint.to_string(),
+            weight => format!("{} *{weight}", instance.endpoint),
+        });
+        let instances = instances.collect::<Vec<_>>().join(", ");
+        let then = plan.holds.get(number).copied().unwrap_or_default();
+        [name, share, instances, hold(then)]
+    };
+    let rows: Vec<_> = plan.routings.iter().enumerate().map(row).collect();
+    table::aligned(&rows)
+}
+
+fn hold(hold: Hold) -> String {
+    match hold {
+        Hold::None => String::new(),
+        Hold::For { .. } => format!("for {}", units::duration(hold.duration())),
+        Hold::UntilPromoted => "until `nonstop promote`".to_owned(),
+    }
 }
 
 fn steps(plan: &Plan, topology: &Topology) -> Vec<String> {
@@ -159,6 +197,12 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             format!("tests {} without it being live{upstreams}", switch.entry)
         }
         Step::Commit(switch) => commit(switch),
+        Step::Hold { endpoints, duration } => format!(
+            "watches {} for {}, both slots up",
+            units::count(endpoints.len(), "endpoint"),
+            units::duration(*duration)
+        ),
+        Step::AwaitPromotion => "waits for `nonstop promote`, with nothing locked".to_owned(),
         Step::Bake { endpoints } => format!(
             "watches {}, both slots up",
             units::count(endpoints.len(), "endpoint")
@@ -216,8 +260,14 @@ fn commit(switch: &Switch) -> String {
 type Change<'a> = (&'a RemotePath, &'a Option<String>, &'a str);
 
 fn files(plan: &Plan, palette: Palette) -> Vec<String> {
+    plan.commits()
+        .flat_map(|stage| stage_files(stage, palette))
+        .collect()
+}
+
+fn stage_files(stage: &Stage, palette: Palette) -> Vec<String> {
     let mut changes: BTreeMap<Change, Vec<&str>> = BTreeMap::new();
-    for (host, switch) in plan.switches() {
+    for (host, switch) in stage.switches() {
         let upstreams = switch.upstreams.as_ref();
         let upstreams = upstreams.map(|file| (&file.path, &file.before, file.after.as_str()));
         let entry = (&switch.entry, &switch.before, switch.after.as_str());

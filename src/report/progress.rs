@@ -118,6 +118,7 @@ impl Progress {
             | Event::LeftOut { .. }
             | Event::InterruptedFound { .. }
             | Event::LockRetaken { .. }
+            | Event::Waits { .. }
             | Event::TokenMoved { .. } => {
                 format!(
                     "{} {about} {}: {}",

@@ -13,6 +13,7 @@ mod draining;
 mod drill;
 mod ending;
 mod homeward;
+mod host_sets;
 mod include;
 mod interrupts;
 mod left_out;
@@ -20,6 +21,7 @@ mod locks;
 mod resume;
 mod scene;
 mod slots;
+mod strategies;
 mod truth;
 #[path = "../world/mod.rs"]
 mod world;

@@ -38,6 +38,13 @@ all:
     was: { hosts: { was-1: { address: 10.0.0.1 } } }
     nginx: { hosts: { was-1: } }
 ";
+const TWO_SETS: &str = "
+all:
+  children:
+    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
+    others: { hosts: { was-3: { address: 10.0.0.3 }, was-4: { address: 10.0.0.4 }, was-5: { address: 10.0.0.5 } } }
+    nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
+";
 const PLAYBOOK: &str = "
 app: sokdak
 artifact: build/libs/*.jar
@@ -101,6 +108,12 @@ impl Scene {
         Self::of(INVENTORY, &playbook).live_on_blue()
     }
 
+    /// The same where green is on hosts of its own.
+    pub(crate) fn on_two_sets(more: &str) -> Self {
+        let playbook = PLAYBOOK.replace("green: { group: was,", "green: { group: others,");
+        Self::of(TWO_SETS, &format!("{playbook}{more}")).live_on_blue()
+    }
+
     /// The same on a single host with both parts.
     pub(crate) fn on_one_host() -> Self {
         Self::of(ONE_HOST, PLAYBOOK).live_on_blue()
@@ -155,7 +168,10 @@ impl Scene {
             let mut world = self.world.borrow_mut();
             for (name, was) in &self.config.topology.was {
                 let host = world.host(name.as_str());
-                let identity = host.spawn(was.ports[&blue], Duration::ZERO).identity.clone();
+                let Some(port) = was.ports.get(&blue) else {
+                    continue;
+                };
+                let identity = host.spawn(*port, Duration::ZERO).identity.clone();
                 host.put_on_record(&blue, &v1, &identity);
                 host.releases.insert(v1.clone(), known(&v1));
                 let _ = write!(servers, "server {}:8080;", was.address);

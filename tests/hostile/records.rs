@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{HostName, ReleaseId};
 use nonstop::model::record::{RunRecord, VERSION};
+use nonstop::model::strategy::{CanaryStep, Course, Hold, Share, Strategy};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -134,6 +135,38 @@ fn a_huge_or_deep_or_doubled_record_is_refused() {
     let text = String::from_utf8(written(&record())).unwrap();
     let doubled = text.replacen("\"epoch\": 7", "\"epoch\": 7, \"epoch\": 8", 1);
     assert!(refused(doubled.as_bytes()).contains("duplicate"));
+}
+
+#[test]
+fn a_record_whose_routings_would_fill_the_memory_or_that_no_playbook_could_bring_is_refused() {
+    let instance = |number: u32| json!({ "endpoint": { "host": format!("was-{number}"), "port": 8081 }, "release": "r1", "weight": 1 });
+    let goes = |strategy: Strategy, instances: u32| {
+        let mut grown = serde_json::to_value(record().on(Course {
+            strategy,
+            ..Course::default()
+        }))
+        .unwrap();
+        grown["to_routing"]["weights"] = (0..instances).map(instance).collect();
+        grown.to_string()
+    };
+    let host_by_host = || Strategy::Rolling {
+        max_parallel: Share::Count(1.try_into().unwrap()),
+    };
+    let weight = |weight| Strategy::Canary {
+        steps: vec![CanaryStep {
+            weight,
+            hold: Hold::None,
+        }],
+    };
+    for (strategy, instances) in [(host_by_host(), 100), (weight(99), 100)] {
+        let text = goes(strategy, instances);
+        let read =
+            RunRecord::read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {}", &text[..900]));
+        assert!(!read.course.is_plain());
+    }
+    for (strategy, instances) in [(host_by_host(), 1_500), (weight(0), 2), (weight(100), 2)] {
+        assert!(refused(goes(strategy, instances).as_bytes()).contains("no run goes"));
+    }
 }
 
 proptest! {

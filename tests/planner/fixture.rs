@@ -152,6 +152,11 @@ impl Fleet {
         Self::of(INVENTORY, &format!("{PLAYBOOK}{SITE_STYLE}{more}"))
     }
 
+    /// The usual hosts with an `nginx` section and what else is said.
+    pub(crate) fn with_nginx(nginx: &str) -> Self {
+        Self::of(INVENTORY, &format!("{PLAYBOOK}{nginx}"))
+    }
+
     pub(crate) fn of(inventory: &str, playbook: &str) -> Self {
         let inventory = Source::new("inventory.yml", inventory);
         let playbook = Source::new("playbook.yml", playbook);
@@ -397,7 +402,9 @@ impl Fleet {
             epoch: Epoch(2),
             number,
         };
-        nginx.saved_homes = vec![run.to_owned()];
+        if !nginx.saved_homes.iter().any(|home| home == run) {
+            nginx.saved_homes.push(run.to_owned());
+        }
         nginx.tokens.push(Token {
             id,
             state,

@@ -74,7 +74,7 @@ impl Died {
     }
 
     pub(crate) fn evidence(&self) -> Vec<Newest> {
-        self.seen(plan::evidence)
+        self.seen(|scene, record| plan::evidence(scene.topology, scene.observed, record).tokens)
     }
 
     pub(crate) fn is_converged(&self) -> bool {

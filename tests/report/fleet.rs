@@ -45,8 +45,13 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Blue is live with the older release, green is empty.
     pub(crate) fn on_blue() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more in the playbook.
+    pub(crate) fn with(more: &str) -> Self {
         let inventory = Source::new("inventory.yml", INVENTORY);
-        let playbook = Source::new("playbook.yml", PLAYBOOK);
+        let playbook = Source::new("playbook.yml", &format!("{PLAYBOOK}{more}"));
         let config = config::load_sources(&inventory, &playbook).unwrap();
         let mut fleet = Self {
             config,
@@ -101,6 +106,11 @@ impl Fleet {
             "upstream sokdak {{\n\tserver 10.0.0.1:{port};\n\tserver 10.0.0.2:{port};\n}}\nserver {{\n\tlisten 80;\n\
              \tserver_name sokdak.example;\n\tlocation / {{ proxy_pass http://sokdak; }}\n}}\n"
         );
+        self.site(name, site)
+    }
+
+    /// Lets an nginx host run this site.
+    pub(crate) fn site(&mut self, name: &str, site: String) -> &mut Self {
         let dump = format!(
             "# configuration file /etc/nginx/nginx.conf:\n{MAIN}\n# configuration file {FILE}:\n{site}\n"
         );

@@ -18,3 +18,4 @@ mod progress;
 mod status;
 mod stories;
 mod summary;
+mod waiting;

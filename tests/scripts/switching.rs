@@ -7,8 +7,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nonstop::remote::answer::{Answer, Fenced, PrepareAnswer, SwitchAnswer};
-use nonstop::remote::command::{AwaitWorkers, CleanNginx, Command, PlacedContent};
+use nonstop::model::token::TokenState;
+use nonstop::remote::answer::{Answer, ArmAnswer, ConfirmAnswer, Fenced, PrepareAnswer, SwitchAnswer};
+use nonstop::remote::command::{AwaitWorkers, CleanNginx, Command, Commit, PlacedContent, Prepare, Revert};
 
 use crate::host::{remote, run_id, tree};
 use crate::site::{Site, accepted, eventually, proven, with_nginx_in_every_shell};
@@ -57,6 +58,60 @@ fn a_commit_swaps_the_file_and_is_proven_and_a_revert_brings_every_byte_back() {
         let (second, _) = proven(site.revert());
         // What runs cannot differ from home any more: nothing is reloaded.
         assert_eq!(first, second);
+    });
+}
+
+#[test]
+fn each_switch_of_a_run_has_a_home_of_its_own_and_the_way_back_leads_to_the_first() {
+    with_nginx_in_every_shell(|site| {
+        fs::write(site.entry(), site.site("v1")).expect("written");
+        site.start();
+        let before = sites(site);
+        let first = site.placement(&site.site("v2"));
+        accepted(site.prepare(&first));
+        proven(site.commit(&first));
+        let token = site.tokens().pop().expect("a token").id;
+        assert_eq!(site.confirm(&token), ConfirmAnswer::Confirmed);
+        let text = site.site("v3");
+        let second = site.placement(&text);
+        let commit = || {
+            let shadow = site.shadow(second.entry.file_name());
+            accepted(site.prepare_by(Prepare {
+                home: run_id("run-1.2"),
+                ..site.prepare_command(&second, &text, shadow)
+            }));
+            let commit = Commit {
+                home: run_id("run-1.2"),
+                ..site.commit_command(&second)
+            };
+            let Answer::Commit(Fenced::Passed(answer)) = site.host.run(Command::Commit(commit)) else {
+                panic!("the fence let nothing pass");
+            };
+            proven(answer);
+            assert_eq!(site.get(), "v3");
+        };
+        commit();
+        let back = Revert {
+            fence: site.host.fence(),
+            home: run_id("run-1.2"),
+            nginx: site.nginx_place(),
+            deadline: Duration::from_secs(10),
+        };
+        let Answer::Revert(Fenced::Passed(answer)) = site.host.run(Command::Revert(back)) else {
+            panic!("the fence let nothing pass");
+        };
+        proven(answer);
+        assert_eq!(site.get(), "v2", "the second switch goes back to the first");
+        commit();
+        assert!(matches!(
+            site.arm(Duration::from_secs(60)),
+            ArmAnswer::Armed { .. }
+        ));
+        proven(site.revert());
+        assert_eq!(site.get(), "v1", "the run goes back to what was before it");
+        assert_eq!(sites(site), before);
+        let armed = |state: &TokenState| *state == TokenState::Armed;
+        assert!(!site.token_states().iter().any(armed));
     });
 }
 

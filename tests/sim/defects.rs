@@ -15,7 +15,7 @@ pub(crate) enum Planted {
 }
 
 /// Every defect, by the name under which it can be asked for.
-pub(crate) const ALL: [(&str, Planted); 22] = [
+pub(crate) const ALL: [(&str, Planted); 24] = [
     (
         "no_barrier_before_commit",
         Planted::Program(Defect::NoBarrierBeforeCommit),
@@ -67,6 +67,11 @@ pub(crate) const ALL: [(&str, Planted); 22] = [
     (
         "forgets_who_is_left_out",
         Planted::Program(Defect::ForgetsWhoIsLeftOut),
+    ),
+    ("weights_left_behind", Planted::Program(Defect::WeightsLeftBehind)),
+    (
+        "waiting_is_interrupted",
+        Planted::Program(Defect::WaitingIsInterrupted),
     ),
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nonstop::engine::run::Verdict;
 use nonstop::model::names::{HostName, Port};
 use nonstop::model::outcome::{Exit, Outcome};
-use nonstop::model::plan::interrupted;
+use nonstop::model::plan::{interrupted, waiting};
 use tokio::time::sleep;
 
 use crate::fleet;
@@ -83,8 +83,11 @@ impl Stage {
         self.faultless("gone-1", What::Resume, Leaves::TheGone, Some(gone))
             .await;
         self.converges("gone-2", Leaves::TheGone, Some(gone)).await;
+        self.settles("gone-w", Leaves::TheGone, Some(gone)).await;
         let exit = self.faultless("gone-3", What::Deploy(98), Leaves::TheGone, Some(gone));
-        exit.await == Some(Exit::Done)
+        let brought = exit.await == Some(Exit::Done);
+        self.settles("gone-x", Leaves::TheGone, Some(gone)).await;
+        brought
     }
 
     async fn goes_on_with_all(&self) {
@@ -96,21 +99,43 @@ impl Stage {
         });
         let unfinished = {
             let observed = self.world.borrow().observed();
-            let record = interrupted(&observed).map(|record| record.without.clone());
-            record.unwrap_or_default()
+            let record = interrupted(&observed).or_else(|| waiting(&observed));
+            record.map(|record| record.without.clone()).unwrap_or_default()
         };
         // A run that left a host out is finished without it.
         if self.gone.as_ref().is_some_and(|gone| unfinished.contains(gone)) {
             self.faultless("last-0", What::Resume, Leaves::TheGone, spared)
                 .await;
+            self.settles("last-v", Leaves::TheGone, spared).await;
         }
+        self.settles("last-w", Leaves::Nobody, spared).await;
         self.faultless("last-1", self.story.last, Leaves::Nobody, spared)
             .await;
+        self.settles("last-x", Leaves::Nobody, spared).await;
         self.faultless("last-2", What::Resume, Leaves::Nobody, spared)
             .await;
+        self.settles("last-y", Leaves::Nobody, spared).await;
         self.converges("last-3", Leaves::Nobody, spared).await;
         self.faultless("last-4", What::Deploy(99), Leaves::Nobody, spared)
             .await;
+        self.settles("last-z", Leaves::Nobody, spared).await;
+    }
+
+    /// A person says how a run goes on that waits; takes it back where it cannot go on.
+    async fn settles(&self, name: &str, leaves: Leaves, spared: Option<&HostName>) {
+        let steps = [
+            ("1", What::Promote),
+            ("2", What::PromoteFull),
+            ("3", What::Rollback),
+        ];
+        let forward = self.story.last != What::Rollback;
+        for (step, what) in steps.into_iter().skip(usize::from(!forward) * 2) {
+            if self.waits().is_none() {
+                return;
+            }
+            self.faultless(&format!("{name}-{step}"), what, leaves, spared)
+                .await;
+        }
     }
 
     /// Leads nginx hosts that still disagree to the slot that is up.
@@ -130,7 +155,7 @@ impl Stage {
                 let mut was = world
                     .hosts
                     .iter()
-                    .filter(|(name, host)| asked(name) && !host.ports.is_empty());
+                    .filter(|(name, host)| asked(name) && host.ports.values().any(|own| *own == port));
                 was.all(|(_, host)| host.listener(port).is_some())
             };
             [0, 1].into_iter().find(is_up)
@@ -158,9 +183,12 @@ impl Stage {
         };
         // A slot that was left a moment ago still has requests, and is not put to use before they are answered.
         sleep(self.story.twists.requests_last).await;
+        let left_out = self.gone.as_ref().filter(|_| leaves == Leaves::TheGone);
         let (disagree, is_excused) = {
             let world = self.world.borrow();
-            let disagree = judge::uniform(&judge::all_routes(&world)).is_none();
+            let routes = judge::all_routes(&world);
+            // Between its slots a run is taken back first, as hosts that disagree are led together.
+            let disagree = judge::uniform(&routes).is_none_or(judge::is_between);
             let is_excused = judge::was_struck(&world, spared) || self.story.has_edits();
             (disagree, is_excused)
         };

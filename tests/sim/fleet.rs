@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::random::Random;
 use crate::story::{Bad, Runner, Story};
 use crate::strike::strikes;
-use crate::twist::{Beginning, Gone, How, Style};
+use crate::twist::{Beginning, Gone, How, Moves, Slots, Style};
 use crate::world::{Fault, Health, Shared, SimHost, SimNginx, Start, World};
 
 const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
@@ -24,10 +24,16 @@ const UPSTREAMS: &str = "/etc/nginx/sites-enabled/upstreams.conf";
 
 /// The configuration of a story.
 pub(crate) fn config(story: &Story) -> Config {
-    let mut was = String::new();
+    let (mut first, mut second) = (String::new(), String::new());
     for number in 1..=story.size.0 {
+        let of_second = story.twists.slots == Slots::Hosts && number % 2 == 0;
+        let was = if of_second { &mut second } else { &mut first };
         let _ = write!(was, "was-{number}: {{ address: 10.0.0.{number} }}, ");
     }
+    let green = match story.twists.slots {
+        Slots::Ports => "was",
+        Slots::Hosts => "others",
+    };
     let mut nginx = String::new();
     for number in 1..=story.size.1 {
         let _ = write!(nginx, "nginx-{number}: {{ address: 10.0.1.{number} }}, ");
@@ -36,7 +42,8 @@ pub(crate) fn config(story: &Story) -> Config {
         nginx.push_str("was-1: ");
     }
     let inventory = format!(
-        "all:\n  children:\n    was: {{ hosts: {{ {was} }} }}\n    nginx: {{ hosts: {{ {nginx} }} }}\n"
+        "all:\n  children:\n    was: {{ hosts: {{ {first} }} }}\n    others: {{ hosts: {{ {second} }} }}\n    \
+         nginx: {{ hosts: {{ {nginx} }} }}\n"
     );
     let bake = match (story.bake, story.keeps_old_slot) {
         (0, false) => String::new(),
@@ -67,13 +74,15 @@ pub(crate) fn config(story: &Story) -> Config {
     };
     let playbook = format!(
         "app: sokdak\nartifact: build/libs/*.jar\n\
-         slots: {{ blue: {{ group: was, port: 8080 }}, green: {{ group: was, port: 8081 }} }}\n\
+         slots: {{ blue: {{ group: was, port: 8080 }}, green: {{ group: {green}, port: 8081 }} }}\n\
          release: {{ dir: /srv/sokdak }}\nstart: {{ {start} }}\n\
          health: {{ path: /health, json: {{ status: UP }}, min_healthy_time: 1s, healthy_deadline: 20s }}\n\
          nginx:\n  group: nginx\n  {style}\n\
          drain: {{ deadline: 5s }}\nstop: {{ grace: 5s }}\nwatch: {{ deadline: {}s }}\nlock: {{ lease: {}s }}\n\
-         memory: {{ check: {memory} }}\n{bake}",
-        story.watch, story.lease
+         memory: {{ check: {memory} }}\n{bake}{}",
+        story.watch,
+        story.lease,
+        story.twists.moves.told()
     );
     let inventory = Source::new("inventory.yml", &inventory);
     let playbook = Source::new("playbook.yml", &playbook);
@@ -141,6 +150,8 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     }
     let world = World::of(hosts);
     world.borrow_mut().cleans_tokens = true;
+    let moves = story.twists.moves;
+    world.borrow_mut().by_weight = !matches!(moves, Moves::AtOnce | Moves::AtOnceByHand);
     world.borrow_mut().requests_last = story.twists.requests_last;
     world.borrow_mut().upload_takes = Duration::from_millis(400);
     world
@@ -150,7 +161,9 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
 fn site_of(config: &Config, slot: &SlotName, generation: &str) -> String {
     let mut servers = String::new();
     for was in config.topology.was.values() {
-        let _ = write!(servers, "server {}:{};", was.address, was.ports[slot]);
+        if let Some(port) = was.ports.get(slot) {
+            let _ = write!(servers, "server {}:{port};", was.address);
+        }
     }
     format!(
         "upstream up {{ {servers} }}\nserver {{ listen 80; server_name sokdak.example;\n\
@@ -176,7 +189,8 @@ fn goes_live(story: &Story, config: &Config, hosts: &mut BTreeMap<HostName, SimH
     for (name, was) in &config.topology.was {
         let host = hosts.get_mut(name).unwrap();
         for slot in &slots {
-            let identity = host.spawn(was.ports[slot], Duration::ZERO).identity.clone();
+            let Some(port) = was.ports.get(slot) else { continue };
+            let identity = host.spawn(*port, Duration::ZERO).identity.clone();
             host.put_on_record(slot, &v1, &identity);
         }
         let release = ReleaseObserved {

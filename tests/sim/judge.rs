@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nonstop::engine::run::Verdict;
+use nonstop::model::decision::stays_with;
 use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::record::RunStatus;
@@ -13,8 +14,10 @@ use nonstop::remote::command::{Command, Confirm};
 use crate::strike::EDITED;
 use crate::world::{Process, SimHost, SimNginx, World};
 
-/// The ports to which each nginx host leads: what it runs, or would run after a boot.
-pub(crate) type Routes = BTreeMap<HostName, BTreeSet<u16>>;
+/// Where each nginx host leads: what it runs, or would run after a boot. The ports, and in stories of several
+/// routings with each the address and its weight.
+pub(crate) type Routes = BTreeMap<HostName, Leads>;
+pub(crate) type Leads = BTreeSet<(u16, String)>;
 
 pub(crate) fn routes(world: &World) -> Routes {
     let mut routes = all_routes(world);
@@ -26,21 +29,29 @@ pub(crate) fn routes(world: &World) -> Routes {
 pub(crate) fn all_routes(world: &World) -> Routes {
     let routed = world.hosts.iter().filter_map(|(name, host)| {
         let nginx = host.nginx.as_ref()?;
-        let targets = if host.is_up {
-            nginx.targets().to_vec()
+        let shares = if host.is_up {
+            nginx.shares()
         } else {
-            SimNginx::targets_on(&nginx.files)
+            SimNginx::shares_on(&nginx.files)
         };
-        let ports = targets.iter().map(|(_, port)| port.number()).collect();
-        Some((name.clone(), ports))
+        let lead = |((address, port), weight): &((String, Port), u32)| {
+            let exactly = world.by_weight.then(|| format!("{address}*{weight}"));
+            (port.number(), exactly.unwrap_or_default())
+        };
+        Some((name.clone(), shares.iter().map(lead).collect()))
     });
     routed.collect()
 }
 
 /// The one routing that all have.
-pub(crate) fn uniform(routes: &Routes) -> Option<&BTreeSet<u16>> {
+pub(crate) fn uniform(routes: &Routes) -> Option<&Leads> {
     let all: BTreeSet<_> = routes.values().collect();
     all.first().copied().filter(|_| all.len() == 1)
+}
+
+/// Whether it leads to both slots.
+pub(crate) fn is_between(leads: &Leads) -> bool {
+    leads.iter().map(|(port, _)| port).collect::<BTreeSet<_>>().len() > 1
 }
 
 /// What a word of confirmation rests on: every nginx host runs the same as the one that is told, and its
@@ -108,12 +119,15 @@ impl Confirms {
 /// Whether nginx hosts that disagree may do so: the design names when they may.
 pub(crate) fn split_is_named(world: &World) -> bool {
     let mut states = BTreeSet::new();
-    let mut runs: BTreeMap<&RunId, BTreeSet<TokenState>> = BTreeMap::new();
+    let mut runs: BTreeMap<RunId, BTreeSet<u32>> = BTreeMap::new();
     for host in world.hosts.values() {
         let Some(nginx) = &host.nginx else { continue };
-        for id in nginx.tokens.keys() {
-            if let Some((_, token)) = nginx.newest(&id.run) {
-                runs.entry(&id.run).or_default().insert(token.state);
+        let of: BTreeSet<_> = nginx.tokens.keys().map(|id| run_of(&id.run)).collect();
+        for run in of {
+            if let Some((number, token)) = nginx.newest_of(&run) {
+                runs.entry(run)
+                    .or_default()
+                    .insert(stays_with(number, token.state));
                 let watched = token.left(&host.clock).is_some() && host.is_up;
                 let lost_watch = token.state == TokenState::Armed && !watched;
                 let unrestored = token.state == TokenState::Fired && !token.restored;
@@ -126,9 +140,14 @@ pub(crate) fn split_is_named(world: &World) -> bool {
             }
         }
     }
-    let amid_confirms =
-        |states: &BTreeSet<TokenState>| states.contains(&TokenState::Confirmed) && states.len() > 1;
+    let amid_confirms = |routings: &BTreeSet<u32>| routings.len() > 1;
     !states.is_empty() || runs.values().any(amid_confirms)
+}
+
+/// The run that a switch belongs to: its own name, without the number.
+fn run_of(switch: &RunId) -> RunId {
+    let name = switch.as_str().split('.').next().unwrap_or_default();
+    RunId::new(name).unwrap()
 }
 
 /// Whether a verdict is true of what is there now.
@@ -139,19 +158,22 @@ pub(crate) fn is_true(
     may_change: bool,
 ) -> Result<(), String> {
     // Whom a run leaves out is no part of what it speaks of.
-    let is_same = |(host, ports): (&HostName, &BTreeSet<u16>)| now.get(host).is_none_or(|now| now == ports);
+    let is_same = |(host, leads): (&HostName, &Leads)| now.get(host).is_none_or(|now| now == leads);
     let unchanged = before.iter().all(is_same) || may_change;
     match verdict.outcome {
         Outcome::Deployed if verdict.exit != Exit::Mixed => uniform(now).map_or(
             Err(format!("deployed, and nginx hosts disagree: {now:?}")),
-            |ports| {
-                if ports.len() == 1 {
-                    Ok(())
+            |leads| {
+                if is_between(leads) {
+                    Err(format!("deployed, and traffic goes to {leads:?}"))
                 } else {
-                    Err(format!("deployed, and traffic goes to {ports:?}"))
+                    Ok(())
                 }
             },
         ),
+        Outcome::Waiting if uniform(now).is_none() => {
+            Err(format!("it waits, and nginx hosts disagree: {now:?}"))
+        }
         Outcome::AsItWas if !unchanged => Err(format!("as it was, and {before:?} became {now:?}")),
         Outcome::RolledBack if uniform(now).is_none() && (uniform(before).is_some() || before != now) => {
             Err(format!("rolled back, and nginx hosts disagree: {now:?}"))

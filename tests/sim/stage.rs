@@ -11,10 +11,12 @@ use nonstop::engine::context::Interrupt;
 use nonstop::engine::run::{LocalJar, Request, Verdict, Wanted, run};
 use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
-use nonstop::model::lock::Owner;
+use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{HostName, RunId, SlotName};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
+use nonstop::model::plan::{self, Promote};
+use nonstop::model::record::RunRecord;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::controller::{LedFleet, Life, Overseer};
@@ -49,13 +51,18 @@ pub(crate) struct Stage {
     confirms: Rc<RefCell<Confirms>>,
     /// How many controllers are at work, and how many of them leave a host out.
     at_work: Cell<u32>,
+    /// How many have begun.
+    begun: Cell<u32>,
     leaving: Cell<u32>,
 }
 
 /// How an act ended.
 pub(crate) struct ActEnd {
+    name: String,
     pub(crate) act: Act,
     before: Routes,
+    /// The run that waited when it began, and under which epoch.
+    waited: Option<(RunId, Epoch)>,
     pub(crate) verdict: Option<Verdict>,
 }
 
@@ -80,6 +87,7 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
         began: Instant::now(),
         confirms: Rc::default(),
         at_work: Cell::new(0),
+        begun: Cell::new(0),
         leaving: Cell::new(0),
     };
     stage.tell(&format!("seed {seed}: {:?}", stage.story));
@@ -173,12 +181,42 @@ impl Stage {
                 self.broken(format!("deployed, and {waits}"));
             }
         }
+        self.goes_on_waiting(end, verdict);
         let calm = self.story.is_calm() && end.act.what == What::Deploy(2);
         // A slot is not put to use before its last requests are answered.
         let in_use = verdict.exit == Exit::Refused && judge::idle_slot_is_busy(&self.world.borrow());
-        if calm && verdict.exit != Exit::Done && !in_use {
+        let may_meet = self.story.twists.moves.wait() && verdict.exit == Exit::Locked;
+        if calm && verdict.exit != Exit::Done && !in_use && !may_meet {
             self.broken(format!(
                 "without any fault {:?} ended with {verdict:?}",
+                end.act.what
+            ));
+        }
+    }
+
+    /// The run that waits for a person.
+    pub(crate) fn waits(&self) -> Option<(RunId, Epoch)> {
+        if !self.story.twists.moves.wait() {
+            return None;
+        }
+        let observed = self.world.borrow().observed();
+        plan::waiting(&observed).map(|record| (record.run.clone(), record.epoch))
+    }
+
+    /// Whoever is not that person does not touch a run that waits. What somebody sent who died since may still
+    /// arrive.
+    fn goes_on_waiting(&self, end: &ActEnd, verdict: Verdict) {
+        let is_other = matches!(end.act.what, What::Resume | What::Deploy(_));
+        let Some(waited) = &end.waited else { return };
+        if !is_other || end.act.leaves != Leaves::Nobody || self.at_work.get() > 0 {
+            return;
+        }
+        let observed = self.world.borrow().observed();
+        let by_it = |record: &RunRecord| record.owner.who == end.name;
+        if self.waits().as_ref() != Some(waited) && observed.last_run().is_some_and(by_it) {
+            let (run, _) = waited;
+            self.broken(format!(
+                "{run} waited, and {:?} touched it: {verdict:?}",
                 end.act.what
             ));
         }
@@ -192,6 +230,9 @@ impl Stage {
             world.host(gone.as_str()).is_left_out = true;
         }
         let before = judge::routes(&self.world.borrow());
+        let waited = self.waits().filter(|_| self.at_work.get() == 0);
+        let begun = self.begun.get() + 1;
+        self.begun.set(begun);
         self.at_work.set(self.at_work.get() + 1);
         self.leaving.set(self.leaving.get() + leaves);
         self.tell(&format!(
@@ -224,7 +265,14 @@ impl Stage {
         {
             self.broken(format!("{name} says nothing of the little memory of {tight}"));
         }
-        let end = ActEnd { act, before, verdict };
+        let end = ActEnd {
+            name: name.to_owned(),
+            act,
+            before,
+            // Who came meanwhile may have promoted it.
+            waited: waited.filter(|_| self.begun.get() == begun),
+            verdict,
+        };
         self.takes_part_again(&end);
         end
     }
@@ -330,6 +378,8 @@ fn wanted(what: What) -> Wanted {
         What::Deploy(version) => jar(version),
         What::Rollback => Wanted::Earlier(None),
         What::Resume => Wanted::Resume,
+        What::Promote => Wanted::Promote(Promote::Next),
+        What::PromoteFull => Wanted::Promote(Promote::All),
         What::Converge(slot) => Wanted::Converge {
             to: SlotName::new(if slot == 0 { "blue" } else { "green" }).unwrap(),
         },

@@ -78,6 +78,9 @@ pub(crate) enum What {
     Deploy(u32),
     Rollback,
     Resume,
+    /// Lets a run go on that waits, to where it waits next or to its end.
+    Promote,
+    PromoteFull,
     /// Leads nginx hosts that disagree to the first or second slot.
     Converge(u64),
 }
@@ -127,7 +130,7 @@ impl Story {
     /// The story of a seed.
     pub(crate) fn of(seed: u64) -> Self {
         let random = &mut Random::new(seed);
-        let size = *random.of(&[(1, 0), (1, 1), (1, 2), (2, 2), (2, 2), (2, 3)]);
+        let size = *random.of(&[(1, 0), (1, 1), (1, 2), (2, 2), (2, 2), (2, 3), (3, 2)]);
         let hosts = u64::from(size.0 + size.1);
         let is_live = !random.one_in(8);
         let is_calm = random.one_in(40);

@@ -26,6 +26,58 @@ pub(crate) struct Twists {
     pub(crate) memory: MemoryCheck,
     /// How long the longest requests take.
     pub(crate) requests_last: Duration,
+    /// How traffic moves.
+    pub(crate) moves: Moves,
+    /// What tells the slots apart.
+    pub(crate) slots: Slots,
+}
+
+/// What tells the slots apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slots {
+    /// Two ports on every WAS host.
+    Ports,
+    /// Every second WAS host.
+    Hosts,
+}
+
+/// How traffic moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moves {
+    /// In one step.
+    AtOnce,
+    /// In one step, when a person says so.
+    AtOnceByHand,
+    /// Host by host.
+    Rolling,
+    /// By weights, each held for so many seconds.
+    Canary(u64),
+    /// By weights, the first of which waits for a person.
+    CanaryByHand,
+}
+
+impl Moves {
+    /// Whether a person is asked on the way.
+    pub(crate) fn wait(self) -> bool {
+        matches!(self, Self::AtOnceByHand | Self::CanaryByHand)
+    }
+
+    /// As the playbook says it.
+    pub(crate) fn told(self) -> String {
+        match self {
+            Self::AtOnce => String::new(),
+            Self::AtOnceByHand => "update: { auto_promote: false }\n".to_owned(),
+            Self::Rolling => "update: { strategy: rolling, max_parallel: 1 }\n".to_owned(),
+            Self::Canary(seconds) => format!(
+                "update: {{ strategy: canary, steps: [{{ weight: 5, hold: {seconds}s }}, {{ weight: 50 }}] }}\n"
+            ),
+            Self::CanaryByHand => {
+                "update: { strategy: canary, steps: [{ weight: 10, hold: until_promoted }, \
+                                   { weight: 60 }] }\n"
+                    .to_owned()
+            }
+        }
+    }
 }
 
 /// Whose files nginx reads.
@@ -74,9 +126,16 @@ impl Twists {
         } else {
             Style::Site
         };
+        let slots = if was > 1 && style == Style::Site && random.one_in(6) {
+            Slots::Hosts
+        } else {
+            Slots::Ports
+        };
         let mut may_go = Vec::new();
         if was > 1 && style == Style::Site {
-            may_go.extend(0..u64::from(was));
+            // A slot needs a host.
+            may_go
+                .extend((0..u64::from(was)).filter(|host| slots == Slots::Ports || was > 2 && host % 2 == 0));
         }
         if nginx > 1 {
             may_go.extend((0..u64::from(nginx)).map(|host| u64::from(was) + host));
@@ -105,18 +164,22 @@ impl Twists {
             random.millis(0, 3_000)
         };
         // The user's server has led somewhere all the while.
-        let includes = random.one_in(6) && style == Style::Site && is_live;
+        let whole = style == Style::Site && slots == Slots::Ports;
+        let includes = random.one_in(6) && whole && is_live;
+        let style = if includes { Style::Include } else { style };
         let memory = match tight {
             Some(_) => *random.of(&[MemoryCheck::Refuse, MemoryCheck::Warn, MemoryCheck::Warn]),
             None => MemoryCheck::Refuse,
         };
         Self {
-            style: if includes { Style::Include } else { style },
+            style,
             gone,
             start: if apart { Beginning::Apart } else { Beginning::Alike },
             tight,
             requests_last,
             memory,
+            moves: moves(random, style),
+            slots,
         }
     }
 
@@ -137,6 +200,13 @@ impl Twists {
             ),
             ("hosts disagree from the start", twists.start == Beginning::Apart),
             ("little memory", twists.tight.is_some()),
+            ("rolling", twists.moves == Moves::Rolling),
+            (
+                "canary",
+                matches!(twists.moves, Moves::Canary(_) | Moves::CanaryByHand),
+            ),
+            ("waits for a person", twists.moves.wait()),
+            ("slots on two sets of hosts", twists.slots == Slots::Hosts),
             ("link cut", struck(|it| matches!(it, Strike::Link(..)))),
             ("disk full", struck(|it| matches!(it, Strike::DiskFull(..)))),
             ("reload by others", struck(|it| matches!(it, Strike::Reloads(_)))),
@@ -170,6 +240,25 @@ impl Twists {
                 }
             }
         }
+        if !matches!(self.moves, Moves::AtOnce | Moves::AtOnceByHand) {
+            // More routings take more steps.
+            for act in rounds.iter_mut().flat_map(|round| &mut round.acts) {
+                let times = 1 + random.below(3);
+                act.fate = match act.fate {
+                    Fate::Dies(step) => Fate::Dies(step * times),
+                    Fate::Signalled(step, signal) => Fate::Signalled(step * times, signal),
+                    Fate::Sleeps(step, long) => Fate::Sleeps(step * times, long),
+                    Fate::Lives => Fate::Lives,
+                };
+            }
+        }
+        if self.moves.wait() {
+            for act in rounds.iter_mut().skip(1).flat_map(|round| &mut round.acts) {
+                if random.one_in(2) {
+                    act.what = *random.of(&[What::Promote, What::PromoteFull, What::Rollback]);
+                }
+            }
+        }
         if self.start == Beginning::Apart || random.one_in(10) {
             let slot = random.below(2);
             let acts: Vec<_> = rounds.iter_mut().flat_map(|round| &mut round.acts).collect();
@@ -196,6 +285,26 @@ impl Twists {
             (at, Strike::Link(random.below(3), random.below(2), lasts))
         };
         vec![link(), link()]
+    }
+}
+
+/// How traffic moves in a story: the user's own files carry whole slots only, and so does the line that a
+/// server of the user's reads.
+fn moves(random: &mut Random, style: Style) -> Moves {
+    let moves = *random.of(&[
+        Moves::AtOnce,
+        Moves::AtOnce,
+        Moves::AtOnce,
+        Moves::AtOnceByHand,
+        Moves::Rolling,
+        Moves::Canary(0),
+        Moves::Canary(4),
+        Moves::CanaryByHand,
+    ]);
+    match (style, moves) {
+        (Style::PerSlot | Style::Include, Moves::Rolling | Moves::Canary(_)) => Moves::AtOnce,
+        (Style::PerSlot | Style::Include, Moves::CanaryByHand) => Moves::AtOnceByHand,
+        (_, moves) => moves,
     }
 }
 

@@ -57,11 +57,13 @@ impl World {
         }
     }
 
-    /// I2: nginx is led only to what is healthy, and to what it reaches.
-    pub(super) fn leads(&mut self, host: &HostName) {
+    /// I2: nginx is led only to what is healthy, and to what it reaches. Between its slots a run leaves old
+    /// instances where they are, sick or not.
+    pub(super) fn leads(&mut self, host: &HostName, before: &[(String, Port)]) {
         let nginx = self.hosts[host].nginx.as_ref().expect("it was switched");
         let mut broken = Vec::new();
-        for (address, port) in nginx.targets() {
+        let stays = |target: &&(String, Port)| self.by_weight && before.contains(target);
+        for (address, port) in nginx.targets().iter().filter(|target| !stays(target)) {
             let there = self.hosts.iter().find(|(_, it)| it.address.as_str() == address);
             let well = there.is_some_and(|(_, it)| {
                 let up = |health| health == Health::Up;

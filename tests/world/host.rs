@@ -164,7 +164,6 @@ impl SimHost {
     /// A new process, not on record yet.
     pub(crate) fn spawn(&mut self, port: Port, listens_after: Duration) -> &mut Process {
         self.pids += 1;
-        self.struck.remove(&port);
         self.processes.push(Process {
             identity: ProcessIdentity {
                 pid: self.pids,

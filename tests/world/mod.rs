@@ -77,6 +77,8 @@ pub(crate) struct World {
     /// How long the longest requests of clients take; none go on where it is zero.
     pub(crate) requests_last: Duration,
     requests: u64,
+    /// Whether routings are told apart by their instances and weights, and not by their ports alone.
+    pub(crate) by_weight: bool,
     /// How long an upload takes.
     pub(crate) upload_takes: Duration,
     /// Rings when something new is under way.
@@ -144,6 +146,7 @@ impl World {
             may_cut: false,
             has_watches: true,
             cleans_tokens: false,
+            by_weight: false,
             links: BTreeMap::new(),
             leavers: BTreeSet::new(),
             requests_last: Duration::ZERO,

@@ -43,6 +43,8 @@ pub(crate) struct SimNginx {
     leaving: Vec<Leaving>,
     serving: u32,
     targets: Vec<(String, Port)>,
+    /// The weight of each.
+    weights: Vec<u32>,
 }
 
 /// What was there before a run, and what the run put in its place.
@@ -92,6 +94,7 @@ impl SimNginx {
             leaving: Vec::new(),
             serving: 900,
             targets: Vec::new(),
+            weights: Vec::new(),
         };
         nginx.reload();
         nginx
@@ -109,7 +112,8 @@ impl SimNginx {
             return false;
         }
         let dump = self.dump();
-        let targets = targets_of(&dump);
+        let (targets, weights) = targets_of(&dump).into_iter().unzip();
+        self.weights = weights;
         self.serving += 1;
         self.leaving.retain(|left| left.until > Instant::now());
         self.leaving.push(Leaving {
@@ -156,8 +160,20 @@ impl SimNginx {
         &self.targets
     }
 
+    /// The same with their weights.
+    pub(crate) fn shares(&self) -> Vec<((String, Port), u32)> {
+        let weights = self.weights.iter().copied();
+        self.targets.iter().cloned().zip(weights).collect()
+    }
+
     /// The addresses that would get requests after a start from these files.
     pub(crate) fn targets_on(files: &Files) -> Vec<(String, Port)> {
+        let shares = Self::shares_on(files).into_iter();
+        shares.map(|(target, _)| target).collect()
+    }
+
+    /// The same with their weights.
+    pub(crate) fn shares_on(files: &Files) -> Vec<((String, Port), u32)> {
         targets_of(&dump_of(files))
     }
 
@@ -197,6 +213,14 @@ impl SimNginx {
             boot_id: format!("boot-{boot}"),
             uid: 0,
         }
+    }
+
+    /// The newest token of a run, of whichever of its switches, with that switch's number.
+    pub(crate) fn newest_of(&self, run: &RunId) -> Option<(u32, &SimToken)> {
+        let of_run = self.tokens.iter();
+        let of_run = of_run.filter_map(|(id, token)| Some((id, id.run.switch_of(run)?, token)));
+        let newest = of_run.max_by_key(|(id, ..)| (id.epoch, id.number));
+        newest.map(|(_, number, token)| (number, token))
     }
 
     /// The newest token of a run.
@@ -282,11 +306,14 @@ fn dump_of(files: &Files) -> String {
     format!("# configuration file /etc/nginx/nginx.conf:\n{MAIN}\n{sites}")
 }
 
-fn targets_of(dump: &str) -> Vec<(String, Port)> {
+fn targets_of(dump: &str) -> Vec<((String, Port), u32)> {
     let dump = Dump::parse(dump).expect("it runs");
     let routes = dump.routes();
     let targets = routes.iter().flat_map(|route| &route.targets);
     targets
-        .map(|target| (target.host.clone(), Port::new(target.port).unwrap()))
+        .map(|target| {
+            let port = Port::new(target.port).unwrap();
+            ((target.host.clone(), port), target.weight)
+        })
         .collect()
 }

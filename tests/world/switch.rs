@@ -108,6 +108,7 @@ impl World {
                 .files
                 .insert(commit.placement.entry.to_string(), text.clone());
         }
+        let before = nginx.targets().to_vec();
         let reloaded = nginx.reload();
         let mut answer = proof(nginx, reloaded || trusts);
         if let SwitchAnswer::Proven { watch_left, .. } = &mut answer {
@@ -116,7 +117,7 @@ impl World {
         let result = if reloaded { "proven" } else { "unproven" };
         host.audits(commit.home.as_str(), "commit", result);
         if reloaded {
-            self.leads(name);
+            self.leads(name, &before);
         }
         self.reply(
             name,
@@ -196,9 +197,12 @@ impl World {
         let another = revert.nginx.master != SimNginx::master(host.clock.boot);
         let nginx = host.nginx.as_mut().expect("an nginx host");
         for (id, token) in &mut nginx.tokens {
-            if id.run == revert.home {
-                token.state = token.state.after(TokenMove::Revert).unwrap_or(token.state);
-            }
+            let moved = if id.run == revert.home {
+                TokenMove::Revert
+            } else {
+                TokenMove::Supersede
+            };
+            token.state = token.state.after(moved).unwrap_or(token.state);
         }
         if another {
             return answer(SwitchAnswer::Drifted);
@@ -251,11 +255,19 @@ impl SimNginx {
         reloaded
     }
 
+    /// Whether a switch of the run put these bytes there, whichever it was.
+    fn was_placed(&self, run: &RunId, there: &String) -> bool {
+        let first = self.homes.keys().find(|first| run.switch_of(first).is_some());
+        let first = first.unwrap_or(run);
+        let mut homes = self.homes.iter();
+        homes.any(|(home, saved)| home.switch_of(first).is_some() && saved.placed == *there)
+    }
+
     /// Puts home back on the disk.
     pub(super) fn go_home(&mut self, run: &RunId) -> Result<(), NotHome> {
         let home = self.homes.get(run).ok_or(NotHome::None)?;
         let there = self.files.get(self.entry.as_str());
-        let ours = there == Some(&home.placed) || there.is_none();
+        let ours = there.is_none_or(|there| self.was_placed(run, there));
         if self.files != home.files && !ours {
             return Err(NotHome::Drifted);
         }

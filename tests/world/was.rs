@@ -211,6 +211,10 @@ impl World {
             return self.reply(name, job.call, "start", Ok(refused));
         }
         let answer = if host.runs(&identity) {
+            let started = host.processes.iter().find(|process| process.identity == identity);
+            if let Some(port) = started.map(|process| process.port) {
+                host.struck.remove(&port);
+            }
             let log = RemotePath::new("/srv/logs/app.log").unwrap();
             StartAnswer::Listening { identity, log }
         } else {

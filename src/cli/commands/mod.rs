@@ -9,6 +9,7 @@ pub(super) mod init;
 mod lock;
 mod logs;
 mod plan;
+mod promote;
 mod reading;
 mod resume;
 mod rollback;
@@ -32,6 +33,7 @@ pub(super) fn run(args: &Args) -> Ended {
         Command::Deploy(deploy) => on_one_thread(deploy::run(common, deploy)),
         Command::Plan(plan) => on_one_thread(plan::run(common, plan)),
         Command::Rollback(rollback) => on_one_thread(rollback::run(common, rollback)),
+        Command::Promote(promote) => on_one_thread(promote::run(common, promote)),
         Command::Resume(resume) => on_one_thread(resume::run(common, resume)),
         Command::Drill(drill) => on_one_thread(drill::run(common, drill)),
         Command::Status(leaving) => on_one_thread(status::run(common, leaving)),

@@ -10,6 +10,7 @@ mod notify;
 mod slots;
 mod start;
 mod timing;
+mod update;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -124,7 +125,11 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let nginx = top
         .require_item("nginx")
         .and_then(|item| nginx::read(&item, names.as_ref(), source));
-    let update = timing::update(top.item("update").as_ref());
+    let update_item = top.item("update");
+    let update = update::read(update_item.as_ref());
+    if let Some(nginx) = &nginx {
+        update::fits(update_item.as_ref(), &update, &nginx.style);
+    }
     let watch = timing::watch(top.item("watch").as_ref());
     let lock = timing::lock(top.item("lock").as_ref());
     let drain = timing::drain(top.item("drain").as_ref());

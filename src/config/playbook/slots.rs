@@ -30,14 +30,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<[Slot; 2]> {
     let [Some(first), Some(second)] = slots else {
         return None;
     };
-    let spot = &items[1].1.key;
-    if first.group != second.group {
-        let message = format!(
-            "slots on different groups (`{}` and `{}`) are not supported yet",
-            first.group, second.group
-        );
-        item.note(Problem::at(spot, message).hint("give both slots the same group and different ports"));
-    } else if first.port == second.port {
+    if first.group == second.group && first.port == second.port {
         let message = format!(
             "`{}` has the same port as `{}`: {}",
             second.name,

@@ -1,45 +1,14 @@
-//! `update`, `drain`, `stop` and `bake`: what happens around the switch, and when.
+//! `watch`, `lock`, `drain`, `stop` and `bake`: what happens around the switch, and when.
 
 use std::time::Duration;
 
-use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Stop, Update, Watch};
+use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Stop, Watch};
 
-use super::super::fields::{Fields, Item, Read};
+use super::super::fields::{Fields, Item};
 use super::super::values;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// `update`; blue-green with a revert by itself where it is absent.
-pub(super) fn update(item: Option<&Item<'_>>) -> Update {
-    let Some(mut fields) = item.and_then(Fields::of) else {
-        return Update { auto_revert: true };
-    };
-    fields.read("strategy", strategy);
-    let auto_revert = fields.read_or("auto_revert", true, values::boolean);
-    fields.read("auto_promote", |item| {
-        if values::boolean(item)? {
-            return Ok(());
-        }
-        let problem = item.problem("`auto_promote: false` is not supported yet");
-        Err(problem.hint("use `bake` to keep both slots up for a while after the switch"))
-    });
-    fields.later("max_parallel", "take it away: all hosts start at once");
-    fields.later("canary", "take it away: all traffic moves in one step");
-    fields.later("steps", "take it away: all traffic moves in one step");
-    fields.finish();
-    Update { auto_revert }
-}
-
-fn strategy(item: &Item<'_>) -> Read<()> {
-    match item.node.text() {
-        Some(later @ ("rolling" | "canary")) => {
-            let problem = item.problem(format!("`strategy: {later}` is not supported yet"));
-            Err(problem.hint("use `blue_green`, which is also the default"))
-        }
-        _ => values::choice(item, &[("blue_green", ())]),
-    }
-}
 
 /// `watch`; 30 seconds where it is absent.
 pub(super) fn watch(item: Option<&Item<'_>>) -> Watch {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::model::context;
 use crate::model::inventory::{Host, Vars};
 use crate::model::names::{Address, HostName, Port, RemotePath, SlotName};
-use crate::model::playbook::{Nginx, SwitchStyle};
+use crate::model::playbook::{Nginx, Slot, SwitchStyle};
 use crate::model::template::Template;
 use crate::model::topology::{Listener, NginxHost, ServiceUrl, Topology, WasHost};
 
@@ -49,7 +49,10 @@ impl Resolver<'_> {
         let vars = self.vars(name, host);
         let context = context::host(&vars);
         let mut ports: BTreeMap<SlotName, Port> = BTreeMap::new();
-        for slot in &playbook.slots {
+        let groups = &self.inventory.inventory.groups;
+        let has = |slot: &&Slot| groups.get(&slot.group).is_some_and(|hosts| hosts.contains(name));
+        let slots: Vec<_> = playbook.slots.iter().filter(has).collect();
+        for slot in slots {
             let path = format!("slots.{}.port", slot.name);
             let parse = |text: &str| text.trim().parse::<Port>().map_err(|error| error.to_string());
             let port = self.value(&path, &slot.port, name, &context::slot(&vars, slot), parse);

@@ -21,7 +21,7 @@ use super::fleet::Host;
 pub struct Job<'a> {
     /// The plan that it is a part of.
     pub plan: &'a Plan,
-    /// The run whose home is saved and put back: the one that began it, whoever goes on with it.
+    /// The run whose homes are saved and put back: the one that began it, whoever goes on with it.
     pub home: &'a RunId,
     /// The jar on the controller, for an upload.
     pub jar: Option<&'a std::path::Path>,
@@ -49,7 +49,12 @@ pub async fn run<H: Host>(
         } => verify::verify(context, host, endpoints, *min_healthy_time, *warm_up).await,
         Step::Prepare(switch) => switch::prepare(context, job, host, switch).await,
         Step::Commit(switch) => switch::commit(context, job, host, switch).await,
-        Step::Bake { endpoints } => verify::bake(context, host, endpoints).await,
+        Step::Hold { endpoints, duration } => verify::stays(context, host, endpoints, *duration).await,
+        Step::AwaitPromotion => Ok(None),
+        Step::Bake { endpoints } => {
+            let duration = context.playbook.bake.duration;
+            verify::stays(context, host, endpoints, duration).await
+        }
         Step::DrainWorkers { master } => drain::workers(context, host, master).await,
         Step::DrainConnections { port, .. } => drain::connections(context, host, *port).await,
         Step::Stop {

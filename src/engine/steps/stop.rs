@@ -1,13 +1,15 @@
 //! Ends a process by its identity: an old instance after the switch, one that an earlier run kept, or one that
 //! this run started and has to take back; and what a start left behind, by the word that it gave it.
 
+use futures::future::join_all;
+
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::Host;
-use crate::engine::observe;
+use crate::engine::{census, observe};
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Note;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, HealthAnswer};
 use crate::model::names::{HostName, Port, ReleaseId, SlotName};
 use crate::model::plan::{HostStep, Step};
 use crate::model::process::{ProcessIdentity, StopTarget};
@@ -46,9 +48,36 @@ pub(super) async fn stop<H: Host>(
     if is_kept(context, &at) {
         return Ok(Some(stays_up(host, port)));
     }
-    let successor = successor_on(context, host, successor)?;
+    let own = successor_on(context, host, successor)?;
+    if own.is_none() {
+        serve_elsewhere(context, at, successor).await?;
+    }
     let target = StopTarget::Process(identity.clone());
-    end(context, host, slot, port, target, successor).await
+    end(context, host, slot, port, target, own).await
+}
+
+/// Where the slots are on different hosts, those of the new one have to be there: all of them are asked.
+async fn serve_elsewhere<H: Host>(
+    context: &Context<'_, H>,
+    old: Endpoint,
+    slot: &SlotName,
+) -> Result<(), Failure> {
+    let endpoints = context.topology.endpoints(slot);
+    let asked = endpoints.iter().map(|at| async move {
+        let answer = census::insist(context, at, HealthAnswer::is_healthy).await;
+        match answer {
+            Some(answer) if answer.is_healthy() => None,
+            Some(answer) => Some(format!("{at} is not healthy: {answer}")),
+            None => Some(format!("{at} cannot be asked")),
+        }
+    });
+    match join_all(asked).await.into_iter().flatten().next() {
+        Some(reason) => Err(Failure::SuccessorMissing {
+            endpoint: old,
+            reason,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Ends what an earlier run kept on the idle slot, or left there.

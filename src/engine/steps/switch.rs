@@ -15,7 +15,7 @@ use crate::model::defect::{Defect, planted};
 use crate::model::event::{Event, Note, ProofUsed};
 use crate::model::failure::Failure;
 use crate::model::lock::Fence;
-use crate::model::names::{HostName, RemotePath};
+use crate::model::names::{HostName, RemotePath, RunId};
 use crate::model::plan::{NginxFacts, Switch, UpstreamFile};
 use crate::model::token::{TokenId, TokenState};
 use crate::remote::answer::{Answer, ArmAnswer, ConfirmAnswer, Fenced, PrepareAnswer, SwitchAnswer};
@@ -33,7 +33,7 @@ pub(in crate::engine) async fn prepare<H: Host>(
 ) -> Result<Option<Note>, Failure> {
     let command = Command::Prepare(Prepare {
         fence: context.crew.fence(host),
-        home: job.home.clone(),
+        home: job.home.of_switch(switch.number),
         nginx: place(context, host, &switch.nginx)?,
         placement: placement(switch),
         candidate: switch.after.clone(),
@@ -56,11 +56,12 @@ pub(in crate::engine) async fn commit<H: Host>(
     let nginx = place(context, host, &switch.nginx)?;
     let before = proof::arrivals_before(context, host, switch).await;
     let fence = context.crew.fence(host);
-    let earlier = begin(context, host, token_of(job, &fence));
+    let home = job.home.of_switch(switch.number);
+    let earlier = begin(context, host, token_of(&home, &fence));
     let watch = context.playbook.watch;
     let command = Command::Commit(Commit {
         fence,
-        home: job.home.clone(),
+        home,
         watch: watch.deadline,
         nginx,
         placement: placement(switch),
@@ -151,9 +152,9 @@ pub(in crate::engine) fn moved<H>(
 }
 
 /// The name of the token that a script with this fence arms: known whether its answer comes or not.
-fn token_of(job: &Job<'_>, fence: &Fence) -> TokenId {
+fn token_of(home: &RunId, fence: &Fence) -> TokenId {
     TokenId {
-        run: job.home.clone(),
+        run: home.clone(),
         epoch: fence.epoch,
         number: fence.sequence,
     }
@@ -162,6 +163,15 @@ fn token_of(job: &Job<'_>, fence: &Fence) -> TokenId {
 fn restarted() -> Failure {
     Failure::Unproven {
         reason: "nginx was started anew since it was looked at; nothing was changed".to_owned(),
+    }
+}
+
+/// The home of a way back: what was there before the first switch, however many followed.
+fn before_the_run<H>(context: &Context<'_, H>, job: &Job<'_>) -> RunId {
+    let confirmed = context.ledger.borrow().confirmed;
+    match confirmed.filter(|_| planted(Defect::WeightsLeftBehind)) {
+        Some(number) => job.home.of_switch(number),
+        None => job.home.of_switch(1),
     }
 }
 
@@ -202,15 +212,16 @@ pub(in crate::engine) async fn arm<H: Host>(
 ) -> Result<(), Failure> {
     let nginx = place(context, host, &facts_of(context, host, facts).await?)?;
     let fence = context.crew.fence(host);
+    let home = before_the_run(context, job);
     let armed = Armed {
-        token: token_of(job, &fence),
+        token: token_of(&home, &fence),
         sent: Instant::now(),
         left: None,
     };
     let watch = context.playbook.watch;
     let command = Command::Arm(Arm {
         fence,
-        home: job.home.clone(),
+        home,
         nginx,
         watch: watch.deadline,
         deadline: watch.proof_deadline(),
@@ -236,7 +247,7 @@ pub(super) async fn revert<H: Host>(
     let deadline = context.playbook.watch.proof_deadline();
     let command = Command::Revert(Revert {
         fence: context.crew.fence(host),
-        home: job.home.clone(),
+        home: before_the_run(context, job),
         nginx,
         deadline,
     });

@@ -33,12 +33,13 @@ pub(super) async fn verify<H: Host>(
     try_join_all(watched).await.map(|_| None)
 }
 
-pub(super) async fn bake<H: Host>(
+/// Watches endpoints for a while.
+pub(super) async fn stays<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
     endpoints: &[Viewed],
+    duration: Duration,
 ) -> Result<Option<Note>, Failure> {
-    let duration = context.playbook.bake.duration;
     let watched = endpoints
         .iter()
         .map(|viewed| health::stays_healthy(context, host, viewed, duration));

@@ -10,7 +10,7 @@ use crate::model::names::RemotePath;
 use crate::model::nginx_conf::{Beside, NginxConfError, SetVariable};
 use crate::model::topology::{NginxHost, ServiceUrl};
 
-use super::{NginxView, Reader};
+use super::{NginxView, Reader, Share};
 
 impl NginxView {
     /// The main file as it tests a candidate in place of the host's entry, together with the upstreams that
@@ -50,6 +50,7 @@ impl Reader<'_> {
         NginxView {
             dump: self.dump.clone(),
             slot: self.slot_of(&endpoints, findings),
+            share: Share::Whole,
             endpoints,
             takes_over: None,
             content: self.nginx.entry.content.clone(),

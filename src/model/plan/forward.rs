@@ -10,12 +10,14 @@ use crate::model::observed::{NginxObserved, Observed, SlotObserved};
 use crate::model::playbook::{Playbook, SwitchStyle};
 use crate::model::release::Release;
 use crate::model::routing::Routing;
+use crate::model::strategy::Course;
 use crate::model::topology::Topology;
 
+use super::between::{self, Ahead};
 use super::preflight::{self, preflight};
 use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
-use super::{history, resume, stages};
+use super::{history, resume, stages, waiting};
 
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +66,21 @@ pub(super) struct Decision {
     pub(super) from: Option<SlotName>,
     pub(super) to: SlotName,
     pub(super) release: Release,
-    /// Whether the target slot runs the release already, everywhere.
-    pub(super) is_up: bool,
+    /// What is on the target slot.
+    pub(super) target: TargetSlot,
     /// Whether the jar comes from the controller.
     pub(super) sends: bool,
+}
+
+/// What is on the slot that gets the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TargetSlot {
+    /// Nothing that stays.
+    Idle,
+    /// The release runs on some of its endpoints: this very run has begun to start it.
+    Begun,
+    /// The release runs on all of them.
+    Up,
 }
 
 /// Plans the way to `goal`, or lists everything that speaks against it.
@@ -77,6 +90,7 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight(scene.topology, scene.observed, goal.sends());
     findings.extend(live.findings.iter().cloned());
+    findings.extend(waiting::refusal(scene));
     let unfinished = interrupted(scene);
     let explained = unfinished
         .as_ref()
@@ -98,19 +112,48 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     instances(scene, goal, &decision, &mut findings);
     running_generation(scene, &mut findings);
     two_fit(scene, &decision, &mut findings);
+    let course = match goal {
+        Goal::Deploy(_) => scene.playbook.update.course.clone(),
+        // Whoever goes back wants it at once.
+        Goal::Rollback(_) => Course::default(),
+    };
+    written(scene, decision, &live, course, findings)
+}
 
-    let from = decision.from.as_ref().map(|slot| routed(scene, slot, &live));
+/// The plan of what was decided, unless something speaks against it.
+fn written(
+    scene: &Scene<'_>,
+    decision: Decision,
+    live: &Live,
+    course: Course,
+    mut findings: Vec<Finding>,
+) -> Result<Plan, Vec<Finding>> {
+    let from = decision.from.as_ref().map(|slot| routed(scene, slot, live));
     let to = routing(scene, &decision.to, Some(&decision.release.id));
-    let stages = stages::all(scene, &decision, &live, &to)
+    let is_gone = |instance: &Instance| !scene.topology.was.contains_key(&instance.endpoint.host);
+    let stations = course.stations(&from.unwrap_or_default(), &to, is_gone);
+    let ahead = Ahead {
+        stations: &stations,
+        reached: 0,
+    };
+    let stages = between::stages(scene, &decision, live, ahead)
         .map_err(|more| findings.extend(more))
         .ok();
     instances_live_on(scene, stages.iter().flatten(), &mut findings);
     let refused = findings
         .iter()
         .any(|finding| finding.severity == Severity::Refusal);
-    let Some(stages) = stages.filter(|_| !refused) else {
+    let Some(onward) = stages.filter(|_| !refused) else {
         return Err(findings);
     };
+    // A process to which nginx routes is the application, whoever started it.
+    let routed = live.routed();
+    let is_ours = |endpoint: &Endpoint| {
+        let kept = |slot| history::is_ours(scene, endpoint, slot);
+        routed.contains(endpoint) || decision.from.as_ref().is_some_and(kept)
+    };
+    let before = stages::before(scene, &decision);
+    let after = stages::after(scene, &decision, live, is_ours);
     Ok(Plan {
         from_release: decision
             .from
@@ -119,8 +162,10 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
         from: decision.from,
         to: decision.to,
         release: decision.release,
-        routings: vec![from.unwrap_or_default(), to],
-        stages,
+        holds: stations.iter().map(|station| station.hold).collect(),
+        routings: stations.into_iter().map(|station| station.routing).collect(),
+        course,
+        stages: [before, onward, after].concat(),
         warnings: findings,
     })
 }
@@ -129,10 +174,10 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
 /// afterwards.
 pub fn drill_back(scene: &Scene<'_>) -> Result<Plan, Vec<Finding>> {
     let plan = forward(scene, &Goal::Rollback(None))?;
-    let Some(live) = &plan.from_release else {
+    let (Some(slot), Some(live)) = (&plan.from, &plan.from_release) else {
         return Err(vec![Finding::refusal(None, Problem::LiveReleaseUnknown)]);
     };
-    known_release(scene, live)?;
+    known_release(scene, slot, live)?;
     Ok(plan)
 }
 
@@ -194,7 +239,7 @@ fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Deci
                 from: live,
                 to,
                 release: release.clone(),
-                is_up: false,
+                target: TargetSlot::Idle,
                 sends: true,
             })
         }
@@ -206,13 +251,17 @@ fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Deci
                 Some(release) => release.clone(),
                 None => history::previous(scene, &from, kept.as_ref()).map_err(one)?,
             };
-            let is_up = kept.as_ref() == Some(&release);
-            let release = known_release(scene, &release)?;
+            let target = if kept.as_ref() == Some(&release) {
+                TargetSlot::Up
+            } else {
+                TargetSlot::Idle
+            };
+            let release = known_release(scene, &to, &release)?;
             Ok(Decision {
                 from: Some(from),
                 to,
                 release,
-                is_up,
+                target,
                 sends: false,
             })
         }
@@ -248,16 +297,19 @@ fn kept_release(scene: &Scene<'_>, slot: &SlotName) -> Option<ReleaseId> {
     endpoints.iter().all(up).then_some(release)
 }
 
-/// The release as the hosts have it on record, or every host that has it not.
-fn known_release(scene: &Scene<'_>, id: &ReleaseId) -> Result<Release, Vec<Finding>> {
+/// The release as the hosts of a slot have it on record, or every one of them that has it not.
+fn known_release(scene: &Scene<'_>, slot: &SlotName, id: &ReleaseId) -> Result<Release, Vec<Finding>> {
     let on_record = |host| stages::recorded(scene, host, id);
     let missing = |host| {
         let problem = Problem::ReleaseMissing { release: id.clone() };
         Finding::refusal(Some(host), problem)
     };
-    let hosts = scene.topology.was.keys();
-    let lacking: Vec<_> = hosts.clone().filter(|host| on_record(host).is_none()).collect();
-    let first = hosts.clone().find_map(on_record);
+    let hosts = scene.topology.hosts_of(slot);
+    let first = hosts.iter().copied().find_map(on_record);
+    let lacking: Vec<_> = hosts
+        .into_iter()
+        .filter(|host| on_record(host).is_none())
+        .collect();
     match first {
         Some(release) if lacking.is_empty() => Ok(Release {
             id: release.id.clone(),
@@ -270,7 +322,7 @@ fn known_release(scene: &Scene<'_>, id: &ReleaseId) -> Result<Release, Vec<Findi
 }
 
 /// A process on the idle slot is ours and is retired, or it is foreign and the run is refused.
-fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, findings: &mut Vec<Finding>) {
+pub(super) fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, findings: &mut Vec<Finding>) {
     for endpoint in scene.topology.endpoints(&decision.to) {
         let Some(seen) = scene.slot_at(&endpoint, &decision.to) else {
             continue;
@@ -286,7 +338,7 @@ fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, findings: &mut
                     Problem::ForeignProcess { endpoint, command },
                 ));
             }
-            Some(_) if !decision.is_up && seen.connections > 0 => {
+            Some(_) if decision.target == TargetSlot::Idle && seen.connections > 0 => {
                 let problem = Problem::KeptInstanceInUse {
                     endpoint,
                     connections: seen.connections,
@@ -321,7 +373,7 @@ fn instances(scene: &Scene<'_>, goal: &Goal, decision: &Decision, findings: &mut
     };
     let others = identity::findings(scene.topology, scene.observed).into_iter();
     findings.extend(others.map(|finding| Finding { severity, ..finding }));
-    if !decision.is_up {
+    if decision.target != TargetSlot::Up {
         let to = Some(&decision.to);
         findings.extend(preflight::config_files(scene.topology, scene.observed, to));
     }

@@ -14,15 +14,15 @@ use crate::model::phase::Phase;
 use crate::model::process::ProcessIdentity;
 use crate::model::record::{RunKind, RunRecord, RunStatus};
 use crate::model::routing::Routing;
-use crate::model::token::TokenState;
+use crate::model::token::{Token, TokenState};
 
 use super::forward::Scene;
 use super::step::Plan;
 use super::switch::generation_of;
 
 /// The release that a rollback goes back to by itself: one that is still up, else the one that the
-/// last deploy replaced, else the newest older one, else the newest other one. It is on every WAS
-/// host, it never failed, and no rollback has left it since the last deploy.
+/// last deploy replaced, else the newest older one, else the newest other one. It is on every host
+/// of the other slot, it never failed, and no rollback has left it since the last deploy.
 pub(super) fn previous(
     scene: &Scene<'_>,
     live: &SlotName,
@@ -32,7 +32,7 @@ pub(super) fn previous(
     let last = scene.observed.last_run();
     let brought_live = |last: &&RunRecord| last.brought_live() || went_forward(scene.observed, last);
     let left = left(scene.observed);
-    let mut candidates = on_every_host(scene);
+    let mut candidates = on_every_host(scene, &scene.playbook.other_slot(live).name);
     candidates.retain(|id| current.as_ref() != Some(*id) && !left.contains(*id));
     let replaced = last
         .filter(|last| brought_live(last) && last.release == current)
@@ -84,7 +84,7 @@ pub fn intent(scene: &Scene<'_>, plan: &Plan, kind: RunKind, record: RunRecord) 
         from_release: plan.from_release.clone(),
         left: left(before),
         adopted: adopted(scene, plan.routings.first()),
-        ..record
+        ..record.on(plan.course.clone())
     }
 }
 
@@ -123,23 +123,27 @@ fn left(observed: &Observed) -> BTreeSet<ReleaseId> {
     last.left.clone()
 }
 
-/// Whether a run that never ended has the traffic all the same: one of its switches was confirmed, and no
-/// later one was armed on its way back.
+/// Whether a run that never ended has the traffic all the same: its last switch was confirmed somewhere, and
+/// no later one was armed on its way back.
 fn went_forward(observed: &Observed, run: &RunRecord) -> bool {
     let nginx = observed.hosts.values().filter_map(|seen| seen.nginx.as_ref());
     let mut newest = nginx.filter_map(|nginx| nginx.newest_token(&run.run));
-    run.status == RunStatus::Open && newest.any(|token| token.state == TokenState::Confirmed)
+    let is_last = |token: &Token| token.id.run == run.run.of_switch(run.switches());
+    let went = |token: &Token| token.state == TokenState::Confirmed && is_last(token);
+    run.status == RunStatus::Open && newest.any(went)
 }
 
-/// The releases that every WAS host has and none has marked as failed.
-fn on_every_host<'a>(scene: &Scene<'a>) -> BTreeSet<&'a ReleaseId> {
+/// The releases that every host of a slot has and none has marked as failed.
+fn on_every_host<'a>(scene: &Scene<'a>, slot: &SlotName) -> BTreeSet<&'a ReleaseId> {
     let mut counts: BTreeMap<&ReleaseId, usize> = BTreeMap::new();
-    for was in scene.observed.hosts.values().filter_map(|host| host.was.as_ref()) {
+    let hosts = scene.topology.hosts_of(slot);
+    let seen = hosts.iter().filter_map(|host| scene.observed.hosts.get(*host));
+    for was in seen.filter_map(|host| host.was.as_ref()) {
         for release in was.releases.iter().filter(|release| !release.failed) {
             *counts.entry(&release.id).or_default() += 1;
         }
     }
-    let everywhere = |(_, count): &(_, usize)| *count == scene.topology.was.len();
+    let everywhere = |(_, count): &(_, usize)| *count == hosts.len();
     counts.into_iter().filter(everywhere).map(|(id, _)| id).collect()
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::live::{Live, NginxView};
-use crate::model::names::{HostName, Port, ReleaseId, SlotName};
+use crate::model::names::{HostName, Port, ReleaseId, RunId, SlotName};
 use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
@@ -88,7 +88,7 @@ fn may_have_switched(
     has_home && was_armed || (says_who || has_home) && shows(scene, record, view, now)
 }
 
-/// Whether an nginx has the run's routing, on the disk or running. The user's own files have no generation
+/// Whether an nginx has a routing of the run, on the disk or running. The user's own files have no generation
 /// and do not say who put them there.
 pub(super) fn shows(
     scene: &Scene<'_>,
@@ -96,11 +96,15 @@ pub(super) fn shows(
     view: Option<&NginxView>,
     now: &NginxObserved,
 ) -> bool {
-    let run = Some(record.run.as_str());
+    let is_of_run = |generation: &str| {
+        let generation = RunId::new(generation).ok();
+        generation.is_some_and(|generation| generation.switch_of(&record.run).is_some())
+    };
     match scene.playbook.nginx.style {
         SwitchStyle::Site(_) => {
             let on_disk = now.entry.content.as_deref().and_then(generation_of);
-            now.generation.as_deref() == run || on_disk.as_deref() == run
+            let running = now.generation.as_deref();
+            running.into_iter().chain(on_disk.as_deref()).any(is_of_run)
         }
         SwitchStyle::ConfPerSlot(_) | SwitchStyle::Include(_) => {
             record.to_slot.is_some() && view.is_some_and(|view| view.slot == record.to_slot)

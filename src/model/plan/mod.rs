@@ -1,21 +1,27 @@
 //! The planner: from what is true on the fleet and a goal to the steps that lead there, or to the
 //! reasons why there is no way. Pure; `nonstop plan` prints what `deploy` runs.
 
+mod between;
 mod forward;
+mod forward_again;
+mod going_on;
 mod history;
 mod home;
 mod preflight;
 mod resume;
 mod stages;
+mod start;
 mod step;
 mod switch;
+mod waiting;
 
 pub use forward::{Goal, Scene, drill_back, drill_forward, forward};
+pub use forward_again::{converge_to, forward_again};
+pub use going_on::{in_question, onward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
 pub use preflight::{config_files, instance_lives_on, preflight};
-pub use resume::{
-    back_again, converge_to, evidence, forward_again, gone_on_with, interrupted, is_converged, obstacles,
-};
+pub use resume::{asked, back_again, evidence, gone_on_with, interrupted, is_converged, obstacles};
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, UpstreamFile, Viewed};
 pub use switch::GENERATION_PATH;
+pub use waiting::{Promote, promote, promoted, waiting};

@@ -96,7 +96,7 @@ pub(super) fn hosts_gone(topology: &Topology, record: &RunRecord) -> Vec<Finding
     let nginx = record.nginx.iter();
     let nginx =
         nginx.filter(|host| !topology.nginx.contains_key(*host) && !without.nginx.contains_key(*host));
-    let was = record.was.iter().filter(|_| record.status == RunStatus::Open);
+    let was = record.was.iter().filter(|_| record.status != RunStatus::Done);
     let was = was.filter(|host| !topology.was.contains_key(*host) && !without.was.contains_key(*host));
     let gone: BTreeSet<_> = nginx.chain(was).collect();
     let finding = |missing: &HostName| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::model::endpoint::Endpoint;
+use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
 use crate::model::observed::NginxObserved;
@@ -14,6 +15,7 @@ use crate::model::phase::Phase;
 use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::release::Release;
 use crate::model::routing::Routing;
+use crate::model::strategy::{Course, Hold};
 
 /// The way from one routing to the next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,6 +30,10 @@ pub struct Plan {
     pub release: Release,
     /// The routings that nginx goes through, the first being what it has now.
     pub routings: Vec<Routing>,
+    /// What follows each of them, in the same order.
+    pub holds: Vec<Hold>,
+    /// How it goes from the first to the last.
+    pub course: Course,
     /// What is done, in order.
     pub stages: Vec<Stage>,
     /// What a person should know, though it does not stop the run.
@@ -99,6 +105,15 @@ pub enum Step {
     Prepare(Box<Switch>),
     /// The candidate is put in place, reloaded and proven.
     Commit(Box<Switch>),
+    /// The new endpoints are watched from this host while traffic stays between the slots.
+    Hold {
+        /// The endpoints.
+        endpoints: Vec<Viewed>,
+        /// For how long.
+        duration: Duration,
+    },
+    /// The run ends here, and goes on when a person says so.
+    AwaitPromotion,
     /// The endpoints are watched from this host while both slots are up.
     Bake {
         /// The endpoints.
@@ -218,6 +233,8 @@ impl NginxFacts {
 /// One nginx host's switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Switch {
+    /// To which routing of its run it leads; the first after the one before the run is 1.
+    pub number: u32,
     /// The name that nginx includes.
     pub entry: RemotePath,
     /// Where bytes are written: the entry, or the file that its link leads to.
@@ -267,6 +284,17 @@ pub struct CleanUp {
 }
 
 impl Plan {
+    /// The event that says what is going to be done.
+    pub fn announced(&self) -> Event {
+        Event::Planned {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            from_release: self.from_release.clone(),
+            release: self.release.id.clone(),
+            phases: self.phases(),
+        }
+    }
+
     /// The phases, in order.
     pub fn phases(&self) -> Vec<Phase> {
         self.stages.iter().map(|stage| stage.phase).collect()
@@ -277,18 +305,32 @@ impl Plan {
         self.stages.iter().find(|stage| stage.phase == phase)
     }
 
-    /// Every nginx host's switch.
+    /// Every nginx host's switch to the last routing.
     pub fn switches(&self) -> BTreeMap<&HostName, &Switch> {
-        let stage = self
-            .stage(Phase::Commit)
-            .into_iter()
-            .flat_map(|stage| &stage.steps);
-        stage
+        self.commits().last().map(Stage::switches).unwrap_or_default()
+    }
+
+    /// The stages that switch, one for each routing.
+    pub fn commits(&self) -> impl Iterator<Item = &Stage> {
+        self.stages.iter().filter(|stage| stage.phase == Phase::Commit)
+    }
+}
+
+impl Stage {
+    /// Every nginx host's switch in this stage.
+    pub fn switches(&self) -> BTreeMap<&HostName, &Switch> {
+        let steps = self.steps.iter();
+        steps
             .filter_map(|step| match &step.step {
                 Step::Commit(switch) => Some((&step.host, switch.as_ref())),
                 _ => None,
             })
             .collect()
+    }
+
+    /// Whether the run ends with this stage until a person says that it goes on.
+    pub fn waits(&self) -> bool {
+        self.steps.iter().any(|on| on.step == Step::AwaitPromotion)
     }
 }
 

@@ -35,14 +35,57 @@ fn leads_to(path: &RemotePath, target: &str, resolved: &str) -> bool {
 
 const ANSWER: &str = "return 200 \"";
 
-/// The switch of one nginx host to a slot.
+/// Where a switch leads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// Which routing of its run.
+    pub(super) number: u32,
+    /// The slot that gets the traffic, or a share of it.
+    pub(super) slot: &'a SlotName,
+    /// The release that runs there.
+    pub(super) release: &'a Release,
+    /// The routing.
+    pub(super) routing: &'a Routing,
+}
+
+/// The next switch of an nginx host, from what the one before will have put there.
+pub(super) fn after(
+    scene: &Scene<'_>,
+    name: &HostName,
+    view: &NginxView,
+    before: &Switch,
+    to: Target<'_>,
+) -> Result<Switch, Finding> {
+    let unknown = || {
+        let reason = "it gave no answer".to_owned();
+        Finding::refusal(Some(name), Problem::CannotObserve { reason })
+    };
+    let host = scene.topology.nginx.get(name).ok_or_else(unknown)?;
+    let Content {
+        after, generation, ..
+    } = content(scene, name, host, view, to)?;
+    Ok(Switch {
+        number: to.number,
+        takes_over: None,
+        before: Some(before.after.clone()),
+        after,
+        generation,
+        expect: expect(scene, name, to).map_err(|reason| unrendered(name, reason))?,
+        endpoints: to.routing.endpoints().cloned().collect(),
+        ..before.clone()
+    })
+}
+
+fn unrendered(name: &HostName, reason: String) -> Finding {
+    Finding::refusal(Some(name), Problem::CannotRender { reason })
+}
+
+/// The switch of one nginx host, from what it has now.
 pub(super) fn switch(
     scene: &Scene<'_>,
     name: &HostName,
     view: &NginxView,
-    slot: &SlotName,
-    release: &Release,
-    routing: &Routing,
+    to: Target<'_>,
 ) -> Result<Switch, Finding> {
     let missing = |reason: &str| {
         Finding::refusal(
@@ -65,11 +108,10 @@ pub(super) fn switch(
         after,
         generation,
         upstreams,
-    } = content(scene, name, host, view, slot, routing)?;
-    let slot_file = host.slot_files.get(slot);
+    } = content(scene, name, host, view, to)?;
+    let slot_file = host.slot_files.get(to.slot);
     let (target, link) = target(host, nginx, view.takes_over.as_ref(), slot_file).map_err(refuse)?;
-    let expect =
-        expect(scene, name, slot, release).map_err(|reason| refuse(Problem::CannotRender { reason }))?;
+    let expect = expect(scene, name, to).map_err(|reason| unrendered(name, reason))?;
     let takes_over = view.takes_over.as_ref();
     let beside = upstreams.as_ref().map(|file| Beside {
         path: file.path.as_str(),
@@ -81,6 +123,7 @@ pub(super) fn switch(
         })
     })?;
     Ok(Switch {
+        number: to.number,
         entry: host.file.clone(),
         target,
         nginx: facts,
@@ -92,20 +135,21 @@ pub(super) fn switch(
         shadow,
         generation,
         expect,
-        endpoints: routing.endpoints().cloned().collect(),
+        endpoints: to.routing.endpoints().cloned().collect(),
     })
 }
 
-/// What the playbook's own proof must find: its template, rendered with the new release.
-fn expect(
-    scene: &Scene<'_>,
-    name: &HostName,
-    slot: &SlotName,
-    release: &Release,
-) -> Result<Option<String>, String> {
+/// What the playbook's own proof must find: its template, rendered with the new release. While the old slot
+/// has a share of the traffic, any answer may be its.
+fn expect(scene: &Scene<'_>, name: &HostName, to: Target<'_>) -> Result<Option<String>, String> {
+    let Target { slot, release, .. } = to;
+    let is_old = |endpoint: &Endpoint| scene.topology.slot_of(endpoint) != Some(slot);
     let Some(proof) = &scene.playbook.nginx.proof else {
         return Ok(None);
     };
+    if to.routing.endpoints().any(is_old) {
+        return Ok(None);
+    }
     let slot = scene.playbook.slot(slot).ok_or("the playbook has no such slot")?;
     let host = scene.topology.nginx.get(name).ok_or("it is no nginx host")?;
     // An nginx host has no releases: a proof has no use for their folders.
@@ -147,23 +191,22 @@ fn content(
     name: &HostName,
     host: &NginxHost,
     view: &NginxView,
-    slot: &SlotName,
-    routing: &Routing,
+    to: Target<'_>,
 ) -> Result<Content, Finding> {
-    let cannot_render = |reason| Finding::refusal(Some(name), Problem::CannotRender { reason });
+    let Target { slot, routing, .. } = to;
     match (&scene.playbook.nginx.style, &host.service_url) {
         (SwitchStyle::Site(site), _) => {
-            let generation = scene.run.as_str();
+            let generation = scene.run.of_switch(to.number).to_string();
             let instances = instances(scene, routing);
-            nginx_site::render(&scene.topology.app, host, site, &instances, generation)
+            nginx_site::render(&scene.topology.app, host, site, &instances, &generation)
                 .map(|after| Content {
-                    generation: Some(generation.to_owned()),
+                    generation: Some(generation),
                     ..Content::plain(after)
                 })
-                .map_err(|error| cannot_render(error.to_string()))
+                .map_err(|error| unrendered(name, error.to_string()))
         }
         (SwitchStyle::Include(_), Some(service)) => {
-            included(scene, service, view, slot, routing).map_err(cannot_render)
+            included(scene, service, view, slot, routing).map_err(|reason| unrendered(name, reason))
         }
         _ => match scene.nginx(name).and_then(|nginx| nginx.slot_files.get(slot)) {
             Some(Some(text)) => match left_out_in(scene, slot, text) {

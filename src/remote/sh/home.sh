@@ -2,7 +2,8 @@
 # shellcheck disable=SC2034
 # home: what nginx's files were before a run, and the way back to it. Needs switch.
 #
-# `home/RUN/meta` holds entry, target, takes_over, their kinds and digests; beside it lie copies of the
+# A run that switches more than once has one for each switch, `home/RUN`, `home/RUN.2` and so on: what was there
+# before it. `home/RUN/meta` holds entry, target, takes_over, their kinds and digests; beside it lie copies of the
 # things themselves, `entry`, `target` and `takes_over`, made by `cp -a` with owner, mode and label: it
 # may take root to read them. `home/RUN/placed` names, a line each, what commits of the run put at the
 # target: the digest of the bytes, or `link:TEXT`. `home/RUN/committed` is there from before the first
@@ -89,12 +90,25 @@ placed_add() {
     { cat -- "$HOME_DIR/placed" && printf '%s\n' "$1"; } | write_file "$HOME_DIR/placed" || exit 3
 }
 
-# was_placed PATH: whether what is at PATH is what some commit of the run put there.
+# run_of_home: sets HOME_OF, the run whose home HOME_RUN is: a run that switches more than once has a home for
+# each switch, `RUN`, `RUN.2` and so on.
+run_of_home() {
+    HOME_OF=${HOME_RUN%.*}
+    if ! is_number "${HOME_RUN##*.}" || [ ! -d "$STATE/home/$HOME_OF" ]; then
+        HOME_OF=$HOME_RUN
+    fi
+}
+
+# was_placed PATH: whether what is at PATH is what some commit of the run put there, whichever of its switches
+# it was.
 was_placed() {
-    [ -f "$HOME_DIR/placed" ] || return 1
-    while IFS= read -r h_placed <&4; do
-        if is_placed "$1" "$h_placed"; then return 0; fi
-    done 4<"$HOME_DIR/placed"
+    run_of_home
+    for h_file in "$STATE/home/$HOME_OF/placed" "$STATE/home/$HOME_OF".*/placed; do
+        [ -f "$h_file" ] || continue
+        while IFS= read -r h_placed <&4; do
+            if is_placed "$1" "$h_placed"; then return 0; fi
+        done 4<"$h_file"
+    done
     return 1
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::model::finding::{Finding, Problem};
 use crate::model::identity;
-use crate::model::live::Live;
+use crate::model::live::{Agreed, Live, Share};
 use crate::model::lock::LockState;
 use crate::model::names::{AppName, HostName, Port, ReleaseId, SlotName};
 use crate::model::observed::{HostObserved, NginxObserved, Observed, SlotObserved};
@@ -55,6 +55,11 @@ pub enum LiveSlot {
     },
     /// No nginx host routes to a slot yet.
     Nothing,
+    /// Every nginx host routes to both slots alike, as a run that is not over has led it.
+    Between {
+        /// The slot that it comes from.
+        slot: SlotName,
+    },
     /// nginx hosts disagree.
     Mixed,
     /// Not every nginx host could be asked; those that could agree on this slot.
@@ -71,6 +76,9 @@ pub struct NginxStatus {
     pub runs: bool,
     /// The slot.
     pub slot: Option<SlotName>,
+    /// Whether it routes to that slot alone.
+    #[serde(skip_serializing_if = "Share::is_whole")]
+    pub share: Share,
     /// The generation that runs, where the site tells it.
     pub generation: Option<String>,
     /// The file of an earlier tool that the next deploy takes over.
@@ -137,9 +145,12 @@ impl Status {
             Ok(agreed) if view.hosts.len() < topology.nginx.len() => {
                 LiveSlot::Incomplete { slot: agreed.slot }
             }
-            Ok(agreed) => agreed
-                .slot
-                .map_or(LiveSlot::Nothing, |slot| LiveSlot::Uniform { slot }),
+            Ok(Agreed { slot: None, .. }) => LiveSlot::Nothing,
+            Ok(Agreed {
+                slot: Some(slot),
+                share: Share::Between,
+            }) => LiveSlot::Between { slot },
+            Ok(Agreed { slot: Some(slot), .. }) => LiveSlot::Uniform { slot },
             Err(disagree) => {
                 findings.insert(0, disagree);
                 LiveSlot::Mixed
@@ -155,6 +166,7 @@ impl Status {
             let status = NginxStatus {
                 runs: nginx.master.is_some(),
                 slot: view.and_then(|view| view.slot.clone()),
+                share: view.map_or(Share::Whole, |view| view.share),
                 generation: nginx.generation.clone(),
                 takes_over: view.and_then(|view| Some(view.takes_over.as_ref()?.to_string())),
                 token: unsettled(nginx, open_run.as_ref()),
@@ -194,7 +206,7 @@ impl Status {
         match &self.live {
             LiveSlot::Uniform { slot } => Some(slot),
             LiveSlot::Incomplete { slot } => slot.as_ref(),
-            LiveSlot::Nothing | LiveSlot::Mixed => None,
+            LiveSlot::Nothing | LiveSlot::Between { .. } | LiveSlot::Mixed => None,
         }
     }
 
@@ -228,7 +240,8 @@ fn unsettled(nginx: &NginxObserved, open_run: Option<&OpenRun>) -> Option<Token>
         .tokens
         .iter()
         .max_by_key(|token| (token.id.epoch, token.id.number))?;
-    let of_open_run = open_run.is_some_and(|open| open.record.run == newest.id.run);
+    let of_run = |open: &OpenRun| newest.id.run.switch_of(&open.record.run).is_some();
+    let of_open_run = open_run.is_some_and(of_run);
     let is_at_it = match newest.state {
         TokenState::Armed => true,
         TokenState::Fired => !newest.restored,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::decision::{Census, Home, Newest, Slots, Switched, Way, decide, home_is_there};
+use crate::model::decision::{Census, Evidence, Home, Newest, Slots, Switched, Way, decide, home_is_there};
 use crate::model::endpoint::Endpoint;
 use crate::model::names::{HostName, SlotName};
 use crate::model::observed::Observed;
@@ -33,6 +33,15 @@ pub enum RunState {
     AtWork,
     /// Another run holds the locks, and begins with finishing this one.
     BeingFinished,
+    /// Nobody is: it waits for a person who promotes it or takes it back.
+    Waits {
+        /// Up to which of its routings it came; 0 is the one before the run.
+        reached: u32,
+        /// How many routings it has after that one.
+        switches: u32,
+        /// What its new slot gets of the requests meanwhile, of a hundred.
+        percent: u32,
+    },
     /// Nobody is: it waits for somebody who finishes it.
     Interrupted {
         /// What finishing it does, as far as can be seen now.
@@ -45,21 +54,20 @@ pub enum RunState {
 impl OpenRun {
     /// The run that began last, unless it is over.
     pub(super) fn read(topology: &Topology, observed: &Observed) -> Option<Self> {
-        let record = plan::interrupted(observed)?.clone();
-        let tokens: BTreeMap<_, _> = record
-            .nginx
-            .iter()
-            .filter(|host| !topology.without.nginx.contains_key(*host))
-            .map(|host| (host.clone(), newest(observed, host, &record)))
-            .collect();
+        let waiting = plan::waiting(observed);
+        let record = waiting.or_else(|| plan::interrupted(observed))?.clone();
+        let evidence = plan::evidence(topology, observed, &record);
+        let tokens = plan::asked(topology, &record).cloned();
+        let tokens: BTreeMap<_, _> = tokens.zip(evidence.tokens.iter().copied()).collect();
         let mut locks = observed.hosts.values().map(|seen| &seen.lock);
         // A lock without an end was taken by hand: nobody works under it.
         let leased = locks.find(|lock| lock.lease_left.is_some_and(|left| left > Duration::ZERO));
         let state = match leased {
             Some(lock) if lock.run.as_ref() == Some(&record.run) => RunState::AtWork,
             Some(_) => RunState::BeingFinished,
+            None if waiting.is_some() => waits(topology, &record, evidence.reached),
             None => {
-                let slots = slots(topology, observed, &record, &tokens);
+                let slots = slots(topology, observed, &record, &evidence);
                 let way = decide(tokens.values().copied(), slots);
                 RunState::Interrupted { way, slots }
             }
@@ -72,24 +80,20 @@ impl OpenRun {
     }
 }
 
-fn newest(observed: &Observed, host: &HostName, record: &RunRecord) -> Newest {
-    let seen = observed.hosts.get(host).and_then(|seen| seen.nginx.as_ref());
-    seen.map_or(Newest::Unreadable, |nginx| {
-        nginx
-            .newest_token(&record.run)
-            .map_or(Newest::None, |token| Newest::Is(token.state))
-    })
+fn waits(topology: &Topology, record: &RunRecord, reached: u32) -> RunState {
+    let stations = record.stations();
+    let routing = stations.get(reached as usize).map(|station| &station.routing);
+    let is_new = |endpoint: &Endpoint| topology.slot_of(endpoint) == record.to_slot.as_ref();
+    RunState::Waits {
+        reached,
+        switches: record.switches(),
+        percent: routing.map_or(0, |routing| routing.percent(is_new)),
+    }
 }
 
 /// What can be told without asking for health: what listens is taken for healthy.
-fn slots(
-    topology: &Topology,
-    observed: &Observed,
-    record: &RunRecord,
-    tokens: &BTreeMap<HostName, Newest>,
-) -> Slots {
-    let census = |slot: &SlotName| {
-        let endpoints = topology.endpoints(slot);
+fn slots(topology: &Topology, observed: &Observed, record: &RunRecord, evidence: &Evidence) -> Slots {
+    let census = |slot: &SlotName, endpoints: Vec<Endpoint>| {
         let seen = |endpoint: &Endpoint| observed.slot(&endpoint.host, slot);
         let count = |is: &dyn Fn(&Endpoint) -> bool| endpoints.iter().filter(|it| is(it)).count();
         let listening = count(&|it| seen(it).is_some_and(|seen| seen.listener.is_some()));
@@ -100,14 +104,16 @@ fn slots(
             unknown: count(&|it| seen(it).is_none()),
         }
     };
-    let tokens: Vec<_> = tokens.values().copied().collect();
-    let new = record.to_slot.as_ref().map(census).unwrap_or_default();
+    let new = plan::in_question(topology, record, evidence.reached);
+    let new = record.to_slot.as_ref().map(|slot| census(slot, new));
+    let new = new.unwrap_or_default();
+    let old = |slot: &SlotName| census(slot, topology.endpoints(slot));
     Slots {
         new_is_healthy: new.is_healthy(),
         old_is_alive: home_is_there(Home {
-            old: record.from_slot.as_ref().map(census),
+            old: record.from_slot.as_ref().map(old),
             new,
-            switched: Switched::of(&tokens),
+            switched: Switched::of(&evidence.tokens),
             point_of_no_return: record.point_of_no_return,
         }),
     }

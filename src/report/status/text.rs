@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::live::Share;
 use crate::model::lock::LockState;
 use crate::model::names::{ReleaseId, SlotName};
 use crate::report::output::Palette;
-use crate::report::text::{event, interrupted, token};
+use crate::report::text::{event, interrupted, token, waiting};
 use crate::report::{findings, harmless, table, units};
 
 use super::{KeptRelease, LiveSlot, OpenRun, RunState, SlotState, SlotStatus, Status, WasStatus};
@@ -41,6 +42,9 @@ fn headline(status: &Status, palette: Palette) -> String {
     let text = match &status.live {
         LiveSlot::Uniform { slot } => palette.good(&format!("{slot} is live{}", with(slot))),
         LiveSlot::Nothing => "nothing is live yet".to_owned(),
+        LiveSlot::Between { slot } => {
+            format!("{slot}{} shares the traffic with the other slot", with(slot))
+        }
         LiveSlot::Mixed => palette.bad("MIXED: nginx hosts disagree on the live slot"),
         LiveSlot::Incomplete { slot } => {
             let known = match slot {
@@ -60,7 +64,10 @@ pub(in crate::report) fn hosts(status: &Status, palette: Palette) -> Vec<String>
         let slot = nginx.slot.as_ref();
         let mut routes = slot.map_or_else(
             || "routes to no slot".to_owned(),
-            |slot| format!("routes to {slot}"),
+            |slot| match nginx.share {
+                Share::Whole => format!("routes to {slot}"),
+                Share::Between => format!("routes to {slot} and to the other slot"),
+            },
         );
         if let Some(file) = &nginx.takes_over {
             routes = format!("{routes}, by {}", harmless::harmless(file));
@@ -153,6 +160,7 @@ fn locks(status: &Status) -> Vec<String> {
 fn run_title(run: &OpenRun) -> &'static str {
     match run.state {
         RunState::AtWork => "run at work",
+        RunState::Waits { .. } => "run that waits",
         RunState::BeingFinished | RunState::Interrupted { .. } => "run that never ended",
     }
 }
@@ -172,6 +180,11 @@ fn run_lines(run: &OpenRun) -> Vec<String> {
             "{}; whoever holds the locks finishes it",
             interrupted::what(record)
         )],
+        RunState::Waits {
+            reached,
+            switches,
+            percent,
+        } => waiting::lines(record, reached, switches, percent),
         RunState::Interrupted { way, slots } => vec![
             interrupted::what(record),
             format!(
@@ -223,6 +236,11 @@ fn way_back(status: &Status) -> String {
         Some(RunState::AtWork | RunState::BeingFinished) => {
             return "A run is at work: what there is to go back to is known when it is over.".to_owned();
         }
+        Some(RunState::Waits { .. }) => {
+            return "`nonstop promote` lets that run go on, `nonstop rollback` takes it back; nothing else begins \
+                    until then."
+                .to_owned();
+        }
         Some(RunState::Interrupted { .. }) => {
             return "`nonstop resume` finishes that run; a deploy or a rollback starts from it as well."
                 .to_owned();
@@ -252,6 +270,7 @@ fn way_back(status: &Status) -> String {
 fn out_of_mixed(status: &Status, state: Option<RunState>) -> String {
     match state {
         Some(RunState::AtWork | RunState::BeingFinished) => "; that run is at work on it.".to_owned(),
+        Some(RunState::Waits { .. }) => ": `nonstop rollback` takes the run back that waits.".to_owned(),
         Some(RunState::Interrupted { .. }) => ": `nonstop resume` brings them together.".to_owned(),
         None => {
             let slots: BTreeSet<_> = status
@@ -279,9 +298,11 @@ fn is_up(status: &Status, slot: &SlotName) -> bool {
 
 fn previous<'a>(status: &'a Status, live: &SlotName) -> Option<&'a ReleaseId> {
     let current = status.release_of(live);
-    let first = status.was.values().next()?;
+    let is_other = |was: &&WasStatus| was.slots.keys().any(|slot| slot != live);
+    let others = || status.was.values().filter(is_other);
+    let first = others().next()?;
     let good = |release: &&KeptRelease| {
-        let everywhere = status.was.values().all(|was| {
+        let everywhere = others().all(|was| {
             was.releases
                 .iter()
                 .any(|other| other.id == release.id && !other.failed)

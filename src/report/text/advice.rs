@@ -1,5 +1,6 @@
 //! What to do next: command lines that can be copied, each with what it is good for.
 
+use crate::model::finding::{Finding, Problem};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::run_view::{End, RunView};
 use crate::report::text::{failure, problem};
@@ -36,10 +37,15 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     if end.outcome == Outcome::Mixed || end.exit == Exit::Mixed {
         all.extend(mixed());
     }
+    if end.outcome == Outcome::Waiting {
+        all.extend(waiting());
+    }
     if end.outcome == Outcome::TakenOver {
         all.extend(taken_over());
     }
-    if (end.outcome, end.exit) == (Outcome::AsItWas, Exit::Locked) {
+    let waits = |finding: &Finding| matches!(finding.problem, Problem::RunWaits { .. });
+    let waits = view.refusals.iter().any(waits);
+    if (end.outcome, end.exit) == (Outcome::AsItWas, Exit::Locked) && !waits {
         let command = format!("nonstop {command} --lock-wait 5m");
         all.push(Advice::new(command, "waits until the other is done"));
     }
@@ -67,6 +73,15 @@ fn mixed() -> [Advice; 3] {
         ),
         Advice::new("nonstop status", "shows host by host what is live"),
         Advice::new("nonstop doctor", "shows what keeps the hosts apart"),
+    ]
+}
+
+/// How a run goes on that waits.
+pub(super) fn waiting() -> [Advice; 3] {
+    [
+        Advice::new("nonstop promote", "lets it go on, to where it waits next"),
+        Advice::new("nonstop promote --full", "lets it go on to its end"),
+        Advice::new("nonstop rollback", "takes it back"),
     ]
 }
 

@@ -7,7 +7,7 @@ use crate::model::finding::Severity;
 use crate::model::lock::LockState;
 use crate::model::names::HostName;
 use crate::report::harmless::harmless;
-use crate::report::text::{failure, health, interrupted, note, outcome, problem, token};
+use crate::report::text::{failure, health, interrupted, note, outcome, problem, token, waiting};
 use crate::report::units::{bytes, count, duration};
 
 /// A line about an event: about whom, under which heading, and what.
@@ -100,6 +100,14 @@ pub fn describe(event: &Event) -> Option<Line> {
             };
             let text = format!("{}: {way}", outcome::describe_signal(*signal));
             line(&FLEET, "signal", text)
+        }
+        Event::Waits {
+            record,
+            reached,
+            percent,
+        } => {
+            let stands = waiting::stands(record, *reached, record.switches(), *percent);
+            line(&FLEET, "waits", format!("for a person: {stands}"))
         }
         Event::TokenMoved { host, state, left } => line(host, "token", token::moved(*state, *left)),
         event => milestone(event).and_then(|(about, text)| line(&FLEET, about, text)),

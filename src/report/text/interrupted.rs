@@ -55,6 +55,11 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
         Way::Hold(Why::NewUnknown) => {
             "leaves both slots up, because not every endpoint of the new slot could be asked".to_owned()
         }
+        Way::Hold(Why::OldDead) => {
+            "touches nothing, because the old slot, which still has a share of the traffic, is not there to go back to: \
+             `nonstop resume` goes forward"
+                .to_owned()
+        }
         Way::Hold(Why::BothSlotsDead) => {
             "touches nothing, because the new slot is not healthy on every endpoint, and the old one is gone or on its way out".to_owned()
         }

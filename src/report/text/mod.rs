@@ -11,3 +11,4 @@ pub mod note;
 pub mod outcome;
 pub mod problem;
 pub mod token;
+pub mod waiting;

@@ -1,8 +1,10 @@
 //! How a run ended, in words: in what state the fleet is.
 
+use crate::model::finding::{Finding, Problem};
 use crate::model::names::{ReleaseId, SlotName};
 use crate::model::outcome::{Exit, Outcome, Signal};
 use crate::model::run_view::{End, RunView};
+use crate::report::text::waiting;
 
 /// The headline: what became of the run.
 pub fn headline(view: &RunView, end: &End) -> String {
@@ -15,6 +17,7 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::Deployed, Exit::Signalled(_)) => format!("{command} interrupted, and finished forward"),
         (Outcome::Deployed, Exit::Mixed) => format!("{command} switched, and a person is needed"),
         (Outcome::Deployed, _) => format!("{command} done"),
+        (Outcome::Waiting, _) => format!("{command} waits for a person"),
         (Outcome::Mixed, _) => "MIXED: a person is needed".to_owned(),
         (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
         (Outcome::RolledBack, Exit::Done) => format!("{command} done: the interrupted run was taken back"),
@@ -28,6 +31,9 @@ pub fn headline(view: &RunView, end: &End) -> String {
         }
         (Outcome::AsItWas, Exit::Done) => "nothing to do".to_owned(),
         (Outcome::AsItWas, Exit::Refused) => format!("{command} REFUSED before any change"),
+        (Outcome::AsItWas, Exit::Locked) if view.refusals.iter().any(waits_already) => {
+            format!("{command} did not begin: another run waits for a person")
+        }
         (Outcome::AsItWas, Exit::Locked) => format!("{command} did not begin: locked by somebody else"),
         (Outcome::AsItWas, Exit::Mixed) => format!("{command} switched nothing, and a person is needed"),
         (Outcome::AsItWas, Exit::Signalled(_)) => format!("{command} interrupted and unwound"),
@@ -47,6 +53,7 @@ pub fn state_of_the_fleet(view: &RunView, end: &End) -> Vec<String> {
             };
             return vec![format!("{every} sends its requests to {live}.")];
         }
+        (Outcome::Waiting, _) => return waits(view),
         (Outcome::RolledBack, _) => {
             let where_to = live.map_or_else(String::new, |live| format!(", on {live}"));
             let mut lines = vec![
@@ -87,6 +94,25 @@ const STAYS_OPEN: &str =
 /// Something is left to do although it is known where traffic goes.
 fn stays_open(end: &End) -> Option<String> {
     (end.exit == Exit::Mixed).then(|| STAYS_OPEN.to_owned())
+}
+
+fn waits_already(finding: &Finding) -> bool {
+    matches!(finding.problem, Problem::RunWaits { .. })
+}
+
+/// What is true while a run waits.
+fn waits(view: &RunView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(waits) = &view.waits {
+        let record = &waits.record;
+        let stands = waiting::stands(record, waits.reached, record.switches(), waits.percent);
+        lines.push(format!("{stands}."));
+    }
+    lines.push(
+        "Nothing is locked, and nothing acts by itself: both slots stay up until somebody says more."
+            .to_owned(),
+    );
+    lines
 }
 
 /// A signal as people call it.

@@ -82,6 +82,10 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
             "nonstop resume",
             "finishes it, forward or back, from any machine",
         )),
+        Problem::RunWaits { .. } => Some(Advice::new(
+            "nonstop promote",
+            "lets the run go on that waits; `nonstop rollback` takes it back",
+        )),
         Problem::NginxDisagree { .. } => Some(Advice::new(
             "nonstop resume",
             "finishes the run that left them so; `nonstop resume --to SLOT` where there is none",
@@ -231,6 +235,10 @@ fn run_hint(problem: &Problem) -> Option<String> {
             "`nonstop resume` finishes it, forward or back; `deploy` and `rollback` first bring every nginx host \
              to one slot, and then go on from there"
         }
+        Problem::RunWaits { .. } => {
+            "`nonstop promote` lets that run go on, `nonstop rollback` takes it back; then this one can begin"
+        }
+        Problem::NothingWaits => "`nonstop status` shows what is going on",
         Problem::Behind { .. } => {
             "nothing that it remembers can act by itself; the next deploy brings it along, but an nginx host that \
              routes elsewhere needs `nonstop resume --to SLOT` first"

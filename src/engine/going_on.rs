@@ -1,0 +1,137 @@
+//! Goes on with a run of several routings from the one that every nginx host has: after an interruption, or
+//! because a person says so. And takes a run back that waits.
+
+use crate::model::event::Event;
+use crate::model::finding::{Finding, Problem};
+use crate::model::observed::Observed;
+use crate::model::outcome::Outcome;
+use crate::model::phase::Phase;
+use crate::model::plan::{self, Plan, Promote, Scene};
+use crate::model::record::{RunRecord, RunStatus};
+
+use super::context::Context;
+use super::execute::{self, Ended, stuck};
+use super::fleet::Host;
+use super::homeward::{self, Reason};
+use super::resume::{self, Ending, Round, Went};
+use super::run::Request;
+use super::steps::Job;
+
+/// What is left of a run whose nginx hosts all have the routing that it came to. Where that cannot be planned,
+/// it goes home, as from any step that fails.
+pub(super) async fn onward<H: Host>(context: &Context<'_, H>, record: RunRecord) -> Ended {
+    let observed = homeward::look(context).await;
+    let run = record.run.clone();
+    let scene = Scene {
+        topology: context.topology,
+        playbook: context.playbook,
+        observed: &observed,
+        run: &run,
+    };
+    let findings = match plan::onward(&scene, &record) {
+        Ok(plan) => return through(context, &observed, &plan, record).await,
+        Err(findings) => findings,
+    };
+    for finding in findings {
+        context.tell(Event::Warned { finding });
+    }
+    let Some(plan) = resume::way_back(&record, Vec::new()) else {
+        return stuck(Outcome::Mixed);
+    };
+    let job = Job {
+        plan: &plan,
+        home: &run,
+        jar: None,
+    };
+    let reason = Reason::Failed {
+        phase: Phase::Preflight,
+        failures: Vec::new(),
+    };
+    homeward::go(context, &observed, &job, record, reason).await
+}
+
+/// Follows a plan of what is left of a run.
+async fn through<H: Host>(
+    context: &Context<'_, H>,
+    observed: &Observed,
+    plan: &Plan,
+    record: RunRecord,
+) -> Ended {
+    context.tell(plan.announced());
+    for finding in plan.warnings.iter().cloned() {
+        context.tell(Event::Warned { finding });
+    }
+    let home = record.run.clone();
+    let job = Job {
+        plan,
+        home: &home,
+        jar: None,
+    };
+    execute::remember_running(context, observed, plan);
+    execute::through(context, observed, &job, record).await
+}
+
+/// Lets a run go on that waits, or says what speaks against it: then it goes on waiting.
+pub(super) async fn promote<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    record: &RunRecord,
+    observed: &Observed,
+    how: Promote,
+) -> Result<Ended, Vec<Finding>> {
+    let scene = Scene {
+        topology: context.topology,
+        playbook: context.playbook,
+        observed,
+        run: &record.run,
+    };
+    let obstacles = plan::obstacles(&scene, record);
+    if !obstacles.is_empty() {
+        return Err(obstacles);
+    }
+    let record = RunRecord {
+        epoch: context.crew.epoch(),
+        owner: request.owner.clone(),
+        ..plan::promote(&scene, record, how)
+    };
+    let plan = plan::onward(&scene, &record)?;
+    let reached = plan::evidence(context.topology, observed, &record).reached;
+    context.ledger.borrow_mut().confirmed = Some(reached).filter(|reached| *reached > 0);
+    Ok(through(context, observed, &plan, record).await)
+}
+
+/// Takes a run back that waits, or says what speaks against it: then it goes on waiting.
+pub(super) async fn take_back<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    record: &RunRecord,
+    observed: &Observed,
+) -> Result<Ended, Vec<Finding>> {
+    let scene = Scene {
+        topology: context.topology,
+        playbook: context.playbook,
+        observed,
+        run: &record.run,
+    };
+    let mut against = plan::obstacles(&scene, record);
+    let evidence = plan::evidence(context.topology, observed, record);
+    if !resume::slots(context, record, &evidence).await.old_is_alive {
+        let slot = record.from_slot.clone();
+        against.push(Finding::refusal(None, Problem::HomeGone { slot }));
+    }
+    if !against.is_empty() {
+        return Err(against);
+    }
+    let mut record = RunRecord {
+        epoch: context.crew.epoch(),
+        owner: request.owner.clone(),
+        status: RunStatus::Open,
+        ..plan::gone_on_with(&scene, record)
+    };
+    Ok(
+        match resume::back(context, Ending::Through, &scene, &mut record).await {
+            Round::Went(Went::Over(ended)) => ended,
+            Round::Went(Went::Converged(_)) | Round::Again => stuck(Outcome::Mixed),
+        },
+    )
+}

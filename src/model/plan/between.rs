@@ -1,0 +1,199 @@
+//! What leads from one routing to the next, for every routing that is still ahead: its new instances start
+//! and get healthy, every nginx host is switched, and traffic stays there for as long as it should.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::defect::{Defect, planted};
+use crate::model::endpoint::Endpoint;
+use crate::model::finding::{Finding, Problem};
+use crate::model::live::Live;
+use crate::model::names::HostName;
+use crate::model::phase::Phase;
+use crate::model::strategy::{Hold, Station};
+
+use super::forward::{Decision, Scene, TargetSlot};
+use super::stages::{each, in_order, on, views};
+use super::step::{HostStep, Stage, Step, Switch, Viewed};
+use super::switch::{self, Target};
+use super::{history, start};
+
+/// The way that is left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead<'a> {
+    /// Every routing of the run, the one before it included.
+    pub(super) stations: &'a [Station],
+    /// The routing that nginx has now, counted from the one before the run.
+    pub(super) reached: usize,
+}
+
+impl Ahead<'_> {
+    fn routed(&self, scene: &Scene<'_>, decision: &Decision, number: usize) -> BTreeSet<Endpoint> {
+        let endpoints = self.stations.get(number).into_iter();
+        let endpoints = endpoints.flat_map(|station| station.routing.endpoints());
+        let is_new = |endpoint: &&Endpoint| scene.topology.slot_of(endpoint) == Some(&decision.to);
+        endpoints.filter(is_new).cloned().collect()
+    }
+}
+
+/// The stages, or everything that keeps one from being written down.
+pub(super) fn stages(
+    scene: &Scene<'_>,
+    decision: &Decision,
+    live: &Live,
+    ahead: Ahead<'_>,
+) -> Result<Vec<Stage>, Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut stages = Vec::new();
+    let mut switches: BTreeMap<HostName, Switch> = BTreeMap::new();
+    for (number, station) in ahead.stations.iter().enumerate().skip(ahead.reached + 1) {
+        let new = ahead.routed(scene, decision, number);
+        let begun = (number > ahead.reached + 1).then(|| ahead.routed(scene, decision, number - 1));
+        let fresh: BTreeSet<_> = new
+            .iter()
+            .filter(|endpoint| match &begun {
+                Some(begun) if begun.contains(endpoint) => false,
+                _ => !is_up(scene, decision, endpoint),
+            })
+            .cloned()
+            .collect();
+        let starts = starts(scene, decision, &fresh, &mut findings);
+        let to = Target {
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            slot: &decision.to,
+            release: &decision.release,
+            routing: &station.routing,
+        };
+        switches = next(scene, live, &switches, to, &mut findings);
+        let hold = &ahead.stations[number - 1].hold;
+        let held = hold_steps(scene, *hold, &ahead.routed(scene, decision, number - 1));
+        let (first, later) = if number == 1 {
+            (Vec::new(), held)
+        } else {
+            (held, Vec::new())
+        };
+        stages.extend(in_order([
+            (Phase::Hold, first),
+            (Phase::Start, starts),
+            (Phase::Verify, verify(scene, &new, &fresh)),
+            // Before its first switch a run waits with everything ready.
+            (Phase::Hold, later),
+            (Phase::Prepare, each(&switches, Step::Prepare)),
+            (Phase::Commit, each(&switches, Step::Commit)),
+        ]));
+    }
+    if findings.is_empty() {
+        Ok(stages)
+    } else {
+        Err(findings)
+    }
+}
+
+/// Whether an endpoint of the target slot runs the release already.
+fn is_up(scene: &Scene<'_>, decision: &Decision, endpoint: &Endpoint) -> bool {
+    match decision.target {
+        TargetSlot::Idle => false,
+        TargetSlot::Up => true,
+        TargetSlot::Begun => {
+            let seen = scene.slot_at(endpoint, &decision.to);
+            let runs = seen.and_then(|seen| seen.release()) == Some(&decision.release.id);
+            runs && history::is_ours(scene, endpoint, &decision.to)
+        }
+    }
+}
+
+fn starts(
+    scene: &Scene<'_>,
+    decision: &Decision,
+    fresh: &BTreeSet<Endpoint>,
+    findings: &mut Vec<Finding>,
+) -> Vec<HostStep> {
+    let mut steps = Vec::new();
+    for endpoint in fresh {
+        match start::start(scene, decision, endpoint) {
+            Ok(step) => steps.push(on(&endpoint.host, step)),
+            Err(reason) => {
+                let problem = Problem::CannotRender { reason };
+                findings.push(Finding::refusal(Some(&endpoint.host), problem));
+            }
+        }
+    }
+    steps
+}
+
+/// The switches to a routing: from what is there now, or from what the switches before will have put there.
+fn next(
+    scene: &Scene<'_>,
+    live: &Live,
+    before: &BTreeMap<HostName, Switch>,
+    to: Target<'_>,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<HostName, Switch> {
+    let mut switches = BTreeMap::new();
+    for (host, view) in &live.hosts {
+        let switch = match before.get(host) {
+            Some(before) => switch::after(scene, host, view, before, to),
+            None => switch::switch(scene, host, view, to),
+        };
+        match switch {
+            Ok(switch) => {
+                switches.insert(host.clone(), switch);
+            }
+            // What speaks against one of them speaks against all.
+            Err(finding) if findings.contains(&finding) => {}
+            Err(finding) => findings.push(finding),
+        }
+    }
+    switches
+}
+
+/// Every new endpoint is healthy from everywhere. Those that have been up all the while need no time to prove
+/// themselves: where nothing is fresh one healthy answer is enough.
+pub(super) fn verify(
+    scene: &Scene<'_>,
+    endpoints: &BTreeSet<Endpoint>,
+    fresh: &BTreeSet<Endpoint>,
+) -> Vec<HostStep> {
+    let min_healthy_time = if fresh.is_empty() {
+        Duration::ZERO
+    } else {
+        scene.playbook.health.min_healthy_time
+    };
+    let warms =
+        |host: &HostName, viewed: &Viewed| viewed.endpoint.host == *host && fresh.contains(&viewed.endpoint);
+    let endpoints: Vec<_> = endpoints.iter().cloned().collect();
+    let step = |(host, endpoints): (HostName, Vec<Viewed>)| {
+        let warm_up = scene.playbook.warmup.is_some() && endpoints.iter().any(|viewed| warms(&host, viewed));
+        HostStep {
+            host,
+            step: Step::Verify {
+                endpoints,
+                min_healthy_time,
+                warm_up,
+            },
+        }
+    };
+    let views = views(scene, &endpoints).into_iter();
+    let seen = views
+        .filter(|(host, _)| scene.topology.was.contains_key(host) || !planted(Defect::VerifyFromOwnHostOnly));
+    seen.map(step).collect()
+}
+
+fn hold_steps(scene: &Scene<'_>, hold: Hold, endpoints: &BTreeSet<Endpoint>) -> Vec<HostStep> {
+    let endpoints: Vec<_> = endpoints.iter().cloned().collect();
+    match hold {
+        Hold::None => Vec::new(),
+        Hold::For { .. } => {
+            let step = |(host, endpoints)| {
+                let duration = hold.duration();
+                let step = Step::Hold { endpoints, duration };
+                HostStep { host, step }
+            };
+            views(scene, &endpoints).into_iter().map(step).collect()
+        }
+        Hold::UntilPromoted => {
+            let hosts = scene.topology.hosts().into_iter();
+            hosts.map(|host| on(host, Step::AwaitPromotion)).collect()
+        }
+    }
+}
