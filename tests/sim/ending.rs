@@ -192,7 +192,6 @@ impl Stage {
             let is_excused = judge::was_struck(&world, spared) || self.story.has_edits();
             (disagree, is_excused)
         };
-        let left_out = self.gone.as_ref().filter(|_| leaves == Leaves::TheGone);
         let end = self.act(name, act).await;
         self.judge(&end, true);
         let exit = end.verdict.map(|verdict| verdict.exit);

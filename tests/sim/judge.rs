@@ -95,6 +95,14 @@ pub(crate) fn may_confirm(
     Ok(())
 }
 
+/// What is wrong with a way back: it leads to where traffic was before the run, and never to a routing of its own.
+fn leads_home(world: &World, host: &HostName, home: &RunId) -> Option<String> {
+    let saved = world.hosts[host].nginx.as_ref()?.homes.get(home)?;
+    let targets = SimNginx::targets_on(&saved.files).into_iter();
+    let ports: BTreeSet<_> = targets.map(|(_, port)| port).collect();
+    (ports.len() > 1).then(|| format!("{host} is led back to {ports:?}"))
+}
+
 /// Which confirms have begun, and what was found wrong with one.
 #[derive(Debug, Default)]
 pub(crate) struct Confirms {
@@ -104,8 +112,13 @@ pub(crate) struct Confirms {
 impl Confirms {
     /// Looks at a command that is about to be sent.
     pub(crate) fn sees(&mut self, world: &mut World, host: &HostName, command: &Command, deadline: Duration) {
-        let Command::Confirm(confirm) = command else {
-            return;
+        let confirm = match command {
+            Command::Confirm(confirm) => confirm,
+            Command::Revert(revert) => {
+                world.broken.extend(leads_home(world, host, &revert.home));
+                return;
+            }
+            _ => return,
         };
         if !self.began.insert(confirm.token.run.clone()) {
             return;
@@ -203,7 +216,8 @@ pub(crate) fn unedited(world: &World, mut routes: Routes) -> Routes {
 
 /// Whether an instance to which nobody routes has connections.
 pub(crate) fn idle_slot_is_busy(world: &World) -> bool {
-    let routed: BTreeSet<_> = routes(world).into_values().flatten().collect();
+    let leads = routes(world).into_values().flatten();
+    let routed: BTreeSet<_> = leads.map(|(port, _)| port).collect();
     let idle = |port: &&Port| !routed.contains(&port.number());
     let is_busy = |host: &SimHost| {
         host.ports

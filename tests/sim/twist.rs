@@ -158,6 +158,8 @@ impl Twists {
                 },
             )
         });
+        // Where each host has one slot, it carries one instance at a time.
+        let tight = tight.filter(|_| slots == Slots::Ports);
         let requests_last = if random.one_in(8) {
             random.millis(3_000, 9_000)
         } else {

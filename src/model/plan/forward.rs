@@ -216,7 +216,11 @@ fn instances_live_on<'a>(
 
 /// What is started has to fit in beside what is live.
 fn two_fit(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>) {
-    let Some(from) = decision.from.as_ref().filter(|_| decision.target != TargetSlot::Up) else {
+    let Some(from) = decision
+        .from
+        .as_ref()
+        .filter(|_| decision.target != TargetSlot::Up)
+    else {
         return;
     };
     let starts_on = scene.topology.endpoints(&decision.to);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::endpoint::Endpoint;
 use crate::model::live::{self, Live};
-use crate::model::names::{HostName, ReleaseId};
+use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::observed::ReleaseObserved;
 use crate::model::phase::Phase;
 use crate::model::playbook::AfterBake;
