@@ -21,6 +21,7 @@ use super::steps::Job;
 /// it goes home, as from any step that fails.
 pub(super) async fn onward<H: Host>(context: &Context<'_, H>, record: RunRecord) -> Ended {
     let observed = homeward::look(context).await;
+    told_before(context, 1);
     let run = record.run.clone();
     let scene = Scene {
         topology: context.topology,
@@ -48,6 +49,15 @@ pub(super) async fn onward<H: Host>(context: &Context<'_, H>, record: RunRecord)
         failures: Vec::new(),
     };
     homeward::go(context, &observed, &job, record, reason).await
+}
+
+/// Whoever began the run told every nginx host to switch, if it came that far. None of them is passed over on a
+/// way back because it gives no answer just then.
+fn told_before<H>(context: &Context<'_, H>, reached: u32) {
+    if reached > 0 {
+        let hosts = context.topology.nginx.keys().cloned();
+        context.ledger.borrow_mut().told_to_switch.extend(hosts);
+    }
 }
 
 /// Follows a plan of what is left of a run.
@@ -96,6 +106,7 @@ pub(super) async fn promote<H: Host>(
     };
     let plan = plan::onward(&scene, &record)?;
     let reached = plan::evidence(context.topology, observed, &record).reached;
+    told_before(context, reached);
     context.ledger.borrow_mut().confirmed = Some(reached).filter(|reached| *reached > 0);
     Ok(through(context, observed, &plan, record).await)
 }

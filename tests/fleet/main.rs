@@ -21,6 +21,7 @@ mod refused;
 mod reverted;
 mod rollback;
 mod stays_as_it_was;
+mod strategies;
 #[path = "../contract/suite/mod.rs"]
 #[expect(
     clippy::unwrap_used,

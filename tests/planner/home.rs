@@ -189,11 +189,13 @@ fn the_process_that_this_run_started_is_withdrawn_by_its_identity() {
 }
 
 #[test]
-fn a_start_of_this_run_that_was_cut_off_is_withdrawn_by_its_word_though_nothing_of_it_was_seen() {
+fn a_start_that_was_cut_off_is_withdrawn_by_its_word_and_one_of_this_run_though_nothing_of_it_was_seen() {
     let mut deploy = Deploy::of(Fleet::on_blue());
     let own = unfinished(deploy.record.run.as_str(), Vec::new());
     deploy.now.slot("was-1", "green").unfinished = Some(own.clone());
-    deploy.now.slot("was-2", "green").unfinished = Some(unfinished("run-of-another", vec![77]));
+    // What another run left is ended too, where anything is left of it.
+    let others = unfinished("run-of-another", vec![77]);
+    deploy.now.slot("was-2", "green").unfinished = Some(others.clone());
     let stages = deploy.home();
     let found: Vec<_> = steps(&stages, Phase::Stop)
         .into_iter()
@@ -204,8 +206,17 @@ fn a_start_of_this_run_that_was_cut_off_is_withdrawn_by_its_word_though_nothing_
         .collect();
     assert_eq!(
         found,
-        [("was-1", Some(StopTarget::Start(own.word))), ("was-2", None)]
+        [
+            ("was-1", Some(StopTarget::Start(own.word))),
+            ("was-2", Some(StopTarget::Start(others.word)))
+        ]
     );
+    deploy.now.slot("was-2", "green").unfinished = Some(unfinished("run-of-another", Vec::new()));
+    let stages = deploy.home();
+    assert!(matches!(
+        steps(&stages, Phase::Stop)[1],
+        ("was-2", Step::Withdraw { instance: None, .. })
+    ));
 }
 
 #[test]

@@ -58,11 +58,14 @@ impl World {
     }
 
     /// I2: nginx is led only to what is healthy, and to what it reaches. Between its slots a run leaves old
-    /// instances where they are, sick or not.
+    /// instances where they are, sick or not, and who goes on with it leads to the routing that it came to.
     pub(super) fn leads(&mut self, host: &HostName, before: &[(String, Port)]) {
         let nginx = self.hosts[host].nginx.as_ref().expect("it was switched");
         let mut broken = Vec::new();
-        let stays = |target: &&(String, Port)| self.by_weight && before.contains(target);
+        let homes = nginx.homes.values();
+        let old: Vec<_> = homes.flat_map(|home| SimNginx::targets_on(&home.files)).collect();
+        let was_there = |target: &(String, Port)| before.contains(target) || old.contains(target);
+        let stays = |target: &&(String, Port)| self.by_weight && was_there(target);
         for (address, port) in nginx.targets().iter().filter(|target| !stays(target)) {
             let there = self.hosts.iter().find(|(_, it)| it.address.as_str() == address);
             let well = there.is_some_and(|(_, it)| {

@@ -9,7 +9,7 @@ use crate::model::names::{HostName, Port, ReleaseId, RunId, SlotName};
 use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
-use crate::model::process::StopTarget;
+use crate::model::process::{StopTarget, UnfinishedStart};
 use crate::model::record::RunRecord;
 
 use super::forward::Scene;
@@ -132,7 +132,8 @@ fn withdrawals(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<HostStep> {
     scene.topology.was.keys().map(step).collect()
 }
 
-/// What the run started on a host: the process on record, if it runs, or all that a start left that was cut off.
+/// What is ended on a host: the process on record, if the run started it, or all that a start left that was cut
+/// off.
 fn started(
     scene: &Scene<'_>,
     record: &RunRecord,
@@ -142,8 +143,10 @@ fn started(
 ) -> Option<(SlotName, Port, StopTarget)> {
     let port = *scene.topology.was.get(host)?.ports.get(slot)?;
     let seen = scene.observed.slot(host, slot)?;
-    // Whether anything is left of it is asked once more when it is ended.
-    if let Some(start) = seen.unfinished.as_ref().filter(|start| start.run == record.run) {
+    // Whether anything is left of it is asked once more when it is ended. What an earlier run left, this one would
+    // have ended before it started its own.
+    let ends = |start: &&UnfinishedStart| start.run == record.run || !start.pids.is_empty();
+    if let Some(start) = seen.unfinished.as_ref().filter(ends) {
         return Some((slot.clone(), port, StopTarget::Start(start.word.clone())));
     }
     let runs = seen.running_record()?;
