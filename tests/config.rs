@@ -299,6 +299,11 @@ fn contradictions_are_refused_where_they_stand() {
         ),
         (
             "app: sokdak",
+            "app: sokdak\nupdate: { strategy: canary, steps: [{ weight: 5 }], min_in_service: 2 }",
+            "`min_in_service` goes with `strategy: rolling` only",
+        ),
+        (
+            "app: sokdak",
             "app: sokdak\nupdate: { strategy: canary }",
             "`strategy: canary` lacks `steps`",
         ),
@@ -347,6 +352,24 @@ fn a_slip_in_one_place_does_not_hide_a_mistake_beside_the_inventory() {
         text.contains("unknown key `intervall`") && text.contains("no group `ngnix`"),
         "{text}"
     );
+}
+
+#[test]
+fn more_in_service_than_a_slot_has_hosts_is_refused() {
+    let update = |least: &str| {
+        let update = format!("app: sokdak\nupdate: {{ strategy: rolling, min_in_service: {least} }}");
+        with("app: sokdak", &update)
+    };
+    let text = report(&update("9"));
+    assert!(
+        text.contains("9 are to be in service, and slot `blue` has"),
+        "{text}"
+    );
+    for fits in ["1", "100%"] {
+        let inventory = Source::new("inventory.yml", INVENTORY);
+        let playbook = Source::new("playbook.yml", update(fits));
+        assert!(config::load_sources(&inventory, &playbook).is_ok(), "{fits}");
+    }
 }
 
 #[test]

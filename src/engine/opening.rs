@@ -32,7 +32,7 @@ const AGREED: &str = "every nginx host routes there already: there is nothing to
 /// How a run begins.
 pub(super) enum Opening {
     /// It may begin: every lock is held.
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// It is over: there is nothing to do, or another run had to be gone on with, and that was all.
     Over(Ended),
 }
@@ -227,7 +227,7 @@ fn settle<H>(
         let to = to.clone();
         context.tell(Event::Converging { to, hosts });
     }
-    Ok(Opening::Ready(ready))
+    Ok(Opening::Ready(Box::new(ready)))
 }
 
 fn plan_for(request: &Request<'_>, observed: &Observed) -> Result<Plan, Vec<Finding>> {

@@ -65,9 +65,9 @@ pub fn evidence(found: impl IntoIterator<Item = Found>) -> Evidence {
     let reached = found.iter().map(of).max().unwrap_or(0);
     let newest = |found: &Found| match found {
         Found::Unreadable => Newest::Unreadable,
-        Found::None => Newest::None,
         Found::Token { .. } if reached > 0 && of(found) == reached => Newest::Is(TokenState::Confirmed),
-        Found::Token {
+        Found::None
+        | Found::Token {
             state: TokenState::Confirmed,
             ..
         } => Newest::None,

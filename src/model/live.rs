@@ -56,7 +56,6 @@ pub enum Share {
 
 impl Share {
     /// Whether it is all of it.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     pub fn is_whole(&self) -> bool {
         *self == Self::Whole
     }

@@ -29,12 +29,10 @@ pub fn moment(event: &Event) -> Option<Moment> {
 }
 
 fn ending(outcome: Outcome, exit: Exit) -> Moment {
-    use Outcome::{AsItWas, Deployed, Mixed, RolledBack, TakenOver, Waiting};
     match (outcome, exit) {
-        (Waiting, Exit::Done) => Moment::Waiting,
-        (Waiting, _) => Moment::Failure,
-        (AsItWas | Deployed | Mixed | RolledBack | TakenOver, Exit::Done) => Moment::Success,
-        (AsItWas | Deployed | Mixed | RolledBack | TakenOver, _) => Moment::Failure,
+        (Outcome::Waiting, Exit::Done) => Moment::Waiting,
+        (_, Exit::Done) => Moment::Success,
+        _ => Moment::Failure,
     }
 }
 

@@ -11,7 +11,7 @@ use nonstop::model::plan::Promote;
 use nonstop::model::record::RunStatus;
 
 use crate::scene::{Scene, jar};
-use crate::world::{Fault, Health};
+use crate::world::{Fault, Health, Shares};
 
 const ROLLING: &str = "update: { strategy: rolling, max_parallel: 1 }\n";
 const CANARY: &str =
@@ -289,7 +289,7 @@ async fn an_nginx_host_that_was_left_out_between_two_routings_is_led_back_when_i
 async fn what_a_reboot_ended_while_it_waited_is_started_again_by_a_promotion() {
     let scene = Scene::with(CANARY_BY_HAND);
     scene.deploy().await.ends(&scene, Outcome::Waiting, 0);
-    scene.world.borrow_mut().by_weight = true;
+    scene.world.borrow_mut().shares = Shares::Split;
     for name in ["was-1", "was-2"] {
         scene.world.borrow_mut().host(name).processes.clear();
     }

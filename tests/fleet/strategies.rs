@@ -1,6 +1,8 @@
 //! Every strategy under load: the routings that it has, a bad release in the middle, a person who says when, a
 //! controller that dies between two routings, and slots on two sets of hosts.
 
+use std::collections::HashMap;
+
 use nonstop::demo::app::Health;
 use serde_json::{Value, json};
 
@@ -16,8 +18,9 @@ fn rolling(fleet: &Fleet) -> App<'_> {
     with_short_lease(fleet.shop()).with("/update", json!({ "strategy": "rolling", "max_parallel": 1 }))
 }
 
-fn canary<'f>(fleet: &'f Fleet, steps: Value) -> App<'f> {
-    with_short_lease(fleet.shop()).with("/update", json!({ "strategy": "canary", "steps": steps }))
+fn canary(fleet: &Fleet, steps: Value) -> App<'_> {
+    let update = HashMap::from([("strategy", json!("canary")), ("steps", steps)]);
+    with_short_lease(fleet.shop()).with("/update", json!(update))
 }
 
 fn with_short_lease(shop: App<'_>) -> App<'_> {

@@ -151,6 +151,7 @@ fn a_record_whose_routings_would_fill_the_memory_or_that_no_playbook_could_bring
     };
     let host_by_host = || Strategy::Rolling {
         max_parallel: Share::Count(1.try_into().unwrap()),
+        min_in_service: None,
     };
     let weight = |weight| Strategy::Canary {
         steps: vec![CanaryStep {

@@ -4,7 +4,7 @@ use nonstop::model::decision::Newest;
 use nonstop::model::finding::Problem;
 use nonstop::model::names::RunId;
 use nonstop::model::phase::Phase;
-use nonstop::model::plan::{self, Plan, Promote, Scene, Step};
+use nonstop::model::plan::{self, Plan, Promote, Scene, Stage, Step};
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::strategy::Hold;
 use nonstop::model::token::TokenState;
@@ -90,7 +90,7 @@ fn a_canary_starts_everything_before_its_first_step() {
     assert_eq!(starts(&plan), [["was-1", "was-2"]]);
     let holds: Vec<_> = plan.holds.iter().map(|hold| *hold == Hold::None).collect();
     assert_eq!(holds, [true, false, false, true]);
-    let waits = plan.stages.iter().position(|stage| stage.waits()).unwrap();
+    let waits = plan.stages.iter().position(Stage::waits).unwrap();
     let switched = plan.stages[..waits].iter();
     assert_eq!(switched.filter(|stage| stage.phase == Phase::Commit).count(), 2);
 }
@@ -147,7 +147,7 @@ fn a_proof_that_only_the_new_release_gives_is_asked_for_once_it_is_alone() {
 #[test]
 fn auto_promote_false_waits_with_everything_ready_before_the_switch() {
     let plan = planned("update: { auto_promote: false }\n");
-    let waits = plan.stages.iter().position(|stage| stage.waits()).unwrap();
+    let waits = plan.stages.iter().position(Stage::waits).unwrap();
     assert_eq!(plan.stages[waits - 1].phase, Phase::Verify);
     assert_eq!(plan.stages[waits + 1].phase, Phase::Prepare);
 }

@@ -51,7 +51,7 @@ impl Fleet {
     /// The same with more in the playbook.
     pub(crate) fn with(more: &str) -> Self {
         let inventory = Source::new("inventory.yml", INVENTORY);
-        let playbook = Source::new("playbook.yml", &format!("{PLAYBOOK}{more}"));
+        let playbook = Source::new("playbook.yml", format!("{PLAYBOOK}{more}"));
         let config = config::load_sources(&inventory, &playbook).unwrap();
         let mut fleet = Self {
             config,

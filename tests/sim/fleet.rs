@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::story::{Bad, Runner, Story};
 use crate::strike::strikes;
 use crate::twist::{Beginning, Gone, How, Moves, Slots, Style};
-use crate::world::{Fault, Health, Shared, SimHost, SimNginx, Start, World};
+use crate::world::{Fault, Health, Shared, Shares, SimHost, SimNginx, Start, World};
 
 const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
@@ -151,7 +151,10 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     let world = World::of(hosts);
     world.borrow_mut().cleans_tokens = true;
     let moves = story.twists.moves;
-    world.borrow_mut().by_weight = !matches!(moves, Moves::AtOnce | Moves::AtOnceByHand);
+    world.borrow_mut().shares = match moves {
+        Moves::AtOnce | Moves::AtOnceByHand => Shares::Whole,
+        _ => Shares::Split,
+    };
     world.borrow_mut().requests_last = story.twists.requests_last;
     world.borrow_mut().upload_takes = Duration::from_millis(400);
     world

@@ -12,7 +12,7 @@ use nonstop::model::token::TokenState;
 use nonstop::remote::command::{Command, Confirm};
 
 use crate::strike::EDITED;
-use crate::world::{Process, SimHost, SimNginx, World};
+use crate::world::{Process, Shares, SimHost, SimNginx, World};
 
 /// Where each nginx host leads: what it runs, or would run after a boot. The ports, and in stories of several
 /// routings with each the address and its weight.
@@ -35,7 +35,7 @@ pub(crate) fn all_routes(world: &World) -> Routes {
             SimNginx::shares_on(&nginx.files)
         };
         let lead = |((address, port), weight): &((String, Port), u32)| {
-            let exactly = world.by_weight.then(|| format!("{address}*{weight}"));
+            let exactly = (world.shares == Shares::Split).then(|| format!("{address}*{weight}"));
             (port.number(), exactly.unwrap_or_default())
         };
         Some((name.clone(), shares.iter().map(lead).collect()))

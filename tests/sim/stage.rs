@@ -248,7 +248,7 @@ impl Stage {
             self.hear(name, &event);
         };
         let interrupt = Interrupt::new(life.signals());
-        let running = timeout(AN_HOUR, run(&fleet, &request, interrupt, &hear));
+        let running = timeout(AN_HOUR, Box::pin(run(&fleet, &request, interrupt, &hear)));
         let verdict = match life.lead(running).await {
             Some(Ok(verdict)) => Some(verdict),
             Some(Err(_)) => {

@@ -9,7 +9,7 @@ use nonstop::model::plan::GENERATION_PATH;
 use tokio::time::Instant;
 
 use super::host::PROFILE_PATH;
-use super::{Health, SimHost, SimNginx, World};
+use super::{Health, Shares, SimHost, SimNginx, World};
 
 /// How long ago a fault may have struck an instance that we still took for healthy: between the last look at it
 /// and the switch there are two calls, each of which may take its time.
@@ -65,7 +65,7 @@ impl World {
         let homes = nginx.homes.values();
         let old: Vec<_> = homes.flat_map(|home| SimNginx::targets_on(&home.files)).collect();
         let was_there = |target: &(String, Port)| before.contains(target) || old.contains(target);
-        let stays = |target: &&(String, Port)| self.by_weight && was_there(target);
+        let stays = |target: &&(String, Port)| self.shares == Shares::Split && was_there(target);
         for (address, port) in nginx.targets().iter().filter(|target| !stays(target)) {
             let there = self.hosts.iter().find(|(_, it)| it.address.as_str() == address);
             let well = there.is_some_and(|(_, it)| {

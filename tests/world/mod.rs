@@ -52,6 +52,15 @@ pub(crate) type Weather = Box<dyn FnMut(&HostName, &'static str) -> Option<Fault
 /// Looks at the world after every effect.
 pub(crate) type Witness = Box<dyn FnMut(&mut World, &str)>;
 
+/// How runs split traffic between two slots, and so what tells routings apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shares {
+    /// Not at all: the ports do.
+    Whole,
+    /// By routings between the two: the instances and their weights do.
+    Split,
+}
+
 /// All hosts, and all that is under way.
 pub(crate) struct World {
     pub(crate) hosts: BTreeMap<HostName, SimHost>,
@@ -77,8 +86,8 @@ pub(crate) struct World {
     /// How long the longest requests of clients take; none go on where it is zero.
     pub(crate) requests_last: Duration,
     requests: u64,
-    /// Whether routings are told apart by their instances and weights, and not by their ports alone.
-    pub(crate) by_weight: bool,
+    /// Whether routings are told apart by more than their ports.
+    pub(crate) shares: Shares,
     /// How long an upload takes.
     pub(crate) upload_takes: Duration,
     /// Rings when something new is under way.
@@ -146,7 +155,7 @@ impl World {
             may_cut: false,
             has_watches: true,
             cleans_tokens: false,
-            by_weight: false,
+            shares: Shares::Whole,
             links: BTreeMap::new(),
             leavers: BTreeSet::new(),
             requests_last: Duration::ZERO,

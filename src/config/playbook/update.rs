@@ -42,9 +42,11 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
         })
     });
     let max_parallel = fields.item("max_parallel");
+    let min_in_service = fields.item("min_in_service");
     let steps = fields.item("steps");
     for (key, item, of) in [
         ("max_parallel", &max_parallel, StrategyName::Rolling),
+        ("min_in_service", &min_in_service, StrategyName::Rolling),
         ("steps", &steps, StrategyName::Canary),
     ] {
         if let Some(item) = item.as_ref().filter(|_| name != of) {
@@ -52,17 +54,15 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
             item.note(Problem::at(&item.key, message));
         }
     }
-    fields.later(
-        "min_in_service",
-        "take it away: with two slots on every host no step takes an instance out of service before another is in",
-    );
     let max_parallel = max_parallel.map(|item| share(&item));
+    let min_in_service = min_in_service.map(|item| share(&item));
     let strategy = match name {
         StrategyName::BlueGreen => Strategy::BlueGreen,
         StrategyName::Rolling => Strategy::Rolling {
             max_parallel: max_parallel
                 .and_then(|read| fields.keep(read))
                 .unwrap_or(Share::Count(NonZeroU32::MIN)),
+            min_in_service: min_in_service.and_then(|read| fields.keep(read)),
         },
         StrategyName::Canary => Strategy::Canary {
             steps: canary(item, steps.as_ref(), &fields),

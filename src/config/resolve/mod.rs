@@ -7,6 +7,7 @@ mod hosts;
 mod include;
 mod render;
 mod samples;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +63,7 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
     resolver.distinct(&topology);
     resolver.one_is_here(&topology);
     resolver.service_url(&topology);
+    resolver.in_service(&topology);
     resolver.samples(&topology);
     resolver.tell_by_host();
     resolver.report.finish(Some(topology))

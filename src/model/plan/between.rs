@@ -66,11 +66,11 @@ pub(super) fn stages(
         };
         switches = next(scene, live, &switches, to, &mut findings);
         let hold = &ahead.stations[number - 1].hold;
-        let held = hold_steps(scene, *hold, &ahead.routed(scene, decision, number - 1));
+        let holds = hold_steps(scene, *hold, &ahead.routed(scene, decision, number - 1));
         let (first, later) = if number == 1 {
-            (Vec::new(), held)
+            (Vec::new(), holds)
         } else {
-            (held, Vec::new())
+            (holds, Vec::new())
         };
         stages.extend(in_order([
             (Phase::Hold, first),

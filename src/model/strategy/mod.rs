@@ -24,6 +24,9 @@ pub enum Strategy {
     Rolling {
         /// How many hosts change in one step.
         max_parallel: Share,
+        /// How many instances every routing has at least, of as many as the new slot has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min_in_service: Option<Share>,
     },
     /// By weights, between all old and all new instances.
     Canary {
@@ -160,7 +163,7 @@ impl Course {
     pub(super) fn is_sound(&self, old: usize, new: usize) -> bool {
         let steps = match &self.strategy {
             Strategy::BlueGreen => 1,
-            Strategy::Rolling { max_parallel } => new.div_ceil(max_parallel.of(new)),
+            Strategy::Rolling { max_parallel, .. } => new.div_ceil(max_parallel.of(new)),
             Strategy::Canary { steps } => {
                 if steps.iter().any(|step| !(1..100).contains(&step.weight)) {
                     return false;
@@ -186,7 +189,13 @@ impl Strategy {
         match self {
             _ if from.is_empty() => blue_green::stations(new),
             Self::BlueGreen => blue_green::stations(new),
-            Self::Rolling { max_parallel } => rolling::stations(from, new, *max_parallel),
+            Self::Rolling {
+                max_parallel,
+                min_in_service,
+            } => {
+                let least = min_in_service.map_or(0, |share| share.of(new.len()));
+                rolling::stations(from, new, *max_parallel, least)
+            }
             Self::Canary { steps } => canary::stations(from, new, steps),
         }
     }
@@ -237,7 +246,10 @@ mod tests {
         let one = Share::Count(NonZeroU32::MIN);
         for strategy in [
             Strategy::BlueGreen,
-            Strategy::Rolling { max_parallel: one },
+            Strategy::Rolling {
+                max_parallel: one,
+                min_in_service: Some(one),
+            },
             Strategy::Canary { steps },
         ] {
             let new = on(&["a", "b"], 8081);

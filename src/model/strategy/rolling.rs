@@ -1,6 +1,7 @@
 //! Host by host: in each step some new instances come, and as many old ones leave. With two slots on a host
 //! the old one leaves when the new one on its host comes, so that every host has one instance in each
-//! routing; with slots on different hosts the same share of the old hosts leaves as of the new ones came.
+//! routing; with slots on different hosts the same share of the old hosts leaves as of the new ones came, or
+//! fewer, where more have to be in service.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use crate::model::routing::Routing;
 
 use super::{Share, Station};
 
-pub(super) fn stations(from: &Routing, new: &[Instance], max_parallel: Share) -> Vec<Station> {
+/// The routings; every one but the last has at least `least` instances, where there are as many at all.
+pub(super) fn stations(from: &Routing, new: &[Instance], max_parallel: Share, least: usize) -> Vec<Station> {
     let batch = max_parallel.of(new.len());
     let comes: BTreeMap<&HostName, usize> = new
         .iter()
@@ -24,8 +26,12 @@ pub(super) fn stations(from: &Routing, new: &[Instance], max_parallel: Share) ->
     let mut stations = Vec::new();
     while came < new.len() {
         came = (came + batch).min(new.len());
-        let left = alone.len() * came / new.len();
         let stays = paired.iter().filter(|old| comes[&old.endpoint.host] >= came);
+        let may_leave = (came + stays.clone().count() + alone.len()).saturating_sub(least);
+        let left = match alone.len() * came / new.len() {
+            share if came < new.len() => share.min(may_leave),
+            all => all,
+        };
         let old = stays.chain(&alone[left..]).map(|old| (*old).clone());
         let routed = new[..came].iter().cloned().chain(old);
         stations.push(Routing::even(routed).into());
@@ -41,9 +47,13 @@ mod tests {
     use super::*;
 
     fn told_all(old: &[Instance], new: &[Instance], at_once: u32) -> Vec<String> {
+        told_with(old, new, at_once, 0)
+    }
+
+    fn told_with(old: &[Instance], new: &[Instance], at_once: u32, least: usize) -> Vec<String> {
         let share = Share::Count(NonZeroU32::new(at_once).unwrap());
         let from = Routing::even(old.iter().cloned());
-        let stations = stations(&from, new, share);
+        let stations = stations(&from, new, share, least);
         stations.iter().map(|station| told(&station.routing)).collect()
     }
 
@@ -83,6 +93,33 @@ mod tests {
             ]
         );
         assert_eq!(told_all(&new, &old, 1), ["a:8080 y:8080 z:8080", "a:8080 b:8080"]);
+    }
+
+    #[test]
+    fn old_hosts_stay_until_enough_are_in_service_without_them() {
+        let (old, new) = (on(&["w", "x", "y"], 8080), on(&["a", "b", "c"], 8080));
+        assert_eq!(
+            told_with(&old, &new, 1, 3),
+            [
+                "a:8080 x:8080 y:8080",
+                "a:8080 b:8080 y:8080",
+                "a:8080 b:8080 c:8080"
+            ]
+        );
+        let old = on(&["x"], 8080);
+        assert_eq!(
+            told_with(&old, &new, 1, 3),
+            ["a:8080 x:8080", "a:8080 b:8080 x:8080", "a:8080 b:8080 c:8080"]
+        );
+        let (old, new) = (on(&["w", "x", "y", "z"], 8080), on(&["a", "b"], 8080));
+        assert_eq!(
+            told_with(&old, &new, 1, 0),
+            ["a:8080 y:8080 z:8080", "a:8080 b:8080"]
+        );
+        assert_eq!(
+            told_with(&old, &new, 1, 4),
+            ["a:8080 x:8080 y:8080 z:8080", "a:8080 b:8080"]
+        );
     }
 
     #[test]
