@@ -1,5 +1,6 @@
 //! Answers of hosts: spoilt in every way, and as large as they can be.
 
+use std::io::Write as _;
 use std::process::{Command as Process, Stdio};
 
 use nonstop::model::process::StopTarget;
@@ -230,10 +231,10 @@ fn survives_the_shell(command: &Command) -> Result<(), TestCaseError> {
     );
     let words: Vec<String> = names.iter().map(|name| format!("\"${name}\"")).collect();
     let program = format!("PATH=/nowhere\n{assignments}\nprintf '%s\\0' {}", words.join(" "));
-    let output = Process::new("sh")
-        .args(["-c", &program])
-        .output()
-        .expect("a shell");
+    // An argument of `sh -c` has a limit that a file has not.
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(program.as_bytes()).expect("a file");
+    let output = Process::new("sh").arg(file.path()).output().expect("a shell");
     prop_assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
     prop_assert_eq!(printed.split_terminator('\0').count(), names.len());
