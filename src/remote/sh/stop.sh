@@ -38,10 +38,10 @@ send() {
     for s_pid in $PID; do
         is_victim "$s_pid" || continue
         use_root "$P_UID"
-        # A process that ends by itself in between is no error: the caller looks again.
         if root kill "-$1" "$s_pid" 2>"$SCRATCH/kill"; then
             trail signalled slot "$SLOT" pid "$s_pid" signal "$1"
-        else
+        elif is_victim "$s_pid"; then
+            # One that ended by itself in between is no error.
             ERROR=$(head -n 1 "$SCRATCH/kill")
             words_of "$ERROR"
             trail not_signalled slot "$SLOT" pid "$s_pid" signal "$1" reason "$WORDS"
