@@ -189,6 +189,8 @@ impl Stage {
             let routes = judge::all_routes(&world);
             // Between its slots a run is taken back first, as hosts that disagree are led together.
             let disagree = judge::uniform(&routes).is_none_or(judge::is_between);
+            // A first release that is sick on one host has no home, and is held.
+            let spared = spared.filter(|_| self.story.is_live);
             let is_excused = judge::was_struck(&world, spared) || self.story.has_edits();
             (disagree, is_excused)
         };

@@ -147,7 +147,9 @@ pub(crate) fn split_is_named(world: &World) -> bool {
                 // nginx refused the reload of a way back: what it runs is not what was put in place.
                 let refused = token.state == TokenState::Reverted
                     && nginx.targets() != SimNginx::targets_on(&nginx.files);
-                if lost_watch || unrestored || refused {
+                // It rebooted while armed, and its way back was planned before.
+                let rebooted = token.state == TokenState::Reverted && host.clock.boot > 1;
+                if lost_watch || unrestored || refused || rebooted {
                     states.insert(token.state);
                 }
             }
