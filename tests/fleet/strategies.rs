@@ -140,6 +140,7 @@ fn a_canary_gets_what_it_was_given_waits_and_is_promoted_from_another_machine() 
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn a_canary_that_waits_is_taken_back_by_a_rollback() {
     let fleet = Fleet::reset();
     let shop = canary(&fleet, json!([{ "weight": 50, "hold": "until_promoted" }]));
@@ -170,6 +171,7 @@ fn a_canary_that_gets_ill_leaves_no_weights_behind() {
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn a_controller_that_dies_while_a_canary_is_watched_is_gone_on_with() {
     let fleet = Fleet::reset();
     let shop = canary(&fleet, json!([{ "weight": 20, "hold": "3s" }]));
