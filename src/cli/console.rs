@@ -199,6 +199,11 @@ impl Write for Kept {
     }
 }
 
+/// Who tells the playbook's webhooks.
+pub(super) fn courier(project: &Project) -> Courier {
+    Courier::new(project.webhooks(), secrets())
+}
+
 /// Hears the events of a run, stamps them, and hands them to the reporters.
 pub(super) struct Ear {
     reporters: RefCell<Tee>,
@@ -216,6 +221,7 @@ impl Ear {
         changing: Option<&Changing>,
         project: &Project,
         voice: &Voice,
+        courier: Courier,
     ) -> Result<Self, CliError> {
         let palette = palette(common);
         let mut tee = Tee::default();
@@ -248,7 +254,7 @@ impl Ear {
         Ok(Self {
             reporters: RefCell::new(tee),
             junit: junit.transpose()?,
-            courier: Courier::new(project.webhooks(), secrets()),
+            courier,
             ending: RefCell::new(None),
             began: std::time::Instant::now(),
         })

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::model::event::Stamped;
 use crate::model::finding::{Finding, Problem};
-use crate::model::notify::{Moment, Notify};
+use crate::model::notify::{Moment, Notify, Service};
 use crate::model::run_view::RunView;
 use crate::model::secret::Secrets;
 use crate::report::harmless::harmless;
@@ -114,6 +115,11 @@ impl Courier {
         }
     }
 
+    /// One who tells nobody: the command says itself what there is to tell.
+    pub(super) fn silent() -> Self {
+        Self::new(Webhooks::with(&[], |_| None), Secrets::default())
+    }
+
     /// What is wrong with webhooks that cannot be told anything.
     pub(super) fn warnings(&self) -> &[Finding] {
         &self.webhooks.warnings
@@ -132,13 +138,17 @@ impl Courier {
             return;
         }
         self.told.borrow_mut().push(moment);
-        let wanted = self
-            .webhooks
-            .open
-            .iter()
-            .filter(|webhook| webhook.notify.on.contains(&moment));
-        for webhook in wanted {
-            let body = notice::message(webhook.notify.service, moment, &self.view.borrow(), &self.secrets);
+        let view = self.view.borrow();
+        self.tell(moment, |service| {
+            notice::message(service, moment, &view, &self.secrets)
+        });
+    }
+
+    /// Tells everybody who wants to know of that moment.
+    pub(super) fn tell(&self, moment: Moment, message: impl Fn(Service) -> Value) {
+        let open = self.webhooks.open.iter();
+        for webhook in open.filter(|webhook| webhook.notify.on.contains(&moment)) {
+            let body = message(webhook.notify.service);
             let notify = webhook.notify.clone();
             let webhook = webhook.clone();
             let sending = tokio::task::spawn_blocking(move || send(&webhook, body.to_string().as_bytes()));
@@ -148,6 +158,11 @@ impl Courier {
                 sending,
             });
         }
+    }
+
+    /// What no message may hold.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Waits for what is still on its way, no longer than its deadline; what did not arrive is the answer.
@@ -209,7 +224,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::notify::Service;
 
     const URL: &str = "https://hooks.example/services/T000/B000/XXXXXXXXXXXX";
 

@@ -44,24 +44,33 @@ pub struct Past {
     pub drill: Drill,
 }
 
-/// The drill in a few lines; where it did not end on the release that it began with, that comes first.
-pub fn render(drill: &Drill, ending: Ending<'_>, palette: Palette) -> String {
-    let verdict = match drill.result {
-        DrillResult::Passed => palette.good("drill passed: going back works, and going forward again"),
-        DrillResult::LostRequests => palette.bad(&format!(
+/// How it went, in a sentence.
+pub fn verdict(drill: &Drill, ending: Ending<'_>) -> String {
+    match drill.result {
+        DrillResult::Passed => "drill passed: going back works, and going forward again".to_owned(),
+        DrillResult::LostRequests => format!(
             "drill FAILED: {} of {} requests failed on the way",
             drill.failed_requests, drill.requests
-        )),
-        DrillResult::NoWayBack => palette.bad(&format!(
+        ),
+        DrillResult::NoWayBack => format!(
             "drill FAILED: it did not get to {}; {}",
             drill.earlier,
             live(drill, ending)
-        )),
-        DrillResult::Stranded => palette.bad(&format!(
+        ),
+        DrillResult::Stranded => format!(
             "drill STRANDED: it went back to {}, and not forward again; {}",
             drill.earlier,
             live(drill, ending)
-        )),
+        ),
+    }
+}
+
+/// The drill in a few lines; where it did not end on the release that it began with, that comes first.
+pub fn render(drill: &Drill, ending: Ending<'_>, palette: Palette) -> String {
+    let verdict = verdict(drill, ending);
+    let verdict = match drill.result {
+        DrillResult::Passed => palette.good(&verdict),
+        _ => palette.bad(&verdict),
     };
     let requests = match drill.requests {
         0 => "none were sent: name a URL with --probe".to_owned(),

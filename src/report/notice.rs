@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::model::drill::Drill;
 use crate::model::event::Event;
 use crate::model::finding::Severity;
 use crate::model::names::HostName;
@@ -11,7 +12,7 @@ use crate::model::outcome::{Exit, Outcome};
 use crate::model::run_view::{Planned, RunView, Start};
 use crate::model::secret::Secrets;
 use crate::report::harmless::harmless;
-use crate::report::text::{failure, outcome, problem};
+use crate::report::text::{advice, failure, outcome, problem};
 use crate::report::units::{count, duration};
 
 /// How many hosts of a kind are named.
@@ -38,15 +39,59 @@ fn ending(outcome: Outcome, exit: Exit) -> Moment {
 
 /// The message, as the service takes it.
 pub fn message(service: Service, moment: Moment, view: &RunView, secrets: &Secrets) -> Value {
+    titled(service, moment, view, &headline(view), secrets)
+}
+
+fn titled(service: Service, moment: Moment, view: &RunView, headline: &str, secrets: &Secrets) -> Value {
     let mut message = match service {
-        Service::Slack => slack(moment, view),
-        Service::Webhook => plain(moment, view),
+        Service::Slack => slack(moment, view, headline),
+        Service::Webhook => plain(moment, view, headline),
     };
     secrets.hide_in(&mut message);
     message
 }
 
-fn plain(moment: Moment, view: &RunView) -> Value {
+/// How a drill ended, which is more than how the last of its ways did.
+#[derive(Debug, Clone)]
+pub struct DrillEnd<'a> {
+    /// What is on record of it.
+    pub drill: &'a Drill,
+    /// The same in a sentence.
+    pub verdict: String,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// The message that a drill has begun; `view` is that of its first way.
+pub fn drill_began(service: Service, view: &RunView, secrets: &Secrets) -> Value {
+    let plan = view.plan.as_ref();
+    let earlier = plan.map_or_else(String::new, |plan| {
+        format!(": back to {}, and forward again", plan.release)
+    });
+    let headline = format!("{}drill begins{earlier}", app(view));
+    titled(service, Moment::Start, view, &headline, secrets)
+}
+
+/// The message that a drill has ended; `view` is that of its last way.
+pub fn drill_ended(service: Service, view: &RunView, end: &DrillEnd<'_>, secrets: &Secrets) -> Value {
+    let headline = format!("{}{}", app(view), end.verdict);
+    let mut message = titled(service, drill_moment(end.exit), view, &headline, secrets);
+    if let (Service::Webhook, Some(fields)) = (service, message.as_object_mut()) {
+        fields.insert("exit_code".to_owned(), json!(end.exit.code()));
+        fields.insert("drill".to_owned(), json!(end.drill));
+    }
+    message
+}
+
+/// What the end of a drill is to those outside.
+pub fn drill_moment(exit: Exit) -> Moment {
+    match exit {
+        Exit::Done => Moment::Success,
+        _ => Moment::Failure,
+    }
+}
+
+fn plain(moment: Moment, view: &RunView, headline: &str) -> Value {
     let start = view.start.as_ref();
     let plan = view.plan.as_ref();
     let end = view.end.as_ref();
@@ -54,7 +99,7 @@ fn plain(moment: Moment, view: &RunView) -> Value {
     let live = end.and_then(|end| end.live.as_ref());
     json!({
         "moment": moment,
-        "text": headline(view),
+        "text": headline,
         "app": start.map(|start| &start.app),
         "run": start.map(|start| &start.run),
         "command": start.map(|start| harmless(&start.owner.command)),
@@ -79,12 +124,16 @@ fn plain(moment: Moment, view: &RunView) -> Value {
 }
 
 /// One line for people and one attachment with the rest, which Mattermost, Rocket.Chat and Discord know as well.
-fn slack(moment: Moment, view: &RunView) -> Value {
+fn slack(moment: Moment, view: &RunView, headline: &str) -> Value {
     let mut lines = Vec::new();
     if let Some(end) = view.end.as_ref() {
         lines.extend(outcome::state_of_the_fleet(view, end));
     }
     lines.extend(reasons(view).into_iter().map(|reason| format!("• {reason}")));
+    if moment == Moment::Waiting {
+        let next = advice::waiting();
+        lines.extend(next.map(|advice| format!("`{}` {}", advice.command, advice.purpose)));
+    }
     lines.extend(view.plan.as_ref().map(switch));
     lines.extend(view.start.as_ref().map(hosts));
     let lines = lines.into_iter().map(|line| escaped(&line));
@@ -100,18 +149,14 @@ fn slack(moment: Moment, view: &RunView) -> Value {
         Moment::Failure => "danger",
         Moment::Waiting => "warning",
     };
-    let headline = headline(view);
     json!({
-        "text": escaped(&headline),
+        "text": escaped(headline),
         "attachments": [{ "color": color, "fallback": headline, "text": lines.join("\n") }],
     })
 }
 
 fn headline(view: &RunView) -> String {
-    let app = view
-        .start
-        .as_ref()
-        .map_or_else(String::new, |start| format!("{}: ", start.app));
+    let app = app(view);
     let command = view
         .start
         .as_ref()
@@ -125,6 +170,11 @@ fn headline(view: &RunView) -> String {
     let release = release.map_or_else(String::new, |release| format!(", {release}"));
     let took = duration(end.took);
     format!("{app}{}{release} ({took})", outcome::headline(view, end))
+}
+
+fn app(view: &RunView) -> String {
+    let start = view.start.as_ref();
+    start.map_or_else(String::new, |start| format!("{}: ", start.app))
 }
 
 fn switch(plan: &Planned) -> String {

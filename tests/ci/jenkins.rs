@@ -219,6 +219,16 @@ impl Jenkins {
         running
     }
 
+    /// Whether the pipeline would ask a person: whether the text that it looks for is in the file of the deploy.
+    fn asks(&self) -> bool {
+        let file = file();
+        let (_, rest) = file.split_once("readFile('").unwrap();
+        let (name, rest) = rest.split_once("').contains('").unwrap();
+        let (text, _) = rest.split_once("')").unwrap();
+        let events = fs::read_to_string(self.workspace().join(name)).unwrap();
+        events.contains(text)
+    }
+
     fn told(&self) -> Vec<String> {
         self.hooks
             .told("ok")
@@ -370,6 +380,34 @@ fn a_build_that_never_came_to_its_deploy_is_told_as_well() {
     assert!(
         told[0].contains("FAILED before the deploy: sokdak 12 (https://ci.example/job/sokdak/12/)"),
         "{told:?}"
+    );
+}
+
+#[test]
+fn a_release_that_waits_is_promoted_by_the_stage_after_the_question() {
+    let mut jenkins = Jenkins::new();
+    assert_eq!(jenkins.build().0, 0);
+    assert!(!jenkins.asks(), "nothing waits");
+    edit(
+        &jenkins.playbook(),
+        &[("drain:", "update: { auto_promote: false }\ndrain:")],
+    );
+    jenkins.built("v2", AtStart::Listen);
+    let (code, log) = jenkins.build();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(jenkins.scene.live(), "v1", "it waits: {log}");
+    assert!(jenkins.asks());
+    assert!(
+        jenkins.told().last().unwrap().contains("waits for a person"),
+        "{:?}",
+        jenkins.told()
+    );
+    let (code, log) = jenkins.stage("Promote", ".");
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(jenkins.scene.live(), "v2");
+    assert_eq!(
+        failed(&jenkins.workspace().join("nonstop-promote.xml")).0,
+        [""; 0]
     );
 }
 

@@ -7,12 +7,12 @@ use nonstop::demo::app::AtStart;
 use serde_json::Value;
 
 use crate::hooks::{Hooks, SECRET, closed_door};
-use crate::scene::Scene;
+use crate::scene::{Scene, edit};
 
 const WEBHOOKS: &str = "\
 notify:
   - slack: { webhook_env: HOOK_OK }
-  - webhook: { url_env: HOOK_FIELDS, on: [start, success, failure] }
+  - webhook: { url_env: HOOK_FIELDS }
   - webhook: { url_env: HOOK_FAILURES, on: failure }
   - slack: { webhook_env: HOOK_BROKEN }
   - webhook: { url_env: HOOK_LATE, on: start, deadline: 60s }
@@ -144,6 +144,77 @@ fn a_failure_keeps_its_code_and_tells_why() {
         "{failure}"
     );
     assert!(texts(&hooks, "ok")[1].contains("FAILED before the switch"));
+}
+
+/// Deploys a version that gets healthy.
+fn deploy(scene: &Scene, version: &str, variables: &[(&str, &str)]) {
+    let jar = scene.jar(version, AtStart::Listen);
+    let deploy = scene.run(&["deploy", "--jar", jar.to_str().unwrap()], variables);
+    assert_eq!(deploy.code, 0, "{}", deploy.text);
+}
+
+/// A fleet, a server, and the variables that name two of its webhooks.
+fn told_twice() -> (Scene, Hooks, [(&'static str, String); 2]) {
+    let webhooks = "\
+notify:
+  - slack: { webhook_env: HOOK_OK }
+  - webhook: { url_env: HOOK_FIELDS }
+bake: { for: 0s";
+    let hooks = Hooks::start();
+    let variables = [("HOOK_OK", hooks.url("ok")), ("HOOK_FIELDS", hooks.url("fields"))];
+    (Scene::new(&[("bake: { for: 3s", webhooks)]), hooks, variables)
+}
+
+#[test]
+fn a_run_that_waits_for_a_person_tells_them_so_and_what_goes_on_is_a_run_of_its_own() {
+    let (scene, hooks, variables) = told_twice();
+    let variables = variables.each_ref().map(|(name, url)| (*name, url.as_str()));
+    deploy(&scene, "v1", &[]);
+    let by_hand = ("bake:", "update: { auto_promote: false }\nbake:");
+    edit(&scene.fleet.playbook(), &[by_hand]);
+    deploy(&scene, "v2", &variables);
+    assert_eq!(scene.live(), "v1");
+    assert_eq!(texts(&hooks, "fields"), ["start", "waiting"]);
+    let waits = &hooks.told("fields")[1].body;
+    assert_eq!(waits["outcome"], "waiting");
+    assert_eq!(waits["exit_code"], 0);
+    let slack = &hooks.told("ok")[1];
+    assert_eq!(slack.body["attachments"][0]["color"], "warning");
+    let said = slack.text();
+    assert!(
+        said.contains("deploy waits for a person") && said.contains("`nonstop promote`"),
+        "{said}"
+    );
+
+    let promote = scene.run(&["promote"], &variables);
+    assert_eq!(promote.code, 0, "{}", promote.text);
+    assert_eq!(scene.live(), "v2");
+    assert_eq!(texts(&hooks, "fields")[2..], ["start", "success"]);
+}
+
+#[test]
+fn a_drill_is_told_once_and_a_quiet_one_only_if_something_is_wrong() {
+    let (scene, hooks, variables) = told_twice();
+    let variables = variables.each_ref().map(|(name, url)| (*name, url.as_str()));
+    deploy(&scene, "v1", &[]);
+    let refused = scene.run(&["drill", "--quiet"], &variables);
+    assert_eq!(refused.code, 4, "{}", refused.text);
+    assert_eq!(texts(&hooks, "fields"), ["failure"]);
+
+    deploy(&scene, "v2", &[]);
+    let drill = scene.run(&["drill"], &variables);
+    assert_eq!(drill.code, 0, "{}", drill.text);
+    assert_eq!(texts(&hooks, "fields")[1..], ["start", "success"]);
+    let ended = &hooks.told("fields")[2].body;
+    assert_eq!(ended["exit_code"], 0);
+    assert_eq!(ended["drill"]["result"], "passed");
+    let slack = texts(&hooks, "ok");
+    assert!(slack[1].contains("drill begins: back to "), "{slack:?}");
+    assert!(slack[2].contains("drill passed"), "{slack:?}");
+
+    let quiet = scene.run(&["drill", "--quiet"], &variables);
+    assert_eq!((quiet.code, quiet.text.as_str()), (0, ""));
+    assert_eq!(texts(&hooks, "fields").len(), 3);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `nonstop drill`: from the live release to the one before it and forward again, on the live fleet, to know
 //! how long that takes before the night when it is needed.
 
+mod messages;
+
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::cli::Ended;
 use crate::cli::args::{Common, Drill as Wish};
 use crate::cli::console::{self, Ear, Kept, Voice};
+use crate::cli::courier::Courier;
 use crate::cli::failure::CliError;
 use crate::cli::identity;
 use crate::cli::probe::{Probed, Prober};
@@ -24,7 +27,9 @@ use crate::model::phase::Phase;
 use crate::model::token::TokenState;
 use crate::remote::command::{Command, NoteDrill};
 use crate::report::drill::{self as report, Ending};
+use crate::report::notice::DrillEnd;
 
+use self::messages::{Messages, When};
 use super::run::{Asked, led};
 use super::{history, reading};
 
@@ -39,12 +44,14 @@ pub(super) async fn run(common: &Common, wish: &Wish) -> Ended {
     } else {
         Voice::Streams
     };
+    let when = if wish.quiet { When::IfWrong } else { When::Always };
     let requests = Prober::start(&wish.probing).await?;
     let stage = Stage {
         common,
         wish,
         project: &project,
         voice: &voice,
+        messages: Messages::new(&project, when),
     };
     let legs = stage.there_and_back().await;
     let probed = match requests {
@@ -54,9 +61,13 @@ pub(super) async fn run(common: &Common, wish: &Wish) -> Ended {
     let (back, forward) = legs?;
     let Some((release, earlier)) = back.heard.goes_from_to() else {
         // Refused or interrupted before there was a plan, and said so.
+        if back.exit() != Exit::Done {
+            stage.messages.was_refused();
+        }
         if let (Voice::Kept(kept), true) = (&voice, back.exit() != Exit::Done) {
             kept.say();
         }
+        stage.finish_messages(back.exit()).await;
         return Ok(back.exit());
     };
     let drill = Drill {
@@ -68,10 +79,17 @@ pub(super) async fn run(common: &Common, wish: &Wish) -> Ended {
         requests: probed.as_ref().map_or(0, |probed| probed.requests),
         failed_requests: probed.as_ref().map_or(0, |probed| probed.failed),
     };
-    stage.note(&drill).await;
     let last = forward.as_ref().unwrap_or(&back);
+    let exit = exit(drill.result, last.exit());
+    stage.messages.ended(&DrillEnd {
+        drill: &drill,
+        verdict: report::verdict(&drill, last.ending()),
+        exit,
+    });
+    stage.note(&drill).await;
+    stage.finish_messages(exit).await;
     stage.tell(&drill, last, probed.as_ref())?;
-    Ok(exit(drill.result, last.exit()))
+    Ok(exit)
 }
 
 /// What came of both ways.
@@ -102,6 +120,7 @@ struct Stage<'a> {
     wish: &'a Wish,
     project: &'a Project,
     voice: &'a Voice,
+    messages: Messages,
 }
 
 impl Stage<'_> {
@@ -120,7 +139,7 @@ impl Stage<'_> {
     }
 
     async fn lead(&self, leg: Leg) -> Result<Way, CliError> {
-        let ear = Ear::new(self.common, None, self.project, self.voice)?;
+        let ear = Ear::new(self.common, None, self.project, self.voice, Courier::silent())?;
         let began = Instant::now();
         let heard = RefCell::new(Heard::default());
         let asked = Asked {
@@ -128,7 +147,10 @@ impl Stage<'_> {
             wanted: Wanted::Drill(leg),
             lock_wait: self.wish.lock_wait,
         };
-        let hear = |event: &Event| heard.borrow_mut().hear(event, began);
+        let hear = |event: &Event| {
+            heard.borrow_mut().hear(event, began);
+            self.messages.hear(event, began);
+        };
         let verdict = led(self.common, self.project, &ear, asked, &hear).await?;
         Ok(Way {
             verdict,
@@ -154,6 +176,15 @@ impl Stage<'_> {
         }
     }
 
+    /// Waits for the messages; says what is wrong with webhooks, unless nothing else is and nobody wants to read.
+    async fn finish_messages(&self, exit: Exit) {
+        for finding in self.messages.finish().await {
+            if !self.wish.quiet || exit != Exit::Done {
+                console::say(&format!("warning: {}", finding.problem));
+            }
+        }
+    }
+
     /// Says how it went, on standard error, and as JSON where that is asked for.
     fn tell(&self, drill: &Drill, last: &Way, probed: Option<&Probed>) -> Result<(), CliError> {
         if let (Voice::Kept(kept), true) = (self.voice, drill.result != DrillResult::Passed) {
@@ -163,11 +194,11 @@ impl Stage<'_> {
             if let Some(probed) = probed {
                 console::say(&probed.to_string());
             }
-            let ending = Ending {
-                outcome: last.verdict.outcome,
-                live: last.heard.live.as_ref(),
-            };
-            console::say(&report::render(drill, ending, console::palette(self.common)));
+            console::say(&report::render(
+                drill,
+                last.ending(),
+                console::palette(self.common),
+            ));
         }
         if self.common.json {
             console::print_json(&serde_json::json!({ "drill": drill }))?;
@@ -185,6 +216,13 @@ struct Way {
 impl Way {
     fn exit(&self) -> Exit {
         self.verdict.exit
+    }
+
+    fn ending(&self) -> Ending<'_> {
+        Ending {
+            outcome: self.verdict.outcome,
+            live: self.heard.live.as_ref(),
+        }
     }
 
     /// How long it took until all traffic was where it should be; `None` where it never was.

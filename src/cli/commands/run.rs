@@ -34,7 +34,8 @@ pub(super) async fn run(
     wanted: Wanted,
 ) -> Ended {
     let prober = Prober::start(&changing.probing).await?;
-    let ear = Ear::new(common, Some(changing), project, &Voice::Streams)?;
+    let courier = console::courier(project);
+    let ear = Ear::new(common, Some(changing), project, &Voice::Streams, courier)?;
     let asked = Asked {
         command,
         wanted,

@@ -77,7 +77,7 @@ fn mixed() -> [Advice; 3] {
 }
 
 /// How a run goes on that waits.
-pub(super) fn waiting() -> [Advice; 3] {
+pub fn waiting() -> [Advice; 3] {
     [
         Advice::new("nonstop promote", "lets it go on, to where it waits next"),
         Advice::new("nonstop promote --full", "lets it go on to its end"),
