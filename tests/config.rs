@@ -279,8 +279,18 @@ fn contradictions_are_refused_where_they_stand() {
         ),
         (
             "build/libs/*.jar",
-            "{ on_host: /srv/*.jar }",
-            "`artifact` as a map is not supported yet",
+            "{ on_host: /srv/*/app.jar }",
+            "may hold `*` and `?` in the file's name only",
+        ),
+        (
+            "build/libs/*.jar",
+            "{ on_hosts: /srv/zip/*.jar }",
+            "`artifact` lacks `on_host`",
+        ),
+        (
+            "build/libs/*.jar",
+            "{ on_host: 'zip/$(id)*.jar' }",
+            "must be absolute, or start with `~/`",
         ),
         (
             "app: sokdak",

@@ -1,4 +1,5 @@
-//! Finds the jar that is deployed: the one given, or the newest that the playbook's glob matches.
+//! Finds the jar that is deployed: the one given, or the newest that the playbook's glob matches. What lies on
+//! the hosts already is the engine's to find.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,14 +8,26 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::run::LocalJar;
+use crate::engine::run::{LocalJar, Wanted};
+use crate::model::playbook::Artifact;
 
 use super::failure::CliError;
+
+/// What a deploy brings.
+///
+/// Returns an error if it is to come from here and cannot.
+pub(super) fn wanted(given: Option<&Path>, artifact: &Artifact) -> Result<Wanted, CliError> {
+    match (given, artifact) {
+        (None, Artifact::OnHost(pattern)) => Ok(Wanted::OnHosts(pattern.clone())),
+        (Some(path), Artifact::OnHost(_)) => find(Some(path), "").map(Wanted::Jar),
+        (given, Artifact::Controller(pattern)) => find(given, pattern).map(Wanted::Jar),
+    }
+}
 
 /// The jar to deploy, read once for its digest.
 ///
 /// Returns an error if there is none, if two are equally new, or if it cannot be read.
-pub(super) fn find(given: Option<&Path>, pattern: &str) -> Result<LocalJar, CliError> {
+fn find(given: Option<&Path>, pattern: &str) -> Result<LocalJar, CliError> {
     let path = match given {
         Some(path) => path.to_owned(),
         None => newest(pattern)?,

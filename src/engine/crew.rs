@@ -18,6 +18,8 @@ use super::fleet::{CallError, Host, HttpError, HttpRequest, HttpResponse};
 pub const SHORT: Duration = Duration::from_secs(30);
 /// What the way there and back may add to a command that waits on its host.
 pub const MARGIN: Duration = Duration::from_secs(10);
+/// How long a host may take to read a jar of its own from end to end, or to copy it.
+pub const READS_A_JAR: Duration = Duration::from_secs(300);
 /// How long an upload may stand still.
 const STALL: Duration = Duration::from_secs(30);
 

@@ -225,6 +225,7 @@ fn routes_to_new_slot<H>(
     let is_site = matches!(context.playbook.nginx.style, SwitchStyle::Site(_));
     let observed = Observed {
         hosts: [(host.clone(), seen)].into(),
+        ..Observed::default()
     };
     let live = Live::read(context.topology, &observed);
     let slot = live.hosts.get(host).and_then(|view| view.slot.as_ref());

@@ -66,7 +66,8 @@ pub async fn execute<H: Host>(
 ) -> Ended {
     let jar = match &request.wanted {
         Wanted::Jar(jar) => Some(jar.path.as_path()),
-        Wanted::Earlier(_)
+        Wanted::OnHosts(_)
+        | Wanted::Earlier(_)
         | Wanted::Drill(_)
         | Wanted::Converge { .. }
         | Wanted::Resume

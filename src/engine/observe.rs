@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::model::names::{HostName, Port};
+use crate::model::names::{HostName, JarPattern, Port};
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::plan::GENERATION_PATH;
 use crate::model::playbook::{Playbook, SwitchStyle};
 use crate::model::topology::{NginxHost, Topology};
-use crate::remote::command::{Command, Observe, ObserveNginx};
+use crate::remote::command::{Command, FindJar, Observe, ObserveNginx};
 
-use super::crew::{Crew, answer};
+use super::crew::{Crew, READS_A_JAR, answer};
 use super::fleet::{CallError, Host, HttpRequest};
 
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,6 +41,33 @@ pub async fn observe<H: Host>(
         }
     }
     (observed, failed)
+}
+
+/// Looks for the newest jar that a deploy agent has put on each WAS host; tells of those that could not be asked.
+pub async fn jars<H: Host>(
+    crew: &Crew<H>,
+    pattern: &JarPattern,
+    observed: &mut Observed,
+) -> BTreeMap<HostName, CallError> {
+    let hosts = observed.hosts.iter().filter(|(_, seen)| seen.was.is_some());
+    let asked = hosts.map(|(host, _)| async move {
+        let pattern = pattern.clone();
+        let command = Command::FindJar(FindJar { pattern });
+        let answered = crew.call_within(host, command, READS_A_JAR).await;
+        (host.clone(), answered.and_then(|answer| answer!(answer, FindJar)))
+    });
+    let mut failed = BTreeMap::new();
+    for (host, offer) in join_all(asked).await {
+        match offer {
+            Ok(offer) => {
+                observed.jars.insert(host, offer);
+            }
+            Err(error) => {
+                failed.insert(host, error);
+            }
+        }
+    }
+    failed
 }
 
 /// What is true on one host.

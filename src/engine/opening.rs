@@ -311,7 +311,10 @@ async fn observe_all<H: Host>(
         phase,
         hosts: context.crew.hosts().cloned().collect(),
     });
-    let (observed, failed) = observe::observe(context.topology, context.playbook, context.crew).await;
+    let (mut observed, mut failed) = observe::observe(context.topology, context.playbook, context.crew).await;
+    if let Wanted::OnHosts(pattern) = &request.wanted {
+        failed.extend(observe::jars(context.crew, pattern, &mut observed).await);
+    }
     context.tell(Event::PhaseEnded {
         phase,
         took: began.elapsed(),

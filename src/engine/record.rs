@@ -32,7 +32,7 @@ pub(super) fn begin<H: Host>(
         run: &request.run,
     };
     let kind = match request.wanted {
-        Wanted::Jar(_) | Wanted::Resume | Wanted::Promote(_) => RunKind::Deploy,
+        Wanted::Jar(_) | Wanted::OnHosts(_) | Wanted::Resume | Wanted::Promote(_) => RunKind::Deploy,
         Wanted::Earlier(_) => RunKind::Rollback,
         Wanted::Drill(_) => RunKind::Drill,
         Wanted::Converge { .. } => RunKind::Converge,

@@ -55,7 +55,11 @@ impl Ending {
     fn of(request: &Request<'_>) -> Self {
         match request.wanted {
             Wanted::Resume | Wanted::Promote(_) => Self::Through,
-            Wanted::Jar(_) | Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } => Self::OneMind,
+            Wanted::Jar(_)
+            | Wanted::OnHosts(_)
+            | Wanted::Earlier(_)
+            | Wanted::Drill(_)
+            | Wanted::Converge { .. } => Self::OneMind,
         }
     }
 }

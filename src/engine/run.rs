@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
-use crate::model::names::{ReleaseId, RunId, SlotName};
+use crate::model::names::{JarPattern, ReleaseId, RunId, SlotName};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::plan::{self, Goal, Plan, Promote, Scene};
@@ -50,6 +50,8 @@ pub struct Request<'a> {
 pub enum Wanted {
     /// A jar that lies on the controller.
     Jar(LocalJar),
+    /// The newest jar that a deploy agent has put on the hosts, the same on each.
+    OnHosts(JarPattern),
     /// A release that the hosts have: the one given, or the one before the live one.
     Earlier(Option<ReleaseId>),
     /// One way of a drill: nobody means to leave the live release for good.
@@ -196,6 +198,16 @@ pub fn make_plan(
     };
     let goal = match wanted {
         Wanted::Jar(jar) => Goal::Deploy(release_of(observed, jar, began)?),
+        Wanted::OnHosts(pattern) => {
+            let jar = plan::offered(&scene, pattern)?;
+            let jar = LocalJar {
+                path: PathBuf::new(),
+                name: jar.path.file_name().to_owned(),
+                sha256: jar.sha256.clone(),
+                size_bytes: jar.size_bytes,
+            };
+            Goal::Deploy(release_of(observed, &jar, began)?)
+        }
         Wanted::Earlier(release) => Goal::Rollback(release.clone()),
         Wanted::Drill(Leg::Back) => return plan::drill_back(&scene),
         Wanted::Drill(Leg::Forward { from, to }) => return plan::drill_forward(&scene, from, to),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::lock::LockState;
-use super::names::{HostName, ReleaseId, RunId, SlotName};
+use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
 use super::notify::Moment;
 use super::record::RunRecord;
 
@@ -392,6 +392,28 @@ pub enum Problem {
         expected: ReleaseId,
         /// What is live, where it is known.
         live: Option<ReleaseId>,
+    },
+    /// No deploy agent has put a jar there.
+    #[error("no file matches `{pattern}`")]
+    NoJarOnHost {
+        /// The playbook's pattern.
+        pattern: JarPattern,
+    },
+    /// Which jar of a deploy agent is meant is not clear, or it cannot be used.
+    #[error("of the files that match `{pattern}`, {reason}")]
+    JarUnfit {
+        /// The playbook's pattern.
+        pattern: JarPattern,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A deploy agent has put different jars on the hosts of a slot.
+    #[error("not all hosts have the same jar: here the newest is {path}, sha256 {sha256}")]
+    JarsDiffer {
+        /// The newest on this host.
+        path: RemotePath,
+        /// Its digest.
+        sha256: String,
     },
     /// There is no release to go back to.
     #[error("there is no earlier release to go back to")]

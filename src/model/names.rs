@@ -122,6 +122,24 @@ name!(
     RemotePath, "remote path", path
 );
 
+name!(
+    /// Jars on a host: an absolute folder, or one below the login user's home, and a pattern of a file's
+    /// name in it, with `*` and `?`.
+    JarPattern, "jar pattern", jar_pattern
+);
+
+impl JarPattern {
+    /// The folder.
+    pub fn folder(&self) -> RemotePath {
+        RemotePath(self.0.clone()).parent()
+    }
+
+    /// The pattern of the file's name.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
 impl RunId {
     /// What the switch to a run's routing of that number is called: its generation, its home and its tokens.
     /// The first one has the run's own name, the second `RUN.2`.
@@ -268,6 +286,26 @@ fn path(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+fn jar_pattern(value: &str) -> Result<(), &'static str> {
+    let (folder, name) = value
+        .rsplit_once('/')
+        .ok_or("must be absolute, or start with `~/`")?;
+    if folder.contains(['*', '?']) {
+        return Err("may hold `*` and `?` in the file's name only");
+    }
+    path(&value.replace(['*', '?'], "x"))?;
+    if folder.is_empty() || name.contains(['~', ':']) {
+        return Err("must name files in a folder, such as `/home/ec2-user/app/zip/*.jar`");
+    }
+    let jar = std::path::Path::new(name)
+        .extension()
+        .is_some_and(|end| end == "jar");
+    if !jar && !name.ends_with('*') {
+        return Err("must name jar files, such as `/home/ec2-user/app/zip/*.jar`");
+    }
+    Ok(())
+}
+
 /// A TCP port; never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
@@ -334,6 +372,41 @@ mod tests {
             assert!(RemotePath::new(bad).is_err(), "{bad:?}");
         }
         assert!(RemotePath::new("~/zero-down-confs/sokdak-8081.conf").is_ok());
+    }
+
+    #[test]
+    fn a_pattern_of_jars_has_its_stars_in_the_name_only_and_nothing_for_a_shell() {
+        for good in [
+            "/srv/zip/*.jar",
+            "~/app/step3/zip/app-?.jar",
+            "/srv/app.jar",
+            "/srv/app-*",
+        ] {
+            assert!(JarPattern::new(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            "*.jar",
+            "/*.jar",
+            "zip/*.jar",
+            "/srv/*/x.jar",
+            "/srv/../*.jar",
+            "/srv/$(id)/*.jar",
+            "/srv/[a]*.jar",
+            "/srv/a b.jar",
+            "/srv/`x`.jar",
+            "/srv/*.war",
+            "/srv/",
+            "/srv/x;*.jar",
+            "/srv/{a,b}.jar",
+            "/srv/~*.jar",
+        ] {
+            assert!(JarPattern::new(bad).is_err(), "{bad:?}");
+        }
+        let pattern = JarPattern::new("/srv/zip/*.jar").unwrap();
+        assert_eq!(
+            (pattern.folder().as_str(), pattern.file_name()),
+            ("/srv/zip", "*.jar")
+        );
     }
 
     #[test]

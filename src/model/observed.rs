@@ -9,6 +9,7 @@ use super::lock::LockState;
 use super::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity, StopTarget, UnfinishedStart};
 use super::record::RunRecord;
+use super::release::Offer;
 use super::token::Token;
 
 /// What is true on every host.
@@ -16,6 +17,9 @@ use super::token::Token;
 pub struct Observed {
     /// By host. A host that could not be asked is absent.
     pub hosts: BTreeMap<HostName, HostObserved>,
+    /// The jars that a deploy agent has put on WAS hosts; empty unless a run looks for them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub jars: BTreeMap<HostName, Offer>,
 }
 
 impl NginxObserved {

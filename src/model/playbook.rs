@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::names::{AppName, GroupName, RemotePath, SlotName};
+use super::names::{AppName, GroupName, JarPattern, RemotePath, SlotName};
 use super::notify::Notify;
 use super::strategy::Course;
 use super::template::Template;
@@ -17,8 +17,8 @@ use super::template::Template;
 pub struct Playbook {
     /// The application.
     pub app: AppName,
-    /// Which jar on the controller is deployed: a glob, relative to the working folder.
-    pub artifact: String,
+    /// Which jar is deployed.
+    pub artifact: Artifact,
     /// The two slots, in the order in which they are written; the first is used first.
     pub slots: [Slot; 2],
     /// Where releases are kept on a WAS host.
@@ -55,6 +55,16 @@ pub struct Playbook {
     pub notify: Vec<Notify>,
     /// The folder of the playbook's file: template files are found from here.
     pub folder: PathBuf,
+}
+
+/// Which jar is deployed: the newest of those that match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Artifact {
+    /// On the controller: a glob, relative to the working folder.
+    Controller(String),
+    /// On the hosts already: a deploy agent has put it there.
+    OnHost(JarPattern),
 }
 
 /// One slot: the same port number, or template, on every host of a group.

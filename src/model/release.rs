@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::names::{InvalidName, ReleaseId};
+use super::names::{InvalidName, ReleaseId, RemotePath};
 
 /// A release, as it is or will be on every WAS host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,8 +14,34 @@ pub struct Release {
     pub sha256: String,
     /// The jar's size.
     pub size_bytes: u64,
-    /// The jar's file name on the controller.
+    /// The jar's file name where it was built, or where an agent has put it.
     pub jar_name: String,
+}
+
+/// What a host has of jars that a deploy agent brings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offer {
+    /// No file of that pattern.
+    None,
+    /// It is not clear which is the newest, or that one cannot be used.
+    Unfit {
+        /// Why.
+        reason: String,
+    },
+    /// The newest.
+    Jar(OfferedJar),
+}
+
+/// The newest jar that a deploy agent has put on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OfferedJar {
+    /// Where it lies.
+    pub path: RemotePath,
+    /// Its SHA-256, lower-case hex.
+    pub sha256: String,
+    /// Its size.
+    pub size_bytes: u64,
 }
 
 impl Release {

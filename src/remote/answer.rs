@@ -6,6 +6,7 @@ use crate::model::lock::LockState;
 use crate::model::names::{ReleaseId, RemotePath};
 use crate::model::observed::HostObserved;
 use crate::model::process::{ListeningProcess, ProcessIdentity};
+use crate::model::release::Offer;
 use crate::model::token::TokenState;
 
 /// The answer to a [`super::command::Command`], of the variant of the same name.
@@ -27,6 +28,10 @@ pub enum Answer {
     Digest(Option<String>),
     /// How receiving ended.
     Put(Fenced<PutAnswer>),
+    /// The newest jar.
+    FindJar(Offer),
+    /// How copying ended.
+    Take(Fenced<PutAnswer>),
     /// The remains are gone.
     DiscardUpload(Fenced<()>),
     /// How starting ended.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::command::{Arm, Command, Commit, NginxPlace, ObserveNginx, Place, PlacedContent, Placement};
-use super::command::{Prepare, RenderedRunner, Start, Stop, Upstreams};
+use super::command::{Prepare, Put, RenderedRunner, Start, Stop, Upstreams};
 use super::quote::{base64, hex_digest, milliseconds, one_line, optional_path, path, quoted, words};
 use super::render;
 use crate::model::lock::Fence;
@@ -173,11 +173,14 @@ impl Assignments {
                 self.set("RELEASE", &digest.release);
             }
             Command::Put(put) => {
-                self.fence(&put.fence)
-                    .set("RELEASE", &put.release)
-                    .set("SHA256", &put.sha256)
-                    .set("SIZE_BYTES", put.size_bytes)
-                    .word("JAR_NAME", one_line(&put.jar_name));
+                self.put(put);
+            }
+            Command::Take(take) => {
+                self.put(&take.put).word("FROM", path(&take.from));
+            }
+            Command::FindJar(find) => {
+                self.word("JAR_FOLDER", path(&find.pattern.folder()))
+                    .set("JAR_PATTERN", find.pattern.file_name());
             }
             Command::DiscardUpload(discard) => {
                 self.fence(&discard.fence).set("RELEASE", &discard.release);
@@ -210,6 +213,14 @@ impl Assignments {
             }
             _ => {}
         }
+    }
+
+    fn put(&mut self, put: &Put) -> &mut Self {
+        self.fence(&put.fence)
+            .set("RELEASE", &put.release)
+            .set("SHA256", &put.sha256)
+            .set("SIZE_BYTES", put.size_bytes)
+            .word("JAR_NAME", one_line(&put.jar_name))
     }
 
     fn start(&mut self, start: &Start) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::drill::Drill;
 use crate::model::lock::{Epoch, Fence, Owner};
-use crate::model::names::{Port, ReleaseId, RemotePath, RunId, SlotName};
+use crate::model::names::{JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName};
 use crate::model::playbook::ReloadWay;
 use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::token::TokenId;
@@ -32,6 +32,10 @@ pub enum Command {
     Digest(Digest),
     /// Receives a jar on standard input into `releases/<id>/`.
     Put(Put),
+    /// Looks for the newest jar that a deploy agent has put on the host.
+    FindJar(FindJar),
+    /// Copies such a jar into `releases/<id>/`.
+    Take(Take),
     /// Removes what an upload left unfinished.
     DiscardUpload(DiscardUpload),
     /// Starts an instance and waits until its process listens.
@@ -173,6 +177,22 @@ pub struct Put {
     pub size_bytes: u64,
     /// The jar's file name on the controller.
     pub jar_name: String,
+}
+
+/// See [`Command::FindJar`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindJar {
+    /// Where, and which.
+    pub pattern: JarPattern,
+}
+
+/// See [`Command::Take`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// What it becomes: nothing but the place that its bytes come from is different.
+    pub put: Put,
+    /// Where it lies on the host.
+    pub from: RemotePath,
 }
 
 /// See [`Command::DiscardUpload`].

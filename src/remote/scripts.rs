@@ -12,6 +12,7 @@ const FENCE: &str = include_str!("sh/fence.sh");
 const TOKENS: &str = include_str!("sh/tokens.sh");
 const ARMING: &str = include_str!("sh/arming.sh");
 const RELEASES: &str = include_str!("sh/releases.sh");
+const STORING: &str = include_str!("sh/storing.sh");
 const NGINX: &str = include_str!("sh/nginx.sh");
 const SWITCH: &str = include_str!("sh/switch.sh");
 const HOME: &str = include_str!("sh/home.sh");
@@ -47,7 +48,9 @@ impl Body {
             Command::BreakLock(_) => body!("break_lock", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Record(_) => body!("record", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Digest(_) => body!("digest", BASE, RELEASES),
-            Command::Put(_) => body!("put", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES),
+            Command::Put(_) => body!("put", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES, STORING),
+            Command::FindJar(_) => body!("find_jar", BASE),
+            Command::Take(_) => body!("take", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES, STORING),
             Command::DiscardUpload(_) => {
                 body!("discard_upload", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES)
             }

@@ -10,6 +10,7 @@ use crate::model::names::{HostName, RemotePath};
 use crate::model::observed::Observed;
 use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
 use crate::model::process::StopTarget;
+use crate::model::release::Release;
 use crate::model::routing::Routing;
 use crate::model::strategy::Hold;
 use crate::model::topology::Topology;
@@ -127,22 +128,22 @@ fn merged(plan: &Plan, stage: &Stage, topology: &Topology) -> Vec<(String, Strin
         .collect()
 }
 
+fn upload(release: &Release, on_record: bool, from: Option<&RemotePath>) -> String {
+    let size = units::bytes(release.size_bytes);
+    match from {
+        _ if on_record => format!("has {} already; its digest is checked", release.id),
+        Some(from) => format!("copies {from} ({size})"),
+        None => format!("receives {} ({size})", harmless(&release.jar_name)),
+    }
+}
+
 fn describe(host: &HostName, step: &Step, jar: &str) -> String {
     match step {
         Step::Upload {
             release,
-            on_record: true,
-        } => format!("has {} already; its digest is checked", release.id),
-        Step::Upload {
-            release,
-            on_record: false,
-        } => {
-            format!(
-                "receives {} ({})",
-                harmless(&release.jar_name),
-                units::bytes(release.size_bytes)
-            )
-        }
+            on_record,
+            from,
+        } => upload(release, *on_record, from.as_ref()),
         Step::Retire {
             slot,
             port,

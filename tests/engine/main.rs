@@ -18,6 +18,7 @@ mod include;
 mod interrupts;
 mod left_out;
 mod locks;
+mod on_hosts;
 mod resume;
 mod scene;
 mod slots;

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use nonstop::model::drill::{Drill, DrillResult};
 use nonstop::model::lock::{Epoch, Fence, Owner};
-use nonstop::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
+use nonstop::model::names::{AppName, JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::playbook::ReloadWay;
 use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, Lock, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place,
+    DiscardUpload, Fetch, FindJar, Lock, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place,
     PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
-    SudoCheck, Unlock,
+    SudoCheck, Take, Unlock,
 };
 use nonstop::remote::parse::{Exit, RawOutput};
 
@@ -143,6 +143,7 @@ fn reading() -> Vec<(Command, String)> {
         master: identity(),
         deadline: SECOND,
     };
+    let pattern = JarPattern::new("/srv/zip/*.jar").expect("a pattern");
     let tail = LogTail {
         slot: blue(),
         lines: 1,
@@ -152,6 +153,10 @@ fn reading() -> Vec<(Command, String)> {
         (
             Command::Digest(Digest { release: release() }),
             "sha256=SHA".to_owned(),
+        ),
+        (
+            Command::FindJar(FindJar { pattern }),
+            format!("jar=found name=a.jar sha256={} size_bytes=1", "0".repeat(64)),
         ),
         (Command::AwaitWorkers(workers), "leaving=1".to_owned()),
         (Command::AwaitConnections(wait), "connections=1".to_owned()),
@@ -226,7 +231,12 @@ fn of_releases() -> Vec<(Command, String)> {
         keep: 1,
         protected: [release()].into(),
     };
+    let take = Take {
+        put: put.clone(),
+        from: path("/srv/zip/a.jar"),
+    };
     vec![
+        (Command::Take(take), "fence=passed take=stored".to_owned()),
         (
             Command::Put(put),
             "fence=passed put=mismatch size_bytes=1 sha256=x".to_owned(),

@@ -116,6 +116,7 @@ impl<'a> Fleet<'a> {
             hosts: hosts
                 .map(|name| (name.clone(), seen(name)))
                 .collect::<BTreeMap<_, _>>(),
+            ..Observed::default()
         }
     }
 

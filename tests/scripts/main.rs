@@ -13,6 +13,7 @@ mod lease;
 mod locks;
 mod machine;
 mod nginx;
+mod on_host;
 mod parsing;
 mod quoting;
 mod releases;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use nonstop::model::drill::{Drill, DrillResult};
 use nonstop::model::lock::{Epoch, Fence, Owner};
-use nonstop::model::names::{Port, RemotePath};
+use nonstop::model::names::{JarPattern, Port, RemotePath};
 use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place, PlacedContent,
-    Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, SudoCheck,
-    Unlock,
+    DiscardUpload, Fetch, FindJar, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place,
+    PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
+    Successor, SudoCheck, Take, Unlock,
 };
 
 use crate::host::{app, blue, lock_by, release, run_id};
@@ -84,6 +84,9 @@ fn reading() -> Vec<Command> {
         Command::Digest(Digest {
             release: release("r1"),
         }),
+        Command::FindJar(FindJar {
+            pattern: JarPattern::new("/srv/zip/*.jar").expect("a pattern"),
+        }),
         Command::AwaitWorkers(AwaitWorkers {
             master: identity(),
             deadline: SECOND,
@@ -139,12 +142,10 @@ fn of_state() -> Vec<Command> {
             fence: fence(),
             json: "{}".to_owned(),
         }),
-        Command::Put(Put {
-            fence: fence(),
-            release: release("r1"),
-            sha256: "0".repeat(64),
-            size_bytes: 1,
-            jar_name: "a.jar".to_owned(),
+        Command::Put(put()),
+        Command::Take(Take {
+            put: put(),
+            from: path("/srv/zip/a.jar"),
         }),
         Command::DiscardUpload(DiscardUpload {
             fence: fence(),
@@ -161,6 +162,16 @@ fn of_state() -> Vec<Command> {
             protected: [release("r1"), release("r2")].into(),
         }),
     ]
+}
+
+fn put() -> Put {
+    Put {
+        fence: fence(),
+        release: release("r1"),
+        sha256: "0".repeat(64),
+        size_bytes: 1,
+        jar_name: "a.jar".to_owned(),
+    }
 }
 
 fn of_instances() -> Vec<Command> {

@@ -59,6 +59,8 @@ impl World {
                     .map(|known| known.sha256.clone()),
             ),
             Command::Put(put) => return self.put(name, put),
+            Command::FindJar(_) => Answer::FindJar(host.offer.clone()),
+            Command::Take(take) => return self.take(name, take),
             Command::DiscardUpload(discard) => {
                 pass!(host, discard.fence, DiscardUpload);
                 Answer::DiscardUpload(Fenced::Passed(()))

@@ -10,6 +10,7 @@ use nonstop::model::observed::{
 };
 use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity, UnfinishedStart};
 use nonstop::model::record::RunRecord;
+use nonstop::model::release::Offer;
 use tokio::time::Instant;
 
 use super::clock::Clock;
@@ -32,6 +33,8 @@ pub(crate) struct SimHost {
     /// Why its record cannot be read.
     pub(crate) unreadable: Option<String>,
     pub(crate) ports: BTreeMap<SlotName, Port>,
+    /// What a deploy agent has put there.
+    pub(crate) offer: Offer,
     pub(crate) releases: BTreeMap<ReleaseId, ReleaseObserved>,
     pub(crate) processes: Vec<Process>,
     pub(crate) instances: BTreeMap<SlotName, InstanceRecord>,
@@ -148,6 +151,7 @@ impl SimHost {
             start: Start::Listens(Duration::from_secs(2)),
             health: Health::Up,
             tight: None,
+            offer: Offer::None,
             disk_is_full: false,
             is_left_out: false,
             struck: BTreeMap::new(),

@@ -184,7 +184,10 @@ impl World {
     pub(crate) fn observed(&self) -> Observed {
         let hosts = self.hosts.iter();
         let hosts = hosts.map(|(name, host)| (name.clone(), host.observe())).collect();
-        Observed { hosts }
+        Observed {
+            hosts,
+            ..Observed::default()
+        }
     }
 
     /// Something befalls a host at an instant.
@@ -325,6 +328,7 @@ fn waits(command: &Command) -> bool {
         command,
         Command::Renew(_)
             | Command::Digest(_)
+            | Command::FindJar(_)
             | Command::AwaitWorkers(_)
             | Command::AwaitConnections(_)
             | Command::LogTail(_)
@@ -358,6 +362,8 @@ fn name_of(command: &Command) -> &'static str {
         Command::Record(_) => "record",
         Command::Digest(_) => "digest",
         Command::Put(_) => "put",
+        Command::FindJar(_) => "find_jar",
+        Command::Take(_) => "take",
         Command::DiscardUpload(_) => "discard_upload",
         Command::Start(_) => "start",
         Command::Stop(_) => "stop",

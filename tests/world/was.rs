@@ -7,8 +7,9 @@ use nonstop::model::lock::Fence;
 use nonstop::model::names::{HostName, Port, RemotePath, StartWord};
 use nonstop::model::observed::ReleaseObserved;
 use nonstop::model::process::{ListeningProcess, ProcessIdentity, StopTarget, UnfinishedStart};
+use nonstop::model::release::Offer;
 use nonstop::remote::answer::{Answer, Fenced, PutAnswer, StartAnswer, StopAnswer};
-use nonstop::remote::command::{Put, RenderedRunner, Start as StartCommand, Stop};
+use nonstop::remote::command::{Put, RenderedRunner, Start as StartCommand, Stop, Take};
 use tokio::time::Instant;
 
 use super::commands::pass;
@@ -122,6 +123,26 @@ impl World {
         };
         host.releases.entry(put.release).or_insert(release);
         Ok(Effect::Answered(Answer::Put(Fenced::Passed(PutAnswer::Stored))))
+    }
+
+    pub(super) fn take(&mut self, name: &HostName, take: Take) -> Result<Effect, CallError> {
+        let offered = match &self.at(name).offer {
+            Offer::Jar(jar) if jar.path == take.from => jar.sha256.clone(),
+            _ => String::new(),
+        };
+        let taken = if offered == take.put.sha256 {
+            self.put(name, take.put)?
+        } else {
+            let mismatch = PutAnswer::Mismatch {
+                size_bytes: 0,
+                sha256: offered,
+            };
+            Effect::Answered(Answer::Put(Fenced::Passed(mismatch)))
+        };
+        Ok(match taken {
+            Effect::Answered(Answer::Put(answer)) => Effect::Answered(Answer::Take(answer)),
+            other => other,
+        })
     }
 
     pub(super) fn start(

@@ -21,9 +21,12 @@ pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
     refuse_limit(common, "plan")?;
     let project = Project::load_without(common, &deploy.changing.leaving)?;
     let config = &project.config;
-    let jar = artifact::find(deploy.jar.as_deref(), &config.playbook.artifact)?;
+    let wanted = artifact::wanted(deploy.jar.as_deref(), &config.playbook.artifact)?;
     reading::say_left_out(&project);
-    let reading = reading::read(common, &project).await;
+    let mut reading = reading::read(common, &project).await;
+    if let Wanted::OnHosts(pattern) = &wanted {
+        reading.look_for_jars(pattern).await;
+    }
     if !reading.missing.is_empty() {
         return refuse(common, &reading.missing);
     }
@@ -33,7 +36,7 @@ pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
         &config.playbook,
         &reading.observed,
         &run,
-        &Wanted::Jar(jar),
+        &wanted,
         now,
     );
     match plan {

@@ -14,7 +14,7 @@ use crate::engine::fleet::ConnectFailure;
 use crate::engine::observe;
 use crate::engine::opening::findings_of;
 use crate::model::finding::{Finding, Problem};
-use crate::model::names::HostName;
+use crate::model::names::{HostName, JarPattern};
 use crate::model::observed::Observed;
 use crate::reach::ReachedHost;
 use crate::report::text::event::left_out;
@@ -28,6 +28,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Looks for the jars that a deploy agent has put on the hosts.
+    pub(super) async fn look_for_jars(&mut self, pattern: &JarPattern) {
+        let failed = observe::jars(&self.crew, pattern, &mut self.observed).await;
+        self.missing.extend(findings_of(failed));
+    }
+
     /// What the engine needs to look further, with nobody to tell and no signal to hear.
     pub(super) fn context<'a>(&'a self, project: &'a Project) -> Context<'a, ReachedHost> {
         Context {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::playbook::{Playbook, ReleasePolicy};
+use crate::model::playbook::{Artifact, Playbook, ReleasePolicy};
 
 use super::fields::{Fields, Item, Notes};
 use super::report::{Problem, Report};
@@ -107,7 +107,7 @@ pub(super) fn read_as_far_as_possible(source: &Arc<Source>) -> (Option<LoadedPla
 
 fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let app = top.require("app", values::name);
-    let artifact = top.require("artifact", artifact);
+    let artifact = top.require_item("artifact").and_then(|item| artifact(&item));
     let slots = top.require_item("slots").and_then(|item| slots::read(&item));
     let release = top.require_item("release").and_then(|item| release(&item));
     let state_dir = top.read("state_dir", |item| {
@@ -169,12 +169,21 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     })
 }
 
-fn artifact(item: &Item<'_>) -> super::fields::Read<String> {
-    if item.node.entries().is_some() {
-        let problem = item.problem("`artifact` as a map is not supported yet");
-        return Err(problem.hint("write the glob of a jar on the controller, such as `build/libs/*.jar`"));
+/// A glob on the controller, or `{ on_host: PATTERN }`.
+fn artifact(item: &Item<'_>) -> Option<Artifact> {
+    if item.node.entries().is_none() {
+        return match values::ruled(item, rules::artifact) {
+            Ok(glob) => Some(Artifact::Controller(glob)),
+            Err(problem) => {
+                item.note(problem);
+                None
+            }
+        };
     }
-    values::ruled(item, rules::artifact)
+    let mut fields = Fields::of(item)?;
+    let pattern = fields.require("on_host", values::name);
+    fields.finish();
+    pattern.map(Artifact::OnHost)
 }
 
 fn release(item: &Item<'_>) -> Option<ReleasePolicy> {

@@ -35,9 +35,13 @@ pub async fn run<H: Host>(
 ) -> Result<Option<Note>, Failure> {
     let host = &on.host;
     match &on.step {
-        Step::Upload { release, on_record } => {
-            upload::upload(context, host, release, *on_record, job.jar).await
-        }
+        Step::Upload {
+            release, on_record, ..
+        } if *on_record => upload::is_there(context, host, release).await,
+        Step::Upload { release, from, .. } => match from {
+            Some(from) => upload::take(context, host, release, from).await,
+            None => upload::send(context, host, release, job.jar).await,
+        },
         Step::Retire {
             slot, port, target, ..
         } => stop::retire(context, host, slot, *port, target).await,

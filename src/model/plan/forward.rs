@@ -22,7 +22,7 @@ use super::{history, resume, stages, waiting};
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Goal {
-    /// A release of a jar that the controller has.
+    /// A release of a jar that the controller has, or all hosts.
     Deploy(Release),
     /// A release that the hosts have: the one given, or the one before the live one.
     Rollback(Option<ReleaseId>),
@@ -235,10 +235,7 @@ fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Deci
     let one = |finding| vec![finding];
     match goal {
         Goal::Deploy(release) => {
-            let to = match &live {
-                Some(slot) => scene.playbook.other_slot(slot).name.clone(),
-                None => first_free_slot(scene),
-            };
+            let to = target_of_deploy(scene, live.as_ref());
             Ok(Decision {
                 from: live,
                 to,
@@ -269,6 +266,14 @@ fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Deci
                 sends: false,
             })
         }
+    }
+}
+
+/// The slot that a deploy brings up.
+pub(super) fn target_of_deploy(scene: &Scene<'_>, live: Option<&SlotName>) -> SlotName {
+    match live {
+        Some(slot) => scene.playbook.other_slot(slot).name.clone(),
+        None => first_free_slot(scene),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::observed::ReleaseObserved;
 use crate::model::phase::Phase;
 use crate::model::playbook::AfterBake;
-use crate::model::release::Release;
+use crate::model::release::{Offer, Release};
 
 use super::forward::{Decision, Scene, TargetSlot};
 use super::step::{HostStep, Stage, Step, Switch, Viewed};
@@ -97,6 +97,10 @@ fn uploads(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
             Step::Upload {
                 release: decision.release.clone(),
                 on_record,
+                from: match scene.observed.jars.get(host) {
+                    Some(Offer::Jar(jar)) => Some(jar.path.clone()),
+                    Some(Offer::Unfit { .. } | Offer::None) | None => None,
+                },
             },
         )
     };

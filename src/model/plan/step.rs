@@ -62,12 +62,15 @@ pub struct HostStep {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "step")]
 pub enum Step {
-    /// The jar is sent, unless it is there already.
+    /// The jar is sent, or taken from where a deploy agent has put it, unless it is there already.
     Upload {
         /// The release.
         release: Release,
         /// Whether the host has it on record: then only its digest is taken.
         on_record: bool,
+        /// Where it lies on the host; `None` where it is sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<RemotePath>,
     },
     /// What an earlier run kept on the idle slot, or left there, is ended.
     Retire {

@@ -4,12 +4,13 @@ use super::fields::{Fields, bad};
 use super::{ParseError, addresses, observe};
 use crate::model::lock::{Epoch, LockState, Owner};
 use crate::model::process::{ListeningProcess, ProcessIdentity, is_boot_id};
+use crate::model::release::{Offer, OfferedJar};
 use crate::model::token::TokenState;
 use crate::remote::answer::{
     Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, LockAnswer, LogEnd, PrepareAnswer, PutAnswer,
     StartAnswer, StopAnswer, SudoEntry, SwitchAnswer,
 };
-use crate::remote::command::Command;
+use crate::remote::command::{Command, FindJar};
 
 /// Nobody counts further than this: the next one must still be a number to count with.
 const MAX_COUNT: u64 = 1 << 60;
@@ -28,7 +29,9 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::BreakLock(_) => Answer::BreakLock(lock_answer(fields)?),
         Command::Record(_) => Answer::Record(passed(fields)?),
         Command::Digest(_) => Answer::Digest(fields.filled("sha256")?),
-        Command::Put(_) => Answer::Put(fenced(fields, put)?),
+        Command::Put(_) => Answer::Put(fenced(fields, |fields| put(fields, "put"))?),
+        Command::FindJar(find) => Answer::FindJar(offer(find, fields)?),
+        Command::Take(_) => Answer::Take(fenced(fields, |fields| put(fields, "take"))?),
         Command::DiscardUpload(_) => Answer::DiscardUpload(passed(fields)?),
         Command::Start(_) => Answer::Start(fenced(fields, start)?),
         Command::Stop(_) => Answer::Stop(fenced(fields, stop)?),
@@ -161,8 +164,42 @@ fn lock_answer(fields: &mut Fields) -> Read<LockAnswer> {
     }
 }
 
-fn put(fields: &mut Fields) -> Read<PutAnswer> {
-    match fields.text("put")?.as_str() {
+fn offer(find: &FindJar, fields: &mut Fields) -> Read<Offer> {
+    Ok(match fields.text("jar")?.as_str() {
+        "none" => Offer::None,
+        "unfit" => Offer::Unfit {
+            reason: fields.text("reason")?,
+        },
+        "found" => {
+            let name = fields.text("name")?;
+            let jar = OfferedJar {
+                path: find
+                    .pattern
+                    .folder()
+                    .join(&name)
+                    .map_err(|error| bad("name", error.reason))?,
+                sha256: fields.text("sha256")?,
+                size_bytes: fields.value("size_bytes")?,
+            };
+            if name.contains('/') {
+                return Err(bad("name", "is no file's name"));
+            }
+            if !is_digest(&jar.sha256) {
+                return Err(bad("sha256", "is no digest"));
+            }
+            Offer::Jar(jar)
+        }
+        _ => return Err(unknown("jar")),
+    })
+}
+
+/// Whether it is a SHA-256 in hex.
+pub(super) fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn put(fields: &mut Fields, key: &'static str) -> Read<PutAnswer> {
+    match fields.text(key)?.as_str() {
         "stored" => Ok(PutAnswer::Stored),
         "mismatch" => Ok(PutAnswer::Mismatch {
             size_bytes: fields.value("size_bytes")?,
@@ -171,7 +208,7 @@ fn put(fields: &mut Fields) -> Read<PutAnswer> {
         "write_failed" => Ok(PutAnswer::WriteFailed {
             reason: fields.text("reason")?,
         }),
-        _ => Err(unknown("put")),
+        _ => Err(unknown(key)),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::answers::{counted, identity, listening_process, lock_state, maybe_identity, token_state};
+use super::answers::{
+    counted, identity, is_digest, listening_process, lock_state, maybe_identity, token_state,
+};
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses};
 use crate::model::lock::Epoch;
@@ -153,7 +155,7 @@ fn release(mut fields: Fields) -> Read<ReleaseObserved> {
         jar_name: fields.text("release.jar_name")?,
         failed: flag(&mut fields, "release.failed")?,
     };
-    if release.sha256.len() != 64 || !release.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !is_digest(&release.sha256) {
         return Err(bad("release.sha256", "is no digest"));
     }
     fields.finish()?;

@@ -216,6 +216,15 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         Problem::DrillOvertaken { .. } => {
             "`nonstop history` tells who; the next drill begins from what is live now"
         }
+        Problem::NoJarOnHost { .. } => {
+            "let the deploy agent put it on every host of the slot first, or send one from here with `--jar FILE`"
+        }
+        Problem::JarUnfit { .. } => {
+            "take the files away that are not meant, or send one from here with `--jar FILE`"
+        }
+        Problem::JarsDiffer { .. } => {
+            "the deploy agent has not brought the same to all of them: let it finish, or send one with `--jar FILE`"
+        }
         Problem::NothingToGoBackTo => "deploy the older jar instead: `nonstop deploy --jar FILE`",
         Problem::NothingLive => "`nonstop deploy` is the first step",
         _ => return None,
