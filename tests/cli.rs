@@ -28,6 +28,19 @@ fn a_slot_is_not_forced_without_a_terminal_and_without_yes() {
 }
 
 #[test]
+fn a_deadline_that_is_too_short_for_the_way_back_is_refused_with_its_numbers() {
+    for command in ["rollback", "resume", "promote"] {
+        let (code, said) = nonstop(&[command, "--deadline", "9s"]);
+        assert_eq!(code, 2, "{command}: {said}");
+        assert!(
+            said.contains("a deadline of 9s is too short"),
+            "{command}: {said}"
+        );
+        assert!(said.contains("stop.grace: "), "{command}: {said}");
+    }
+}
+
+#[test]
 fn a_slot_that_the_playbook_lacks_is_named() {
     let (code, said) = nonstop(&["resume", "--to", "purple", "--yes"]);
     assert_eq!(code, 2, "{said}");

@@ -141,6 +141,10 @@ pub(super) struct Changing {
     /// How long to wait while somebody else holds the lock, such as `5m`.
     #[arg(long, default_value = "0s", value_parser = duration, value_name = "TIME")]
     pub(super) lock_wait: Duration,
+    /// How long the whole run may take, its way back included, such as `55s`: early enough before, it turns around
+    /// as at a signal, and ends with 6 or 7. Too short for the playbook's own waits is refused.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(super) deadline: Option<Duration>,
     /// Write every event as a JSON line there.
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,

@@ -34,7 +34,7 @@ pub async fn connect<F: Fleet>(
         _ = interrupt.wait() => (BTreeMap::new(), BTreeMap::new()),
         connected = connecting => connected,
     };
-    let succeeded = connected.1.is_empty() && interrupt.signal().is_none();
+    let succeeded = connected.1.is_empty() && interrupt.cause().is_none();
     events(Event::PhaseEnded {
         phase,
         took: began.elapsed(),

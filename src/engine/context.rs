@@ -1,16 +1,16 @@
-//! What every part of a run needs: the hosts, the rules, the ear of the reporters and the signal.
+//! What every part of a run needs: the hosts, the rules, the ear of the reporters and what ends it early.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::names::HostName;
-use crate::model::outcome::Signal;
+use crate::model::outcome::{Cause, Signal};
 use crate::model::playbook::Playbook;
 use crate::model::process::ProcessIdentity;
 use crate::model::token::TokenId;
@@ -28,7 +28,7 @@ pub struct Context<'a, H> {
     pub crew: &'a Crew<H>,
     /// Hears what happens.
     pub events: &'a dyn Fn(Event),
-    /// The first signal that came.
+    /// What ends it early.
     pub interrupt: Interrupt,
     /// What this run did so far and cannot learn again from an answer that was lost.
     pub ledger: RefCell<Ledger>,
@@ -77,37 +77,65 @@ impl<H> Context<'_, H> {
     }
 }
 
-/// The first signal, seen from as many places as want to.
+/// What ends a run early, the first signal or its deadline, seen from as many places as want to.
 #[derive(Debug, Clone)]
-pub struct Interrupt(watch::Receiver<Option<Signal>>);
+pub struct Interrupt {
+    signals: watch::Receiver<Option<Signal>>,
+    turn: Option<Instant>,
+}
 
 impl Interrupt {
     /// Hears signals from `receiver`.
     pub fn new(receiver: watch::Receiver<Option<Signal>>) -> Self {
-        Self(receiver)
+        Self {
+            signals: receiver,
+            turn: None,
+        }
     }
 
     /// Hears none.
     pub fn never() -> Self {
-        Self(watch::channel(None).1)
+        Self::new(watch::channel(None).1)
+    }
+
+    /// Turns the run around at `turn` at the latest.
+    #[must_use]
+    pub fn until(self, turn: Option<Instant>) -> Self {
+        Self { turn, ..self }
     }
 
     /// The signal, if one came.
     pub fn signal(&self) -> Option<Signal> {
-        *self.0.borrow()
+        *self.signals.borrow()
     }
 
-    /// Waits for a signal; for ever, if none can come any more.
-    pub async fn wait(&self) -> Signal {
-        let mut receiver = self.0.clone();
-        let came = receiver
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|signal| *signal);
-        match came {
-            Some(signal) => signal,
-            None => std::future::pending().await,
+    /// What ends the run early, if anything does by now.
+    pub fn cause(&self) -> Option<Cause> {
+        let is_late = || self.turn.is_some_and(|turn| turn <= Instant::now());
+        let signal = self.signal().map(Cause::Signal);
+        signal.or_else(|| is_late().then_some(Cause::Deadline))
+    }
+
+    /// Waits until something ends the run early; for ever, if nothing can any more.
+    pub async fn wait(&self) -> Cause {
+        let mut signals = self.signals.clone();
+        let signal = async {
+            let came = signals.wait_for(Option::is_some).await;
+            match came.ok().and_then(|signal| *signal) {
+                Some(signal) => Cause::Signal(signal),
+                None => std::future::pending().await,
+            }
+        };
+        let turn = async {
+            match self.turn {
+                Some(turn) => sleep_until(turn).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            cause = signal => cause,
+            () = turn => Cause::Deadline,
         }
     }
 }

@@ -96,9 +96,9 @@ async fn stop_old_slot<H: Host>(
         warn(context, failures);
         return (end, Word::Unheard);
     }
-    if let Some(signal) = context.interrupt.signal() {
+    if let Some(cause) = context.interrupt.cause() {
         let unwinds = false;
-        context.tell(Event::Interrupted { signal, unwinds });
+        context.tell(Event::Interrupted { cause, unwinds });
     }
     (step(context, job, stop).await, Word::Taken)
 }

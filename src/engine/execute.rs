@@ -13,7 +13,7 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::observed::Observed;
-use crate::model::outcome::{Exit, Outcome, Signal};
+use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{Plan, Stage};
 use crate::model::record::{RunRecord, RunStatus};
@@ -95,7 +95,7 @@ pub(super) async fn through<H: Host>(
     for stage in &plan.stages {
         record.phase = stage.phase;
         let recorded = match stage.phase {
-            Phase::Hold if stage.waits() => match context.interrupt.signal() {
+            Phase::Hold if stage.waits() => match context.interrupt.cause() {
                 None => return wait(context, job, stage, record).await,
                 Some(_) => Ok(()),
             },
@@ -129,7 +129,7 @@ pub(super) async fn through<H: Host>(
                 phase: stage.phase,
                 failures,
             },
-            StageEnd::Interrupted(signal) => Reason::Interrupted(signal),
+            StageEnd::Interrupted(cause) => Reason::Interrupted(cause),
         };
         let reason = match reason {
             Reason::Failed {
@@ -192,7 +192,7 @@ async fn retire<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage)
     let gone = drain::not_gone(context, job.plan);
     let failures = tokio::select! {
         biased;
-        signal = context.interrupt.wait() => return StageEnd::Interrupted(signal),
+        cause = context.interrupt.wait() => return StageEnd::Interrupted(cause),
         failures = gone => failures,
     };
     if failures.is_empty() {
@@ -213,8 +213,8 @@ async fn confirm<H: Host>(
         ConfirmEnd::TooLate(failures) | ConfirmEnd::Sick(failures) => StageEnd::Failed(failures),
         ConfirmEnd::Unsettled(failures) => return Err(outcome_of(&failures)),
     };
-    Ok(match (end, context.interrupt.signal()) {
-        (StageEnd::Done, Some(signal)) => StageEnd::Interrupted(signal),
+    Ok(match (end, context.interrupt.cause()) {
+        (StageEnd::Done, Some(cause)) => StageEnd::Interrupted(cause),
         (end, _) => end,
     })
 }
@@ -229,12 +229,12 @@ pub(super) fn stuck(outcome: Outcome) -> Ended {
 }
 
 async fn step_forward<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> StageEnd {
-    if let Some(signal) = context.interrupt.signal() {
-        return StageEnd::Interrupted(signal);
+    if let Some(cause) = context.interrupt.cause() {
+        return StageEnd::Interrupted(cause);
     }
     let end = stage::run(context, job, stage, Patience::of(stage.phase)).await;
-    match (end, context.interrupt.signal()) {
-        (StageEnd::Done, Some(signal)) => StageEnd::Interrupted(signal),
+    match (end, context.interrupt.cause()) {
+        (StageEnd::Done, Some(cause)) => StageEnd::Interrupted(cause),
         (end, _) => end,
     }
 }
@@ -318,16 +318,13 @@ pub(super) fn exit_home(reason: &Reason, outcome: Outcome) -> Exit {
     match (outcome, reason) {
         (Outcome::TakenOver, _) => Exit::Locked,
         (Outcome::Mixed, _) => Exit::Mixed,
-        (_, Reason::Interrupted(signal)) => Exit::Signalled(*signal),
+        (_, Reason::Interrupted(Cause::Signal(signal))) => Exit::Signalled(*signal),
         (Outcome::RolledBack, _) => Exit::RolledBack,
         _ => Exit::Failed,
     }
 }
 
-/// Tells the reporters about a signal that turns the run around.
-pub(super) fn say_unwinding<H>(context: &Context<'_, H>, signal: Signal) {
-    context.tell(Event::Interrupted {
-        signal,
-        unwinds: true,
-    });
+/// Tells the reporters what turns the run around.
+pub(super) fn say_unwinding<H>(context: &Context<'_, H>, cause: Cause) {
+    context.tell(Event::Interrupted { cause, unwinds: true });
 }

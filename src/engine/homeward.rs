@@ -9,7 +9,7 @@ use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::live::{self, Live};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
-use crate::model::outcome::{Outcome, Signal};
+use crate::model::outcome::{Cause, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, HomeGoal, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord};
@@ -32,8 +32,8 @@ pub enum Reason {
         /// Host by host.
         failures: Vec<(HostName, Failure)>,
     },
-    /// A signal came.
-    Interrupted(Signal),
+    /// A signal came, or the time is up.
+    Interrupted(Cause),
 }
 
 /// Goes home.
@@ -45,7 +45,7 @@ pub async fn go<H: Host>(
     reason: Reason,
 ) -> Ended {
     match &reason {
-        Reason::Interrupted(signal) => say_unwinding(context, *signal),
+        Reason::Interrupted(cause) => say_unwinding(context, *cause),
         Reason::Failed { failures, .. } if fenced_off(failures) => {
             return ended(context, before, job, &reason, &record, Outcome::TakenOver);
         }

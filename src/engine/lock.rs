@@ -13,6 +13,7 @@ use crate::model::finding::{Finding, Problem};
 use crate::model::lock::{Epoch, LockState, Owner, next_epoch};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
+use crate::model::outcome::Cause;
 use crate::remote::answer::LockAnswer;
 use crate::remote::command::{BreakLock, Command, Lock, Observe, Unlock};
 
@@ -97,12 +98,16 @@ pub async fn take<H: Host>(
         match once(context, &locks, owner, terms.lease).await {
             Err(LockError::Held { host, lock }) if Instant::now() < give_up => {
                 if !waited {
+                    let (host, lock) = (host.clone(), lock.clone());
                     context.tell(Event::LockWaiting { host, lock });
                     waited = true;
                 }
                 tokio::select! {
                     biased;
-                    _ = context.interrupt.wait() => return Err(LockError::Interrupted),
+                    cause = context.interrupt.wait() => return Err(match cause {
+                        Cause::Signal(_) => LockError::Interrupted,
+                        Cause::Deadline => LockError::Held { host, lock },
+                    }),
                     () = sleep(POLL.min(give_up.saturating_duration_since(Instant::now()))) => {}
                 }
                 // A host that gives no answer now is asked again.

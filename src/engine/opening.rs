@@ -10,7 +10,7 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
-use crate::model::outcome::{Exit, Outcome};
+use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan};
 use crate::model::record::RunRecord;
@@ -51,7 +51,7 @@ pub(super) async fn open<H: Host>(
     request: &Request<'_>,
 ) -> Result<Opening, Vec<Finding>> {
     let observed = observe_all(context, request).await?;
-    if context.interrupt.signal().is_some() {
+    if context.interrupt.cause().is_some() {
         return Err(Vec::new());
     }
     let held = observed.hosts.values().any(|seen| seen.lock.is_held());
@@ -159,7 +159,7 @@ async fn look_again<H: Host>(
         Went::Over(ended) => return Ok(Opening::Over(ended)),
         Went::Converged(so_far) => so_far,
     };
-    let opened = match context.interrupt.signal() {
+    let opened = match context.interrupt.cause() {
         Some(_) => Err(Vec::new()),
         None => match observe_all(context, request).await {
             Ok(observed) => plan_anew(context, request, observed).await,
@@ -177,8 +177,12 @@ async fn look_again<H: Host>(
 
 /// Ends a run that cannot begin, after it went on with another one and moved traffic: that one is still open.
 fn turned_down<H>(context: &Context<'_, H>, findings: Vec<Finding>, mut so_far: Ended) -> Ended {
-    match context.interrupt.signal() {
-        Some(signal) => so_far.verdict.exit = Exit::Signalled(signal),
+    match context.interrupt.cause() {
+        Some(Cause::Signal(signal)) => so_far.verdict.exit = Exit::Signalled(signal),
+        Some(cause) => {
+            let unwinds = false;
+            context.tell(Event::Interrupted { cause, unwinds });
+        }
         None => context.tell(Event::Refused { findings }),
     }
     so_far

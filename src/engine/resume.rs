@@ -11,7 +11,7 @@ use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
 use crate::model::names::SlotName;
 use crate::model::observed::{HostObserved, Observed};
-use crate::model::outcome::{Exit, Outcome};
+use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord};
@@ -266,13 +266,13 @@ async fn forward<H: Host>(
 /// Whoever sees a run through bakes as well: a release that is bad after all is found while the old slot is up.
 async fn bake<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round> {
     let stage = job.plan.stage(Phase::Bake)?;
-    let end = match context.interrupt.signal() {
-        Some(signal) => StageEnd::Interrupted(signal),
+    let end = match context.interrupt.cause() {
+        Some(cause) => StageEnd::Interrupted(cause),
         None => stage::run(context, job, stage, Patience::of(Phase::Bake)).await,
     };
     let ended = match end {
         StageEnd::Done => return None,
-        StageEnd::Interrupted(signal) => half_way(context, job, signal),
+        StageEnd::Interrupted(cause) => half_way(context, job, cause),
         StageEnd::Failed(_) if context.playbook.update.auto_revert => return Some(Round::Again),
         // The playbook says that a person decides.
         StageEnd::Failed(_) => arrived(job, Exit::Mixed),
@@ -335,8 +335,8 @@ async fn drain<H: Host>(context: &Context<'_, H>, job: &Job<'_>) {
 async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: RunRecord) -> Ended {
     if let Some(stage) = job.plan.stage(Phase::Drain) {
         record.phase = Phase::Drain;
-        let end = match context.interrupt.signal() {
-            Some(signal) => StageEnd::Interrupted(signal),
+        let end = match context.interrupt.cause() {
+            Some(cause) => StageEnd::Interrupted(cause),
             None => stage::run(context, job, stage, Patience::of(Phase::Drain)).await,
         };
         match end {
@@ -345,20 +345,24 @@ async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: 
                 execute::keep_old_slot(context, job.plan);
                 warn(context, failures);
             }
-            StageEnd::Interrupted(signal) => return half_way(context, job, signal),
+            StageEnd::Interrupted(cause) => return half_way(context, job, cause),
         }
     }
-    match context.interrupt.signal() {
-        Some(signal) => half_way(context, job, signal),
+    match context.interrupt.cause() {
+        Some(cause) => half_way(context, job, cause),
         None => ending::forward(context, job, record, None).await,
     }
 }
 
-/// A signal came before the old slot's end: the run stays open, and its release has the traffic.
-fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, signal: crate::model::outcome::Signal) -> Ended {
+/// A signal came before the old slot's end, or the time is up: the run stays open, and its release has the traffic.
+fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, cause: Cause) -> Ended {
     let unwinds = false;
-    context.tell(Event::Interrupted { signal, unwinds });
-    arrived(job, Exit::Signalled(signal))
+    context.tell(Event::Interrupted { cause, unwinds });
+    let exit = match cause {
+        Cause::Signal(signal) => Exit::Signalled(signal),
+        Cause::Deadline => Exit::Mixed,
+    };
+    arrived(job, exit)
 }
 
 /// Takes a run back.

@@ -12,7 +12,7 @@ use crate::model::finding::{Finding, Problem};
 use crate::model::lock::Owner;
 use crate::model::names::{JarPattern, ReleaseId, RunId, SlotName};
 use crate::model::observed::Observed;
-use crate::model::outcome::{Exit, Outcome};
+use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::plan::{self, Goal, Plan, Promote, Scene};
 use crate::model::playbook::Playbook;
 use crate::model::release::Release;
@@ -153,8 +153,15 @@ pub async fn run<F: Fleet>(
 }
 
 fn refused(events: &dyn Fn(Event), interrupt: &Interrupt, findings: Vec<Finding>) -> Ended {
-    if let Some(signal) = interrupt.signal() {
-        return Ended::unchanged(Exit::Signalled(signal));
+    match interrupt.cause() {
+        Some(Cause::Signal(signal)) => return Ended::unchanged(Exit::Signalled(signal)),
+        // What was found says more than that the time is up.
+        Some(cause) if findings.is_empty() => {
+            let unwinds = true;
+            events(Event::Interrupted { cause, unwinds });
+            return Ended::unchanged(Exit::Failed);
+        }
+        _ => {}
     }
     let is_lock = |problem: &Problem| matches!(problem, Problem::Locked { .. } | Problem::RunWaits { .. });
     let locked = findings.iter().any(|finding| is_lock(&finding.problem));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::names::HostName;
-use crate::model::outcome::Signal;
+use crate::model::outcome::Cause;
 use crate::model::phase::Phase;
 use crate::model::plan::{HostStep, Stage};
 
@@ -24,8 +24,8 @@ pub enum StageEnd {
     Done,
     /// These did not.
     Failed(Vec<(HostName, Failure)>),
-    /// A signal came. What was under way may or may not have had its effect.
-    Interrupted(Signal),
+    /// A signal came, or the time is up. What was under way may or may not have had its effect.
+    Interrupted(Cause),
 }
 
 /// Which signals and failures may end a stage before all of its hosts are through.
@@ -87,7 +87,7 @@ async fn all<H: Host>(
     loop {
         let next = tokio::select! {
             biased;
-            signal = context.interrupt.wait(), if patience == Patience::None => return StageEnd::Interrupted(signal),
+            cause = context.interrupt.wait(), if patience == Patience::None => return StageEnd::Interrupted(cause),
             next = running.next() => next,
         };
         match next {

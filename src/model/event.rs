@@ -12,7 +12,7 @@ use super::failure::{Failure, HealthAnswer};
 use super::finding::Finding;
 use super::lock::{Epoch, LockState, Owner};
 use super::names::{AppName, HostName, ReleaseId, RunId, SlotName};
-use super::outcome::{Exit, Outcome, Signal};
+use super::outcome::{Cause, Exit, Outcome};
 use super::phase::Phase;
 use super::record::RunRecord;
 use super::token::TokenState;
@@ -197,10 +197,10 @@ pub enum Event {
         /// All reasons, of all hosts.
         findings: Vec<Finding>,
     },
-    /// A signal came.
+    /// A signal came, or the time is up.
     Interrupted {
-        /// Which.
-        signal: Signal,
+        /// Which of them.
+        cause: Cause,
         /// Whether the run goes back (before the point of no return) or forward (after it).
         unwinds: bool,
     },

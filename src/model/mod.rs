@@ -3,6 +3,7 @@
 
 mod behind;
 pub mod context;
+pub mod deadline;
 pub mod decision;
 pub mod defect;
 pub mod drill;

@@ -54,6 +54,23 @@ pub enum Signal {
     Terminate,
 }
 
+/// Why a run ends before it is where it should be, though nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// What is left of the time that it was given is for its way back.
+    Deadline,
+    /// A signal came.
+    #[serde(untagged)]
+    Signal(Signal),
+}
+
+impl From<Signal> for Cause {
+    fn from(signal: Signal) -> Self {
+        Self::Signal(signal)
+    }
+}
+
 /// What the process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

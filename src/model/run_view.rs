@@ -13,7 +13,7 @@ use super::failure::{Failure, HealthAnswer};
 use super::finding::Finding;
 use super::lock::{LockState, Owner};
 use super::names::{AppName, HostName, ReleaseId, RunId, SlotName};
-use super::outcome::{Exit, Outcome, Signal};
+use super::outcome::{Cause, Exit, Outcome};
 use super::phase::Phase;
 use super::record::RunRecord;
 use super::token::TokenState;
@@ -39,7 +39,7 @@ pub struct RunView {
     pub warnings: Vec<Finding>,
     /// Why the run was refused.
     pub refusals: Vec<Finding>,
-    /// The signals that came.
+    /// The signals that came, and the deadline.
     pub interrupts: Vec<Interrupt>,
     /// That it waits for a person who says how it goes on.
     pub waits: Option<Waits>,
@@ -191,11 +191,11 @@ pub struct Health {
     pub healthy_for: Duration,
 }
 
-/// A signal that came.
+/// A signal that came, or the deadline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interrupt {
     /// Which.
-    pub signal: Signal,
+    pub cause: Cause,
     /// Whether the run goes back or forward.
     pub unwinds: bool,
     /// The phase in which it came.
@@ -272,13 +272,18 @@ impl RunView {
             }
             Event::Warned { finding } => self.warnings.push(finding.clone()),
             Event::Refused { findings } => self.refusals.extend(findings.iter().cloned()),
-            Event::Interrupted { signal, unwinds } => self.interrupts.push(Interrupt {
-                signal: *signal,
+            Event::Interrupted { cause, unwinds } => self.interrupts.push(Interrupt {
+                cause: *cause,
                 unwinds: *unwinds,
                 phase: self.current_phase(),
             }),
             event => self.apply_to_host(at, event),
         }
+    }
+
+    /// Whether it ran out of time.
+    pub fn is_late(&self) -> bool {
+        self.interrupts.iter().any(|it| it.cause == Cause::Deadline)
     }
 
     /// The phase that goes on, or the one that ended last.

@@ -86,8 +86,8 @@ fn head(view: &RunView, end: &End, palette: Palette) -> Vec<String> {
         let during = interrupt
             .phase
             .map_or_else(String::new, |phase| format!(" during {phase}"));
-        let signal = outcome::describe_signal(interrupt.signal);
-        rows.push(["signal".to_owned(), format!("{signal}{during}")]);
+        let (kind, which) = outcome::describe_cause(interrupt.cause);
+        rows.push([kind.to_owned(), format!("{which}{during}")]);
     }
     if let Some(start) = &view.start {
         rows.push(["run".to_owned(), start.run.to_string()]);

@@ -9,6 +9,7 @@
 
 mod barriers;
 mod confirms;
+mod deadline;
 mod draining;
 mod drill;
 mod ending;

@@ -78,6 +78,7 @@ pub(crate) struct Scene {
     pub(crate) lock_wait: Duration,
     hooks: Vec<(Phase, Hook)>,
     signal: Option<(Phase, Signal)>,
+    turn: Option<Duration>,
 }
 
 /// A run that has ended.
@@ -158,6 +159,7 @@ impl Scene {
             lock_wait: Duration::ZERO,
             hooks: Vec::new(),
             signal: None,
+            turn: None,
         }
     }
 
@@ -230,6 +232,14 @@ impl Scene {
         self
     }
 
+    /// Every run goes forward for so long at most.
+    pub(crate) fn turns(self, after: Duration) -> Self {
+        Self {
+            turn: Some(after),
+            ..self
+        }
+    }
+
     /// No signal comes any more.
     pub(crate) fn undisturbed(mut self) -> Self {
         self.signal = None;
@@ -277,7 +287,9 @@ impl Scene {
         };
         let request = self.request(name, wanted);
         let fleet = SimFleet(self.world.clone());
-        let verdict = run(&fleet, &request, Interrupt::new(receiver), &hear).await;
+        let turn = self.turn.map(|after| tokio::time::Instant::now() + after);
+        let interrupt = Interrupt::new(receiver).until(turn);
+        let verdict = run(&fleet, &request, interrupt, &hear).await;
         Ended {
             verdict,
             events: events.into_inner(),

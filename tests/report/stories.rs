@@ -188,7 +188,7 @@ impl Story {
             .begin(Phase::Verify, &WAS)
             .after(1_500)
             .then(Event::Interrupted {
-                signal,
+                cause: signal.into(),
                 unwinds: true,
             })
             .end(Phase::Verify, false)

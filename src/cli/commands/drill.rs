@@ -146,6 +146,7 @@ impl Stage<'_> {
             command: "drill",
             wanted: Wanted::Drill(leg),
             lock_wait: self.wish.lock_wait,
+            turn: None,
         };
         let hear = |event: &Event| {
             heard.borrow_mut().hear(event, began);

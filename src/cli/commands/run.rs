@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::cli::Ended;
 use crate::cli::args::{Changing, Common};
@@ -12,6 +13,7 @@ use crate::cli::probe::Prober;
 use crate::cli::project::Project;
 use crate::cli::{identity, signals};
 use crate::engine::run::{self, Request, Verdict, Wanted};
+use crate::model::deadline::Deadline;
 use crate::model::event::Event;
 use crate::report::text::leaving::{self, Deadlines};
 
@@ -23,6 +25,8 @@ pub(super) struct Asked<'a> {
     pub(super) wanted: Wanted,
     /// How long to wait for the lock.
     pub(super) lock_wait: Duration,
+    /// When it turns around at the latest.
+    pub(super) turn: Option<Instant>,
 }
 
 /// Runs it to its end.
@@ -33,6 +37,8 @@ pub(super) async fn run(
     project: &Project,
     wanted: Wanted,
 ) -> Ended {
+    let began = Instant::now();
+    let forward = forward(changing, project, &wanted)?;
     let prober = Prober::start(&changing.probing).await?;
     let courier = console::courier(project);
     let ear = Ear::new(common, Some(changing), project, &Voice::Streams, courier)?;
@@ -40,12 +46,30 @@ pub(super) async fn run(
         command,
         wanted,
         lock_wait: changing.lock_wait,
+        turn: forward.map(|time| began + time),
     };
     let verdict = led(common, project, &ear, asked, &|_| {}).await;
     if let Some(prober) = prober {
         console::say(&prober.stop().await.to_string());
     }
     Ok(verdict?.exit)
+}
+
+/// How long a run with a deadline goes forward.
+fn forward(changing: &Changing, project: &Project, wanted: &Wanted) -> Result<Option<Duration>, CliError> {
+    let Some(whole) = changing.deadline else {
+        return Ok(None);
+    };
+    let playbook = &project.config.playbook;
+    let least = match wanted {
+        Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } => Duration::ZERO,
+        Wanted::Jar(_) | Wanted::OnHosts(_) | Wanted::Resume | Wanted::Promote(_) => {
+            playbook.health.min_healthy_time + playbook.bake.duration
+        }
+    };
+    let deadline =
+        Deadline::new(whole, least, playbook).map_err(|error| CliError::Usage(error.to_string()))?;
+    Ok(Some(deadline.forward()))
 }
 
 /// Leads a run to its end, with signals heard; `also` gets every event before the reporters do.
@@ -73,7 +97,7 @@ pub(super) async fn led(
     };
     let verdict = signals::hearing(
         async |interrupt| {
-            let run = Box::pin(run::run(&fleet, &request, interrupt, &events));
+            let run = Box::pin(run::run(&fleet, &request, interrupt.until(asked.turn), &events));
             ear.while_running(run).await
         },
         || {

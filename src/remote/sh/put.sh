@@ -1,7 +1,8 @@
 #!/bin/sh
 # put: receives a jar on standard input.
 #
-# Parameters and answer: see `storing`, with the key `put`.
+# Parameters: those of `storing`.
+# Prints: what `storing` says, with the key `put`.
 bytes() { cat; }
 
 # The sender would take a closed pipe for a broken connection.

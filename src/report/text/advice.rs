@@ -111,6 +111,10 @@ fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
             format!("nonstop {command}"),
             "once that is mended: the same again, from the start",
         )),
+        Exit::Failed | Exit::RolledBack if view.is_late() => Some(Advice::new(
+            format!("nonstop {command}"),
+            "the same again with a longer --deadline, or with shorter waits in the playbook",
+        )),
         Exit::Signalled(_) => Some(Advice::new(
             "nonstop status",
             "shows what is live, and that no lock is left",

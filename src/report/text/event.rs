@@ -92,14 +92,14 @@ pub fn describe(event: &Event) -> Option<Line> {
             };
             line(&who, about, problem::describe(&finding.problem))
         }
-        Event::Interrupted { signal, unwinds } => {
+        Event::Interrupted { cause, unwinds } => {
             let way = if *unwinds {
                 "going back"
             } else {
                 "past the point of no return, going on to the end"
             };
-            let text = format!("{}: {way}", outcome::describe_signal(*signal));
-            line(&FLEET, "signal", text)
+            let (kind, which) = outcome::describe_cause(*cause);
+            line(&FLEET, kind, format!("{which}: {way}"))
         }
         Event::Waits {
             record,

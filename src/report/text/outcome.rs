@@ -2,7 +2,7 @@
 
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::{ReleaseId, SlotName};
-use crate::model::outcome::{Exit, Outcome, Signal};
+use crate::model::outcome::{Cause, Exit, Outcome, Signal};
 use crate::model::run_view::{End, RunView};
 use crate::report::text::waiting;
 
@@ -25,6 +25,9 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::RolledBack, Exit::Mixed) => {
             format!("{command} led traffic back, and a person is needed")
         }
+        (Outcome::RolledBack, Exit::RolledBack) if view.is_late() => {
+            format!("{command} ran out of time after the switch, rolled back")
+        }
         (Outcome::RolledBack, _) => format!("{command} FAILED after the switch, rolled back"),
         (Outcome::AsItWas, Exit::Done) if view.found.is_some() => {
             format!("{command} done: the interrupted run was taken back")
@@ -37,6 +40,9 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::AsItWas, Exit::Locked) => format!("{command} did not begin: locked by somebody else"),
         (Outcome::AsItWas, Exit::Mixed) => format!("{command} switched nothing, and a person is needed"),
         (Outcome::AsItWas, Exit::Signalled(_)) => format!("{command} interrupted and unwound"),
+        (Outcome::AsItWas, Exit::Failed) if view.is_late() => {
+            format!("{command} ran out of time before the switch, unwound")
+        }
         (Outcome::AsItWas, _) => format!("{command} FAILED before the switch"),
     }
 }
@@ -115,12 +121,13 @@ fn waits(view: &RunView) -> Vec<String> {
     lines
 }
 
-/// A signal as people call it.
-pub fn describe_signal(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Hangup => "the terminal went away (HUP)",
-        Signal::Interrupt => "Ctrl-C (INT)",
-        Signal::Terminate => "asked to end (TERM)",
+/// What ended a run early, as people call it: its kind, and which.
+pub fn describe_cause(cause: Cause) -> (&'static str, &'static str) {
+    match cause {
+        Cause::Deadline => ("deadline", "the time that is left is for the way back"),
+        Cause::Signal(Signal::Hangup) => ("signal", "the terminal went away (HUP)"),
+        Cause::Signal(Signal::Interrupt) => ("signal", "Ctrl-C (INT)"),
+        Cause::Signal(Signal::Terminate) => ("signal", "asked to end (TERM)"),
     }
 }
 
