@@ -67,6 +67,6 @@ impl Deadline {
 
     /// How long the run goes forward.
     pub fn forward(self) -> Duration {
-        self.whole - self.reserve
+        self.whole.saturating_sub(self.reserve)
     }
 }
