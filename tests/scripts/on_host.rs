@@ -42,7 +42,7 @@ fn reason(offer: Offer) -> String {
 fn take(host: &Host, from: &Path, bytes: &[u8]) -> Fenced<PutAnswer> {
     let take = Take {
         put: host.put_command("r1", bytes),
-        from: remote(from.to_owned()),
+        from: remote(from),
     };
     match host.run(Command::Take(take)) {
         Answer::Take(answer) => answer,
