@@ -1,9 +1,7 @@
-//! `ansible_connection: local`: application and nginx on this very machine, with real processes, the real
-//! nginx and requests all the while. nginx's server is the user's, as scripts without an upstream have it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set its scene fails")]
+//! A machine with an nginx whose server is the user's, and real processes of the demo's application on two ports.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -11,23 +9,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nonstop::demo::app::{Behaviour, DemoJar, Health};
+use nonstop::demo::app::{Behaviour, DemoJar};
 use nonstop::demo::traffic::{Traffic, TrafficOptions};
 
-const NONSTOP: &str = env!("CARGO_BIN_EXE_nonstop");
+pub(crate) const NONSTOP: &str = env!("CARGO_BIN_EXE_nonstop");
 
 /// This machine: an nginx, and a version that somebody started by hand on blue's port.
-struct Machine {
+pub(crate) struct Machine {
     folder: tempfile::TempDir,
     nginx: Child,
-    listen: u16,
-    blue: u16,
-    green: u16,
+    pub(crate) listen: u16,
+    pub(crate) blue: u16,
+    pub(crate) green: u16,
 }
 
-fn which_nginx() -> PathBuf {
+pub(crate) fn which_nginx() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
     let mut programs = folders.map(|folder| folder.join("nginx"));
@@ -56,7 +54,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 impl Machine {
-    fn set_up() -> Self {
+    pub(crate) fn set_up() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("nonstop-local-")
             .tempdir()
@@ -104,11 +102,11 @@ impl Machine {
         machine
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn jar(&self, version: &str, behaviour: Behaviour) -> PathBuf {
+    pub(crate) fn jar(&self, version: &str, behaviour: Behaviour) -> PathBuf {
         let jar = self.path(&format!("app-{version}.jar"));
         DemoJar::new(version).behaving(behaviour).write(&jar).unwrap();
         jar
@@ -136,7 +134,7 @@ impl Machine {
     }
 
     /// The answer's body through nginx.
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.listen)) else {
             return String::new();
         };
@@ -147,24 +145,24 @@ impl Machine {
         body.to_owned()
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         fs::read_to_string(self.path("service-url.inc")).unwrap()
     }
 
-    fn leads_to(&self, port: u16) {
+    pub(crate) fn leads_to(&self, port: u16) {
         assert_eq!(
             self.line(),
             format!("set $service_url http://127.0.0.1:{port};\n")
         );
     }
 
-    fn load(&self) -> Traffic {
+    pub(crate) fn load(&self) -> Traffic {
         let address = SocketAddr::from(([127, 0, 0, 1], self.listen));
         Traffic::start(TrafficOptions::new(address, "app.test")).unwrap()
     }
 
     /// A call of nonstop that bakes for so long, as a build server makes it.
-    fn nonstop(&self, verb: &str, bake: &str) -> Command {
+    pub(crate) fn nonstop(&self, verb: &str, bake: &str) -> Command {
         let inside = |name: &str| self.path(name).display().to_string();
         let inventory = "all:\n  children:\n    was:\n      hosts:\n        here: { ansible_connection: local, \
                          ansible_become: false, address: 127.0.0.1 }\n    nginx: { hosts: { here: } }\n";
@@ -200,14 +198,14 @@ impl Machine {
         command
     }
 
-    fn deploy(&self, jar: &Path, bake: &str) -> Command {
+    pub(crate) fn deploy(&self, jar: &Path, bake: &str) -> Command {
         let mut command = self.nonstop("deploy", bake);
         command.arg("--jar").arg(jar);
         command
     }
 
     /// The processes that have to do with this machine's folder: pid and command line.
-    fn processes(&self) -> Vec<(i32, String)> {
+    pub(crate) fn processes(&self) -> Vec<(i32, String)> {
         let folder = self.folder.path().to_str().unwrap();
         let entries = fs::read_dir("/proc").unwrap();
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -219,7 +217,7 @@ impl Machine {
     }
 
     /// The applications that run.
-    fn applications(&self) -> Vec<i32> {
+    pub(crate) fn applications(&self) -> Vec<i32> {
         let all = self.processes().into_iter();
         all.filter(|(_, line)| line.contains(" demo-app "))
             .map(|(pid, _)| pid)
@@ -236,87 +234,4 @@ impl Drop for Machine {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
-}
-
-#[track_caller]
-fn ends(mut command: Command, code: i32) -> String {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    said
-}
-
-#[test]
-fn deploys_a_failing_one_and_a_rollback_on_this_machine_lose_no_request() {
-    let machine = Machine::set_up();
-    let load = machine.load();
-    let jar = |version: &str| machine.jar(version, Behaviour::default());
-    ends(machine.deploy(&jar("v2"), "0s"), 0);
-    machine.leads_to(machine.green);
-    assert_eq!(machine.get("/profile"), "real2");
-    let [application] = machine.applications()[..] else {
-        panic!("the old version is stopped: {:?}", machine.processes())
-    };
-    let environment = fs::read(format!("/proc/{application}/environ")).unwrap();
-    let environment = String::from_utf8_lossy(&environment).replace('\0', "\n");
-    assert!(!environment.contains("BUILD_ID"), "{environment}");
-
-    ends(machine.deploy(&jar("v3"), "0s"), 0);
-    machine.leads_to(machine.blue);
-    let ill = Behaviour {
-        health: Health::DownAfterRequests(40),
-        ..Behaviour::default()
-    };
-    let said = ends(machine.deploy(&machine.jar("v4", ill), "60s"), 7);
-    assert!(said.contains("503"), "{said}");
-    machine.leads_to(machine.blue);
-    assert_eq!(machine.get("/version"), "v3");
-
-    ends(machine.nonstop("rollback", "0s"), 0);
-    machine.leads_to(machine.green);
-    assert_eq!(machine.get("/version"), "v2");
-    let summary = load.stop();
-    assert_eq!(summary.counts.failed, 0, "{summary:#?}");
-    for version in ["v1", "v2", "v3", "v4"] {
-        assert!(summary.versions.contains_key(version), "{summary:#?}");
-    }
-    assert_eq!(machine.applications().len(), 1);
-}
-
-#[test]
-fn an_interrupt_at_the_terminal_unwinds_the_run() {
-    let machine = Machine::set_up();
-    let load = machine.load();
-    let down = Behaviour {
-        health: Health::Down,
-        ..Behaviour::default()
-    };
-    let mut child = machine
-        .deploy(&machine.jar("v2", down), "0s")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("verify")), "it never came so far");
-    // What the terminal does: everybody in the foreground hears it.
-    killpg(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-    let said: Vec<String> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:#?}");
-    assert!(said.iter().any(|line| line.contains("as_it_was")), "{said:#?}");
-    machine.leads_to(machine.blue);
-    assert_eq!(load.stop().counts.failed, 0);
-    assert_eq!(machine.applications().len(), 1, "{:?}", machine.processes());
-}
-
-#[test]
-fn a_doctor_a_status_and_a_plan_look_at_this_machine_and_change_nothing() {
-    let machine = Machine::set_up();
-    let line = machine.line();
-    ends(machine.nonstop("doctor", "0s"), 0);
-    ends(machine.nonstop("status", "0s"), 0);
-    ends(machine.nonstop("plan", "0s"), 0);
-    assert_eq!(machine.line(), line);
-    assert!(!machine.path("app/releases").exists());
 }
