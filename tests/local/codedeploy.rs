@@ -64,7 +64,7 @@ impl AppSpec {
                     timeout: Duration::from_secs(3600),
                 }),
                 "timeout" => {
-                    spec.hooks.last_mut().unwrap().timeout = Duration::from_secs(value.parse().unwrap())
+                    spec.hooks.last_mut().unwrap().timeout = Duration::from_secs(value.parse().unwrap());
                 }
                 name if EVENTS.contains(&name) => name.clone_into(&mut event),
                 name => panic!("{name}"),
