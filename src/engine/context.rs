@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::names::HostName;
+use crate::model::observed::Machine;
 use crate::model::outcome::{Cause, Signal};
 use crate::model::playbook::Playbook;
 use crate::model::process::ProcessIdentity;
@@ -39,6 +40,8 @@ pub struct Context<'a, H> {
 pub struct Ledger {
     /// The processes of the new slot.
     pub instances: BTreeMap<Endpoint, ProcessIdentity>,
+    /// The memory of each host before anything was started.
+    pub memory: BTreeMap<HostName, Memory>,
     /// nginx hosts that were told to switch and may have done so.
     pub told_to_switch: BTreeSet<HostName>,
     /// The token that was armed last on each nginx host, or may have been.
@@ -50,6 +53,25 @@ pub struct Ledger {
     pub kept: BTreeSet<Endpoint>,
     /// nginx hosts with old workers left at the drain's deadline.
     pub undrained: BTreeSet<HostName>,
+}
+
+/// What a host said of its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// What a new process could get.
+    pub available_bytes: u64,
+    /// How many processes the kernel had killed for want of it, where it says so.
+    pub kills: Option<u64>,
+}
+
+impl Memory {
+    /// What an observation says of a machine.
+    pub fn of(machine: &Machine) -> Self {
+        Self {
+            available_bytes: machine.memory_available_bytes,
+            kills: machine.memory_kills,
+        }
+    }
 }
 
 /// A token and what is known of its watch.

@@ -19,7 +19,7 @@ use crate::model::plan::{Plan, Stage};
 use crate::model::record::{RunRecord, RunStatus};
 
 use super::confirm::{self, ConfirmEnd};
-use super::context::Context;
+use super::context::{Context, Memory};
 use super::fleet::Host;
 use super::homeward::{self, Reason};
 use super::run::{Request, Verdict, Wanted};
@@ -92,6 +92,7 @@ pub(super) async fn through<H: Host>(
 ) -> Ended {
     let plan = job.plan;
     let mut switch_took = None;
+    remember_memory(context, before);
     for stage in &plan.stages {
         record.phase = stage.phase;
         let recorded = match stage.phase {
@@ -260,6 +261,13 @@ pub(super) fn remember_running<H>(context: &Context<'_, H>, before: &Observed, p
             ledger.instances.insert(endpoint, identity.clone());
         }
     }
+}
+
+/// What memory there was before anything is started: by it a process that the kernel killed is known.
+fn remember_memory<H>(context: &Context<'_, H>, before: &Observed) {
+    let hosts = before.hosts.iter();
+    let memory = hosts.map(|(host, seen)| (host.clone(), Memory::of(&seen.machine)));
+    context.ledger.borrow_mut().memory = memory.collect();
 }
 
 /// Leaves the old slot up, whatever the plan says.

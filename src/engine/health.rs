@@ -16,7 +16,7 @@ use crate::model::playbook::HealthCheck;
 use crate::model::topology::Topology;
 use crate::remote::command::{Command, LogTail};
 
-use super::context::Context;
+use super::context::{Context, Memory};
 use super::crew::answer;
 use super::fleet::{Host, HttpError, HttpRequest, HttpResponse};
 use super::observe;
@@ -234,6 +234,7 @@ async fn still_runs<H: Host>(context: &Context<'_, H>, viewed: &Viewed) -> Resul
     let Ok(seen) = observe::slots(context.topology, context.crew, host).await else {
         return Ok(());
     };
+    let memory = Memory::of(&seen.machine);
     let slots = seen.was.map(|was| was.slots).unwrap_or_default();
     let runs = slots
         .values()
@@ -243,8 +244,20 @@ async fn still_runs<H: Host>(context: &Context<'_, H>, viewed: &Viewed) -> Resul
         return Ok(());
     }
     let tail = log_tail(context, viewed).await;
+    let endpoint = viewed.endpoint.clone();
+    let before = context.ledger.borrow().memory.get(host).copied();
+    let kills = before.and_then(|before| memory.kills?.checked_sub(before.kills?));
+    if let (Some(before), Some(kills)) = (before, kills.filter(|kills| *kills > 0)) {
+        let available_bytes = before.available_bytes;
+        return Err(Failure::OutOfMemory {
+            endpoint,
+            available_bytes,
+            kills,
+            tail,
+        });
+    }
     Err(Failure::Exited {
-        endpoint: viewed.endpoint.clone(),
+        endpoint,
         reason: format!("process {} is gone", expected.pid),
         tail,
     })

@@ -113,8 +113,22 @@ async fn walk_home<H: Host>(
             rest: Rest::Some,
         }
     } else {
+        say_killed(context, &now, record);
         let walked = walk::home(context, job, &stages, &record.owner).await;
         unless_unseen(context, &now, record, walked)
+    }
+}
+
+/// Says which instances that had the traffic the kernel killed while the run had two of them up.
+pub(super) fn say_killed<H>(context: &Context<'_, H>, now: &Observed, record: &RunRecord) {
+    let scene = Scene {
+        topology: context.topology,
+        playbook: context.playbook,
+        observed: now,
+        run: &record.run,
+    };
+    for finding in plan::killed(&scene, record) {
+        context.tell(Event::Warned { finding });
     }
 }
 
@@ -216,7 +230,7 @@ async fn blames_release<H: Host>(context: &Context<'_, H>, reason: &Reason) -> b
 /// does a stranger on its port.
 async fn is_to_blame<H: Host>(context: &Context<'_, H>, failure: &Failure) -> bool {
     match failure {
-        Failure::Exited { .. } | Failure::NotListening { .. } => true,
+        Failure::Exited { .. } | Failure::OutOfMemory { .. } | Failure::NotListening { .. } => true,
         Failure::Unhealthy { answer, .. } if census::answers_at_all(answer) => true,
         Failure::Unhealthy {
             endpoint,

@@ -391,6 +391,9 @@ pub(super) async fn back<H: Host>(
         home: &home,
         jar: None,
     };
+    if sees_through {
+        homeward::say_killed(context, scene.observed, record);
+    }
     let walked = walk::home(context, &job, &plan.stages, &record.owner).await;
     let mut walked = homeward::unless_unseen(context, scene.observed, record, walked);
     if sees_through {

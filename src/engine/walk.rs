@@ -90,8 +90,10 @@ pub(super) async fn home<H: Host>(
         rest: Rest::Some,
     };
     let mut unseen = BTreeSet::new();
+    let mut unended = BTreeSet::new();
     for stage in stages {
         let stage = &unless_unseen(stage, &unseen);
+        let stage = &unless_full(context, stage, &unended);
         let traffic = stage.phase == Phase::Revert;
         if traffic {
             outcome = Outcome::RolledBack;
@@ -116,6 +118,9 @@ pub(super) async fn home<H: Host>(
                 if stage.phase == Phase::Drain {
                     // Who cannot be seen to have left may still be there.
                     unseen.extend(failures.iter().map(|(host, _)| host.clone()));
+                }
+                if stage.phase == Phase::Stop {
+                    unended.extend(failures.iter().map(|(host, _)| host.clone()));
                 }
                 rest = Rest::Some;
                 warn(context, failures);
@@ -142,6 +147,24 @@ fn unless_unseen(stage: &Stage, unseen: &BTreeSet<HostName>) -> Stage {
     let mut stage = stage.clone();
     if stage.phase == Phase::Finish {
         stage.steps.retain(|on| !unseen.contains(&on.host));
+    }
+    stage
+}
+
+/// The stage without starting anything where what the run started may still be up: two do not fit there.
+fn unless_full<H>(context: &Context<'_, H>, stage: &Stage, unended: &BTreeSet<HostName>) -> Stage {
+    let mut stage = stage.clone();
+    if stage.phase == Phase::Start {
+        stage.steps.retain(|on| {
+            let full = unended.contains(&on.host);
+            if full {
+                let reason =
+                    "the old instance was not started again: what the run started there may be up".to_owned();
+                let finding = Finding::warning(Some(&on.host), Problem::LeftUndone { reason });
+                context.tell(Event::Warned { finding });
+            }
+            !full
+        });
     }
     stage
 }

@@ -69,6 +69,18 @@ pub enum Failure {
         /// The end of its log.
         tail: String,
     },
+    /// The kernel killed the instance for want of memory.
+    #[error("{endpoint} was killed by the kernel: out of memory")]
+    OutOfMemory {
+        /// Where it should listen.
+        endpoint: Endpoint,
+        /// What a new process could get before it was started.
+        available_bytes: u64,
+        /// How many processes the kernel killed since then.
+        kills: u64,
+        /// The end of its log.
+        tail: String,
+    },
     /// The instance runs and does not listen.
     #[error("{endpoint} does not listen after {}", humantime::format_duration(*waited))]
     NotListening {
@@ -203,6 +215,7 @@ impl Failure {
     pub fn log_tail(&self) -> Option<&str> {
         match self {
             Self::Exited { tail, .. }
+            | Self::OutOfMemory { tail, .. }
             | Self::NotListening { tail, .. }
             | Self::PortTaken { tail, .. }
             | Self::Unhealthy { tail, .. } => Some(tail),

@@ -1,6 +1,8 @@
 //! What preflight, doctor and the planner find before anything is touched. All findings of all
 //! hosts are listed together.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
@@ -364,6 +366,16 @@ pub enum Problem {
         /// What the host keeps for itself.
         reserve_bytes: u64,
     },
+    /// The kernel killed an instance that had the traffic, while the run had two of them up.
+    #[error("the kernel killed {endpoint}, an instance of the live slot {slot}: out of memory; {next}")]
+    LiveKilled {
+        /// The instance.
+        endpoint: Endpoint,
+        /// Its slot.
+        slot: SlotName,
+        /// What becomes of it.
+        next: AfterKill,
+    },
     /// sshd forwards nothing, and no tool can ask in its place.
     #[error("sshd refuses forwarding, and none of curl, wget and nc is there")]
     NoWayToAsk,
@@ -502,5 +514,24 @@ impl Finding {
             severity: Severity::Warning,
             problem,
         }
+    }
+}
+
+/// What becomes of an instance that the kernel killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterKill {
+    /// The way back starts it again.
+    StartsAgain,
+    /// It stays down: it is not known how it was started.
+    StaysDown,
+}
+
+impl fmt::Display for AfterKill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StartsAgain => "it is started again once what this run started there is gone",
+            Self::StaysDown => "it is down: start it as it was started before, for nonstop did not start it",
+        })
     }
 }

@@ -97,6 +97,8 @@ pub struct Machine {
     pub missing_tools: Vec<String>,
     /// Bytes of memory that a new process could get.
     pub memory_available_bytes: u64,
+    /// How many processes the kernel has killed for want of memory since it booted; absent where it does not say.
+    pub memory_kills: Option<u64>,
     /// Who keeps a watch alive after the logout.
     pub keeper: WatchKeeper,
 }

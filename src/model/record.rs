@@ -66,6 +66,10 @@ pub struct RunRecord {
     /// Recorded processes that were on the target slot before the run, which did not start them.
     #[serde(default)]
     pub occupants: BTreeSet<ProcessIdentity>,
+    /// How many processes the kernel had killed for want of memory before the run, on hosts that had an instance of
+    /// the live slot: by it the way back knows whether one of them was killed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub memory_kills: BTreeMap<HostName, u64>,
     /// Whether the run starts the instances of its target slot; otherwise they were up before it.
     #[serde(default = "yes")]
     pub starts: bool,
@@ -147,6 +151,7 @@ impl RunRecord {
             promoted: 0,
             home_generations: BTreeMap::new(),
             occupants: BTreeSet::new(),
+            memory_kills: BTreeMap::new(),
             starts: true,
             from_slot: None,
             to_slot: None,

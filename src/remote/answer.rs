@@ -126,6 +126,15 @@ pub enum StartAnswer {
         /// The end of its log.
         tail: String,
     },
+    /// The kernel killed it for want of memory.
+    OutOfMemory {
+        /// What a new process could get when it was started.
+        available_bytes: u64,
+        /// How many processes the kernel killed since then.
+        kills: u64,
+        /// The end of its log.
+        tail: String,
+    },
     /// It runs and does not listen at the deadline.
     NotListening {
         /// Who it is.

@@ -4,6 +4,7 @@ use super::command::Command;
 
 const BASE: &str = include_str!("sh/base.sh");
 const MACHINE: &str = include_str!("sh/machine.sh");
+const MEMORY: &str = include_str!("sh/memory.sh");
 const PROCESS: &str = include_str!("sh/process.sh");
 const SOCKETS: &str = include_str!("sh/sockets.sh");
 const STATE: &str = include_str!("sh/state.sh");
@@ -40,7 +41,8 @@ impl Body {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::Observe(_) => body!(
-                "observe", BASE, MACHINE, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, RELEASES, NGINX
+                "observe", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, RELEASES,
+                NGINX
             ),
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, TRAIL, FENCE),
@@ -55,7 +57,7 @@ impl Body {
                 body!("discard_upload", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES)
             }
             Command::Start(_) => body!(
-                "start", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, RELEASES
+                "start", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, TRAIL, FENCE, RELEASES
             ),
             Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE),
             Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES),

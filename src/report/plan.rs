@@ -179,6 +179,9 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             };
             format!("starts {slot} on {port}: {}{env}", run_line(runner, jar))
         }
+        Step::Restart { release, start, .. } => {
+            format!("again with {release}: {}", describe(host, start, jar))
+        }
         Step::Verify {
             endpoints, warm_up, ..
         } => {

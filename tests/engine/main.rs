@@ -19,6 +19,7 @@ mod include;
 mod interrupts;
 mod left_out;
 mod locks;
+mod memory;
 mod on_hosts;
 mod resume;
 mod scene;

@@ -150,6 +150,12 @@ fn failures(said: &str) -> Vec<Failure> {
             reason: text(),
             tail: text(),
         },
+        Failure::OutOfMemory {
+            endpoint: endpoint(),
+            available_bytes: u64::MAX,
+            kills: u64::MAX,
+            tail: text(),
+        },
         Failure::NotListening {
             endpoint: endpoint(),
             identity: identity(),

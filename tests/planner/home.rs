@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use nonstop::model::finding::{AfterKill, Finding, Problem};
 use nonstop::model::names::RunId;
 use nonstop::model::observed::Observed;
 use nonstop::model::phase::Phase;
-use nonstop::model::plan::{self, HomeGoal, Plan, Scene, Stage, Step};
+use nonstop::model::plan::{self, HomeGoal, Plan, Scene, Stage, StartRunner, Step};
 use nonstop::model::process::StopTarget;
 use nonstop::model::record::{RunKind, RunRecord};
 use nonstop::model::token::TokenState;
 
-use crate::fixture::{Fleet, V1, V2, host, site, slot, unfinished};
+use crate::fixture::{Fleet, V1, V2, endpoint, host, site, slot, unfinished};
 
 /// A deploy that was under way: its plan, and what it put on record.
 struct Deploy {
@@ -307,4 +308,94 @@ fn a_host_without_the_new_slot_still_loses_its_half_upload() {
         .map(|(host, _)| host)
         .collect();
     assert_eq!(hosts, ["was-1", "was-2"]);
+}
+
+/// A deploy during which the kernel killed blue on one host, and counted it.
+fn short_of_memory() -> Deploy {
+    let mut deploy = Deploy::of(Fleet::on_blue());
+    let machine = &mut deploy.now.dies("was-1", "blue").host("was-1").machine;
+    machine.memory_kills = Some(4);
+    machine.boot_id = "boot-of-was-1".to_owned();
+    deploy
+}
+
+fn killed(deploy: &Deploy) -> Vec<Finding> {
+    let scene = Scene {
+        topology: &deploy.now.config.topology,
+        playbook: &deploy.now.config.playbook,
+        observed: &deploy.now.observed(),
+        run: &deploy.record.run,
+    };
+    plan::killed(&scene, &deploy.record)
+}
+
+fn live_killed(next: AfterKill) -> Vec<Finding> {
+    let problem = Problem::LiveKilled {
+        endpoint: endpoint("was-1", 8080),
+        slot: slot("blue"),
+        next,
+    };
+    vec![Finding::warning(Some(&host("was-1")), problem)]
+}
+
+#[test]
+fn a_live_instance_that_the_kernel_killed_is_started_again_once_there_is_room() {
+    let deploy = short_of_memory();
+    let stages = deploy.home();
+    let phases: Vec<_> = stages.iter().map(|stage| stage.phase).collect();
+    assert_eq!(phases, [Phase::Stop, Phase::Start, Phase::Finish]);
+    let [("was-1", Step::Restart { release, start, own })] = steps(&stages, Phase::Start)[..] else {
+        panic!("{stages:?}");
+    };
+    assert_eq!(release.as_str(), V1);
+    assert_eq!(own.endpoint, endpoint("was-1", 8080));
+    let Step::Start {
+        slot: of,
+        port,
+        runner: StartRunner::Process { argv },
+        ..
+    } = start.as_ref()
+    else {
+        panic!("{start:?}");
+    };
+    assert_eq!((of, port.number()), (&slot("blue"), 8080));
+    assert!(argv.contains(&"{jar}".to_owned()), "{argv:?}");
+    assert_eq!(killed(&deploy), live_killed(AfterKill::StartsAgain));
+}
+
+#[test]
+fn what_ended_for_another_reason_is_left_as_it_is() {
+    type Change = fn(&mut Deploy);
+    let changes: [Change; 6] = [
+        |deploy| deploy.now.host("was-1").machine.memory_kills = Some(3),
+        |deploy| deploy.now.host("was-1").machine.memory_kills = None,
+        |deploy| deploy.now.host("was-1").machine.boot_id = "another".to_owned(),
+        |deploy| deploy.record.memory_kills.clear(),
+        |deploy| deploy.record.starts = false,
+        |deploy| {
+            deploy.now.listens("was-1", "blue");
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut deploy = short_of_memory();
+        change(&mut deploy);
+        assert_eq!(steps(&deploy.home(), Phase::Start), [], "change {number}");
+        assert_eq!(killed(&deploy), [], "change {number}");
+    }
+}
+
+#[test]
+fn a_killed_instance_that_nonstop_did_not_start_is_said_to_be_down() {
+    let mut deploy = short_of_memory();
+    deploy.now.slot("was-1", "blue").record = None;
+    assert_eq!(steps(&deploy.home(), Phase::Start), []);
+    assert_eq!(killed(&deploy), live_killed(AfterKill::StaysDown));
+}
+
+#[test]
+fn only_hosts_with_a_live_instance_are_counted_before_a_run() {
+    let mut fleet = Fleet::on_blue();
+    fleet.dies("was-2", "blue").host("was-1").machine.memory_kills = Some(7);
+    let deploy = Deploy::of(fleet);
+    assert_eq!(deploy.record.memory_kills, [(host("was-1"), 7)].into());
 }

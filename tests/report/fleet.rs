@@ -139,6 +139,7 @@ fn plain_host() -> HostObserved {
             user: "ubuntu".to_owned(),
             missing_tools: Vec::new(),
             memory_available_bytes: 4 << 30,
+            memory_kills: None,
             keeper: nonstop::model::observed::WatchKeeper::Session,
         },
         state: StateFolder {

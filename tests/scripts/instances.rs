@@ -391,3 +391,56 @@ fn a_process_that_wakes_up_while_it_is_looked_at_has_a_user_still() {
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "{shell:?}");
     }
 }
+
+/// Says how many processes the kernel has killed for want of memory, and ends with a signal.
+fn killed_by(signal: u8, counts: u64) -> RenderedRunner {
+    let program = format!(
+        "echo {counts} >\"$NONSTOP_MACHINE/next\"; mv \"$NONSTOP_MACHINE/next\" \"$NONSTOP_MACHINE/memory_kills\"; \
+         echo last words; kill -{signal} $$"
+    );
+    helper::sh(&program)
+}
+
+#[test]
+fn an_instance_that_the_kernel_killed_for_want_of_memory_is_told_from_others_that_ended() {
+    in_every_shell(|host| {
+        ready(host);
+        let port = free_port();
+        host.machine("memory_kills", "4");
+        match host.start(host.start_command(port, killed_by(9, 6))) {
+            StartAnswer::OutOfMemory {
+                available_bytes,
+                kills,
+                tail,
+            } => {
+                assert!(available_bytes > 0);
+                assert_eq!(kills, 2);
+                assert!(tail.contains("last words"), "{tail}");
+            }
+            other => panic!("{other:?}"),
+        }
+        for (signal, counts, wanted) in [
+            (9, 6, "ended by signal 9"),
+            (
+                15,
+                7,
+                "ended by signal 15; meanwhile the kernel killed a process for want of memory",
+            ),
+        ] {
+            match host.start(host.start_command(port, killed_by(signal, counts))) {
+                StartAnswer::Exited { reason, .. } => assert_eq!(reason, wanted),
+                other => panic!("{other:?}"),
+            }
+        }
+        let runner = script(host, "echo 8 >\"$NONSTOP_MACHINE/memory_kills\"");
+        let mut start = host.start_command(port, runner);
+        start.deadline = Duration::from_millis(300);
+        match host.start(start) {
+            StartAnswer::Exited { reason, .. } => assert!(
+                reason.ends_with("; meanwhile the kernel killed a process for want of memory"),
+                "{reason}"
+            ),
+            other => panic!("{other:?}"),
+        }
+    });
+}

@@ -38,6 +38,15 @@ fn listener(address: &str) -> (TcpListener, Port) {
     (listener, Port::new(port).expect("not 0"))
 }
 
+/// What the kernel counts, where a container has a count of its own that one.
+fn memory_kills() -> Option<u64> {
+    let counts = fs::read_to_string("/sys/fs/cgroup/memory.events");
+    let counts = counts.or_else(|_| fs::read_to_string("/proc/vmstat"));
+    let counts = counts.unwrap_or_default();
+    let mut counts = counts.lines();
+    counts.find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+}
+
 #[test]
 fn an_untouched_host_is_observed_and_stays_untouched() {
     in_every_shell(|host| {
@@ -49,6 +58,7 @@ fn an_untouched_host_is_observed_and_stays_untouched() {
         assert_eq!(observed.machine.uid, nix::unistd::geteuid().as_raw());
         assert!(observed.machine.uptime_centiseconds > 0 && observed.machine.clock_seconds > 1_700_000_000);
         assert!(observed.machine.memory_available_bytes > 0);
+        assert_eq!(observed.machine.memory_kills, memory_kills());
         assert_eq!(observed.machine.missing_tools, Vec::<String>::new());
         assert_eq!(observed.state.status, StateStatus::Absent);
         assert_eq!(observed.state.path, remote(host.state()));

@@ -55,6 +55,8 @@ pub(crate) struct SimHost {
     pub(crate) health: Health,
     /// What happens when a second process starts, on a host that has memory for one.
     pub(crate) tight: Option<Tight>,
+    /// How many processes the kernel has killed for want of memory.
+    pub(crate) memory_kills: u64,
     /// Whether nothing more can be written.
     pub(crate) disk_is_full: bool,
     /// Whether its files can be put in place and its traffic moved: a person may have said that it is
@@ -152,6 +154,7 @@ impl SimHost {
             health: Health::Up,
             tight: None,
             offer: Offer::None,
+            memory_kills: 0,
             disk_is_full: false,
             is_left_out: false,
             struck: BTreeMap::new(),
@@ -273,6 +276,7 @@ impl SimHost {
                 uid: 1000,
                 user: "deploy".to_owned(),
                 missing_tools: Vec::new(),
+                memory_kills: Some(self.memory_kills),
                 memory_available_bytes: if self.tight.is_some() { 300 << 20 } else { 4 << 30 },
                 keeper: nonstop::model::observed::WatchKeeper::Session,
             },

@@ -212,6 +212,7 @@ impl World {
                     processes.any(|it| it.port == *port && it.lives())
                 });
                 if both {
+                    host.memory_kills += 1;
                     host.strike(port);
                 }
             }
@@ -239,8 +240,17 @@ impl World {
             let log = RemotePath::new("/srv/logs/app.log").unwrap();
             StartAnswer::Listening { identity, log }
         } else {
-            let reason = "exit status 137".to_owned();
-            StartAnswer::Exited { reason, tail: tail() }
+            match host.memory_kills {
+                0 => {
+                    let reason = "exit status 137".to_owned();
+                    StartAnswer::Exited { reason, tail: tail() }
+                }
+                kills => StartAnswer::OutOfMemory {
+                    available_bytes: 300 << 20,
+                    kills,
+                    tail: tail(),
+                },
+            }
         };
         self.reply(name, job.call, "start", Ok(Answer::Start(Fenced::Passed(answer))));
     }

@@ -45,7 +45,8 @@ pub async fn run<H: Host>(
         Step::Retire {
             slot, port, target, ..
         } => stop::retire(context, host, slot, *port, target).await,
-        Step::Start { .. } => start::start(context, job.plan, host, &on.step).await,
+        Step::Start { .. } => start::start(context, &job.plan.release.id, host, &on.step).await,
+        Step::Restart { release, start, own } => start::again(context, release, host, start, own).await,
         Step::Verify {
             endpoints,
             min_healthy_time,

@@ -1,21 +1,21 @@
-//! Starts the idle slot on one host and waits, on the host, until its process listens.
+//! Starts a slot on one host and waits, on the host, until its process listens.
 
 use crate::engine::context::Context;
 use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::Host;
 use crate::model::event::Note;
 use crate::model::failure::Failure;
-use crate::model::names::HostName;
-use crate::model::plan::{Plan, StartRunner, Step};
+use crate::model::names::{HostName, ReleaseId};
+use crate::model::plan::{StartRunner, Step, Viewed};
 use crate::model::playbook::Runner;
 use crate::remote::answer::StartAnswer;
 use crate::remote::command::{Command, RenderedRunner, Start};
 
-use super::endpoint;
+use super::{endpoint, verify};
 
 pub(super) async fn start<H: Host>(
     context: &Context<'_, H>,
-    plan: &Plan,
+    release: &ReleaseId,
     host: &HostName,
     step: &Step,
 ) -> Result<Option<Note>, Failure> {
@@ -45,7 +45,7 @@ pub(super) async fn start<H: Host>(
         fence: context.crew.fence(host),
         slot: slot.clone(),
         port: *port,
-        release: plan.release.id.clone(),
+        release: release.clone(),
         runner,
         env: env.clone(),
         deadline,
@@ -66,6 +66,16 @@ pub(super) async fn start<H: Host>(
             reason,
             tail,
         }),
+        StartAnswer::OutOfMemory {
+            available_bytes,
+            kills,
+            tail,
+        } => Err(Failure::OutOfMemory {
+            endpoint: at,
+            available_bytes,
+            kills,
+            tail,
+        }),
         StartAnswer::NotListening { identity, tail } => Err(Failure::NotListening {
             endpoint: at,
             identity,
@@ -78,4 +88,18 @@ pub(super) async fn start<H: Host>(
             tail,
         }),
     }
+}
+
+/// Starts an old instance again, and waits until it is healthy as its own host sees it.
+pub(super) async fn again<H: Host>(
+    context: &Context<'_, H>,
+    release: &ReleaseId,
+    host: &HostName,
+    step: &Step,
+    own: &Viewed,
+) -> Result<Option<Note>, Failure> {
+    let started = start(context, release, host, step).await?;
+    let healthy = context.playbook.health.min_healthy_time;
+    verify::verify(context, host, std::slice::from_ref(own), healthy, false).await?;
+    Ok(started)
 }

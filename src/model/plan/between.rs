@@ -110,7 +110,7 @@ fn starts(
 ) -> Vec<HostStep> {
     let mut steps = Vec::new();
     for endpoint in fresh {
-        match start::start(scene, decision, endpoint) {
+        match start::start(scene, &decision.to, &decision.release, endpoint) {
             Ok(step) => steps.push(on(&endpoint.host, step)),
             Err(reason) => {
                 let problem = Problem::CannotRender { reason };

@@ -19,6 +19,7 @@ use crate::model::token::{Token, TokenState};
 use super::forward::Scene;
 use super::step::Plan;
 use super::switch::generation_of;
+use super::victims;
 
 /// The release that a rollback goes back to by itself: one that is still up, else the one that the
 /// last deploy replaced, else the newest older one, else the newest other one. It is on every host
@@ -77,6 +78,7 @@ pub fn intent(scene: &Scene<'_>, plan: &Plan, kind: RunKind, record: RunRecord) 
         to_routing: plan.routings.last().cloned().unwrap_or_default(),
         home_generations: home_generations(before),
         occupants: occupants(scene, &plan.to),
+        memory_kills: victims::before(scene, plan.from.as_ref()),
         starts: plan.stage(Phase::Start).is_some(),
         from_slot: plan.from.clone(),
         to_slot: Some(plan.to.clone()),

@@ -16,6 +16,7 @@ use super::forward::Scene;
 use super::stages;
 use super::step::{HostStep, NginxFacts, Stage, Step};
 use super::switch::generation_of;
+use super::victims;
 
 /// Where home is, and what may have happened since.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,8 @@ pub struct HomeGoal<'a> {
 }
 
 /// Plans the way home: first traffic, and the end of what was under way, then what the run started, then
-/// what it left on nginx hosts.
+/// what it left on nginx hosts. Whom the kernel killed for want of memory meanwhile is started again once there is
+/// room.
 /// Nothing is stopped unless every revert succeeded; a drain or a stop that failed does not end the walk.
 pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let live = Live::read(scene.topology, scene.observed);
@@ -39,6 +41,7 @@ pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
         (Phase::Revert, reverts),
         (Phase::Drain, drains),
         (Phase::Stop, withdrawals(scene, goal)),
+        (Phase::Start, victims::restarts(scene, goal.record)),
         (Phase::Finish, stages::finish_nginx(scene, &live)),
     ])
 }

@@ -14,6 +14,7 @@ mod stages;
 mod start;
 mod step;
 mod switch;
+mod victims;
 mod waiting;
 
 pub use forward::{Goal, Scene, drill_back, drill_forward, forward};
@@ -26,4 +27,5 @@ pub use preflight::{config_files, instance_lives_on, preflight};
 pub use resume::{asked, back_again, evidence, gone_on_with, interrupted, is_converged, obstacles};
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, UpstreamFile, Viewed};
 pub use switch::GENERATION_PATH;
+pub use victims::killed;
 pub use waiting::{Promote, promote, promoted, waiting};

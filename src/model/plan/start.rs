@@ -4,31 +4,33 @@ use std::collections::BTreeMap;
 
 use crate::model::context::{self, ReleaseFacts};
 use crate::model::endpoint::Endpoint;
-use crate::model::names::RemotePath;
+use crate::model::names::{RemotePath, SlotName};
 use crate::model::playbook::Runner;
 use crate::model::release::Release;
 use crate::model::template::{Template, TemplateError};
 use crate::model::topology::WasHost;
 
-use super::forward::{Decision, Scene};
+use super::forward::Scene;
 use super::step::{StartRunner, Step};
 
 /// Stands in an argument for the release's jar, whose absolute path only its host knows.
 const JAR: &str = "{jar}";
 
-/// How an endpoint of the target slot is started, or why that cannot be written down.
-pub(super) fn start(scene: &Scene<'_>, decision: &Decision, endpoint: &Endpoint) -> Result<Step, String> {
+/// How an endpoint of a slot is started with a release, or why that cannot be written down.
+pub(super) fn start(
+    scene: &Scene<'_>,
+    name: &SlotName,
+    release: &Release,
+    endpoint: &Endpoint,
+) -> Result<Step, String> {
     let was = scene
         .topology
         .was
         .get(&endpoint.host)
         .ok_or("it is no WAS host")?;
-    let slot = scene
-        .playbook
-        .slot(&decision.to)
-        .ok_or("the playbook has no such slot")?;
-    let place = ReleasePlace::on(was, &decision.release)?;
-    let facts = place.facts(&decision.release);
+    let slot = scene.playbook.slot(name).ok_or("the playbook has no such slot")?;
+    let place = ReleasePlace::on(was, release)?;
+    let facts = place.facts(release);
     let context = context::instance(&was.vars, slot, endpoint.port, &facts);
     let text = |template: &Template| template.render(&context).map_err(|error| error.to_string());
     let texts = |templates: &[Template]| templates.iter().map(text).collect::<Result<Vec<_>, _>>();
@@ -56,7 +58,7 @@ pub(super) fn start(scene: &Scene<'_>, decision: &Decision, endpoint: &Endpoint)
         }
     };
     Ok(Step::Start {
-        slot: decision.to.clone(),
+        slot: name.clone(),
         port: endpoint.port,
         runner,
         env,

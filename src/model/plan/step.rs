@@ -95,6 +95,15 @@ pub enum Step {
         #[serde(serialize_with = "names")]
         env: BTreeMap<String, String>,
     },
+    /// An old instance that the kernel killed is started again, and asked until it is healthy.
+    Restart {
+        /// Its release.
+        release: ReleaseId,
+        /// How it is started: a `Start`.
+        start: Box<Step>,
+        /// Where it is asked.
+        own: Viewed,
+    },
     /// Endpoints are asked from this host until they are healthy.
     Verify {
         /// The endpoints, each with the address to ask at.

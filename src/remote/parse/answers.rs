@@ -222,6 +222,11 @@ fn start(fields: &mut Fields) -> Read<StartAnswer> {
             reason: fields.text("reason")?,
             tail: fields.text("tail")?,
         }),
+        "out_of_memory" => Ok(StartAnswer::OutOfMemory {
+            available_bytes: observe::kilobytes(fields, "available_kb")?,
+            kills: fields.value("kills")?,
+            tail: fields.text("tail")?,
+        }),
         "not_listening" => Ok(StartAnswer::NotListening {
             identity: identity(fields, "identity")?,
             tail: fields.text("tail")?,

@@ -54,7 +54,7 @@ fn flag(fields: &mut Fields, key: &str) -> Read<bool> {
     }
 }
 
-fn kilobytes(fields: &mut Fields, key: &'static str) -> Read<u64> {
+pub(super) fn kilobytes(fields: &mut Fields, key: &'static str) -> Read<u64> {
     let value: u64 = fields.value(key)?;
     value.checked_mul(1024).ok_or_else(|| bad(key, "is too large"))
 }
@@ -73,6 +73,7 @@ fn machine(fields: &mut Fields) -> Read<Machine> {
         user: fields.text("user")?,
         missing_tools,
         memory_available_bytes: kilobytes(fields, "memory_kb")?,
+        memory_kills: fields.maybe_value("memory_kills")?,
         keeper: keeper(fields)?,
     })
 }

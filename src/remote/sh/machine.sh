@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2034
 # machine: boot id, uptime and wall clock, read here and nowhere else, and the waits that count by
-# them. A test may set NONSTOP_MACHINE to a folder whose files `boot_id` (used as it is),
+# them. A test may set NONSTOP_MACHINE to a folder whose files `boot_id` and `memory_kills` (used as they are),
 # `uptime_offset` (hundredths of a second) and `clock_offset` (seconds) give the host another boot
 # or another clock; they are read anew each time, so that both can change under a running script.
 #

@@ -9,44 +9,6 @@
 # releases and slots, then `nginx=yes` with master, files, dump, entry, siblings and addresses. The
 # parser src/remote/parse/observe.rs names every key.
 
-# memory_read: sets MEMORY_KB, what a new process could get, cgroups' limits included.
-memory_read() {
-    MEMORY_KB=0
-    while read -r o_key o_value o_rest; do
-        [ "$o_key" != MemAvailable: ] || MEMORY_KB=$o_value
-    done </proc/meminfo
-    [ -r /proc/self/cgroup ] || return 0
-    o_group=
-    while IFS= read -r o_line; do
-        case $o_line in
-        0::*) o_group=${o_line#0::} ;;
-        esac
-    done </proc/self/cgroup
-    while :; do
-        o_folder=/sys/fs/cgroup${o_group%/}
-        if [ -r "$o_folder/memory.max" ] && [ -r "$o_folder/memory.current" ]; then
-            read -r o_max <"$o_folder/memory.max"
-            read -r o_current <"$o_folder/memory.current"
-            if is_number "$o_max" && is_number "$o_current"; then
-                cgroup_left
-            fi
-        fi
-        [ -n "${o_group%/}" ] || break
-        o_group=${o_group%/*}
-    done
-}
-
-# cgroup_left: lowers MEMORY_KB to what one cgroup leaves; file pages can be given up.
-cgroup_left() {
-    o_cache=0
-    while read -r o_key o_value; do
-        [ "$o_key" != inactive_file ] || o_cache=$o_value
-    done <"$o_folder/memory.stat"
-    o_left=$(((o_max - o_current + o_cache) / 1024))
-    [ "$o_left" -gt 0 ] || o_left=0
-    [ "$o_left" -ge "$MEMORY_KB" ] || MEMORY_KB=$o_left
-}
-
 # disk_say: answers free space where releases are kept, or will be.
 disk_say() {
     o_folder=$RELEASE_DIR
@@ -265,6 +227,8 @@ watch_keeper
 say keeper "$KEEPER"
 memory_read
 say memory_kb "$MEMORY_KB"
+memory_kills_read
+[ -z "$MEMORY_KILLS" ] || say memory_kills "$MEMORY_KILLS"
 state_find
 text state "$STATE"
 say state.status "$STATE_STATUS"

@@ -16,7 +16,8 @@
 # SCRIPT_DEADLINE_MS, DEADLINE_MS; the positional ones are words `NAME=value`, then program and
 # arguments.
 # Prints: the fence's answer, and `start=listening` with `identity.*` and `log`, `start=exited` with
-# `reason` and `tail`, `start=not_listening` with `identity.*` and `tail`, or `start=port_taken` with
+# `reason` and `tail`, `start=out_of_memory` with `available_kb`, `kills` and `tail` where it was the kernel that
+# ended it, `start=not_listening` with `identity.*` and `tail`, or `start=port_taken` with
 # `by.*` and `tail`.
 EVENT=start
 HOME_FOLDER=$RELEASES/$RELEASE
@@ -29,7 +30,29 @@ tail_say() {
     { tail -c "+$((LOG_SIZE + 1))" -- "$LOG" 2>/dev/null || :; } | tail -n 200 | tail -c 65536 | text_from tail 65536
 }
 
+# killed_for_memory: whether the kernel has killed anybody for want of memory since this script began.
+killed_for_memory() {
+    memory_kills_read
+    [ -n "$KILLS" ] && [ -n "$MEMORY_KILLS" ] && [ "$MEMORY_KILLS" -gt "$KILLS" ]
+}
+
+out_of_memory() {
+    words_of "killed by the kernel: out of memory"
+    trail_late exited slot "$SLOT" release "$RELEASE" reason "$WORDS"
+    say fence passed
+    say start out_of_memory
+    say available_kb "$MEMORY_KB"
+    say kills "$((MEMORY_KILLS - KILLS))"
+    tail_say
+    answered
+}
+
+# exited REASON: it ended. Whose end was not seen may have been the one whom the kernel killed.
 exited() {
+    if killed_for_memory; then
+        [ "$1" != 'ended by signal 9' ] || out_of_memory
+        set -- "$1; meanwhile the kernel killed a process for want of memory"
+    fi
     words_of "$1"
     trail_late exited slot "$SLOT" release "$RELEASE" reason "$WORDS"
     say fence passed
@@ -256,6 +279,9 @@ adopt_carriers() {
 }
 
 mkdir -p -- "$LOGS"
+memory_read
+memory_kills_read
+KILLS=$MEMORY_KILLS
 fence_or_refuse
 [ -f "$HOME_FOLDER/app.jar" ] || exited "$HOME_FOLDER/app.jar is not there"
 : >>"$LOG"

@@ -17,6 +17,15 @@ pub fn describe(failure: &Failure) -> String {
             harmless(sha256)
         ),
         Failure::Unreachable { reason, .. } => problem::unreachable(reason),
+        Failure::OutOfMemory {
+            available_bytes,
+            kills,
+            ..
+        } => format!(
+            "{failure} ({} were available before it was started; {} for want of memory since then)",
+            units::bytes(*available_bytes),
+            units::count(usize::try_from(*kills).unwrap_or(usize::MAX), "kill")
+        ),
         failure => harmless(&failure.to_string()),
     }
 }
@@ -67,6 +76,10 @@ pub fn advice(failure: &Failure, host: &HostName) -> Advice {
         Failure::Exited { .. } | Failure::NotListening { .. } => {
             logs("shows why the application did not come up")
         }
+        Failure::OutOfMemory { .. } => doctor(
+            "shows the memory that is there: lower -Xmx, give the host more, or put the slots on two sets of hosts \
+             (docs/strategies.md); `memory` in the playbook sets what is refused beforehand",
+        ),
         Failure::Unhealthy { .. } => logs("shows what the application says about itself"),
         Failure::PortTaken { endpoint, .. } => Advice::new(
             format!("ss -ltnp 'sport = :{}'   (on {host})", endpoint.port),

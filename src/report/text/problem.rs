@@ -120,8 +120,12 @@ fn host_hint(problem: &Problem) -> Option<String> {
             "make room, or lower `release.keep`; nonstop removes only what it made"
         }
         Problem::MemoryTight { .. } => {
-            "lower -Xmx or give the host more memory, for both slots run at once; \
-             `memory: { check: warn }` goes on where you know that two fit"
+            "lower -Xmx or give the host more memory, for both slots run at once, or put the slots on two sets \
+             of hosts; `memory: { check: warn }` goes on where you know that two fit"
+        }
+        Problem::LiveKilled { .. } => {
+            "two instances do not fit there: lower -Xmx, give the host more memory, or put the slots on two sets \
+             of hosts"
         }
         Problem::NoWayToAsk => {
             "set `AllowTcpForwarding local` in sshd_config (reload sshd), or install curl, wget or nc"

@@ -117,6 +117,7 @@ pub(crate) fn told(answer: &Answer) -> String {
             match answer {
                 StartAnswer::Listening { .. } => "listening",
                 StartAnswer::Exited { .. } => "exited",
+                StartAnswer::OutOfMemory { .. } => "out of memory",
                 StartAnswer::NotListening { .. } => "not listening",
                 StartAnswer::PortTaken { .. } => "port taken",
             }

@@ -1,0 +1,54 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# memory: what a new process could get, and how often the kernel had to kill one. Needs machine.
+#
+# Parameters: none. Prints: nothing.
+
+# memory_read: sets MEMORY_KB, what a new process could get, cgroups' limits included.
+memory_read() {
+    MEMORY_KB=0
+    while read -r y_key y_value y_rest; do
+        [ "$y_key" != MemAvailable: ] || MEMORY_KB=$y_value
+    done </proc/meminfo
+    [ -r /proc/self/cgroup ] || return 0
+    y_group=
+    while IFS= read -r y_line; do
+        case $y_line in
+        0::*) y_group=${y_line#0::} ;;
+        esac
+    done </proc/self/cgroup
+    while :; do
+        y_folder=/sys/fs/cgroup${y_group%/}
+        if [ -r "$y_folder/memory.max" ] && [ -r "$y_folder/memory.current" ]; then
+            read -r y_max <"$y_folder/memory.max"
+            read -r y_current <"$y_folder/memory.current"
+            if is_number "$y_max" && is_number "$y_current"; then
+                cgroup_left
+            fi
+        fi
+        [ -n "${y_group%/}" ] || break
+        y_group=${y_group%/*}
+    done
+}
+
+# cgroup_left: lowers MEMORY_KB to what one cgroup leaves; file pages can be given up.
+cgroup_left() {
+    y_cache=0
+    while read -r y_key y_value; do
+        [ "$y_key" != inactive_file ] || y_cache=$y_value
+    done <"$y_folder/memory.stat"
+    y_left=$(((y_max - y_current + y_cache) / 1024))
+    [ "$y_left" -gt 0 ] || y_left=0
+    [ "$y_left" -ge "$MEMORY_KB" ] || MEMORY_KB=$y_left
+}
+
+# memory_kills_read: sets MEMORY_KILLS, how many processes the kernel has killed for want of memory since it
+# booted; empty where it does not say. Within a container its own count is there, and the machine's is of its
+# neighbours too. A test may set it, as it sets the boot id.
+memory_kills_read() {
+    y_counts=/proc/vmstat
+    [ ! -r /sys/fs/cgroup/memory.events ] || y_counts=/sys/fs/cgroup/memory.events
+    MEMORY_KILLS=$(sed -n 's/^oom_kill //p' "$y_counts" 2>/dev/null || :)
+    ! machine_override memory_kills || MEMORY_KILLS=$OVERRIDE
+    is_number "$MEMORY_KILLS" || MEMORY_KILLS=
+}
