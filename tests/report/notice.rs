@@ -9,7 +9,7 @@ use nonstop::model::secret::{Gathering, Secrets};
 use nonstop::report::notice;
 use serde_json::Value;
 
-use crate::fixture::{NGINX, Story, WAS};
+use crate::fixture::{NGINX, Story, WAS, endpoint};
 
 fn told(service: Service, moment: Moment, story: &Story) -> Value {
     notice::message(service, moment, &story.view(), &Secrets::default())
@@ -189,4 +189,24 @@ fn a_large_fleet_and_many_reasons_make_no_long_message() {
         "{said}"
     );
     assert!(said.len() < 4_000, "{}", said.len());
+}
+
+#[test]
+fn whom_the_kernel_killed_is_named_with_what_was_available() {
+    let mut story = Story::of("deploy");
+    let killed = Failure::OutOfMemory {
+        endpoint: endpoint("was-1", 8081),
+        available_bytes: 300 << 20,
+        kills: 1,
+        tail: String::new(),
+    };
+    story
+        .planned()
+        .begin(Phase::Start, &WAS)
+        .failed("was-1", Phase::Start, killed)
+        .end(Phase::Start, false);
+    let said = slack(Moment::Failure, &story);
+    let wanted = "was-1:8081 was killed by the kernel: out of memory (314.6 MB were available before it was started; \
+                  1 kill for want of memory since then)";
+    assert!(said.contains(wanted), "{said}");
 }

@@ -13,7 +13,7 @@ use nonstop::remote::command::{Put, RenderedRunner, Start as StartCommand, Stop,
 use tokio::time::Instant;
 
 use super::commands::pass;
-use super::host::Process;
+use super::host::{Health, Process};
 use super::{Due, Effect, Flaw, Job, Killed, SimHost, Start, World};
 
 /// How long a process takes to end after TERM.
@@ -174,6 +174,8 @@ impl World {
             Start::Listens(takes) => Some(takes),
             Start::Exits => None,
         };
+        let ran = host.instances.get(&start.slot);
+        let runs_again = ran.is_some_and(|record| record.release == start.release);
         let identity = match start.runner {
             RenderedRunner::Script { .. } => host.spawn_by_script(start, takes),
             RenderedRunner::Process { .. } => takes.map(|takes| {
@@ -186,6 +188,12 @@ impl World {
             let reason = "exit status 1".to_owned();
             return Ok(started(StartAnswer::Exited { reason, tail: tail() }));
         };
+        if runs_again {
+            // What is wrong with a host's next instance is its release's fault: this one was well there.
+            let mut processes = host.processes.iter_mut();
+            let process = processes.find(|process| process.identity == identity);
+            process.expect("it was just spawned").health = Health::Up;
+        }
         self.runs_short(name, start.port);
         let due = Due::Started(job, start.fence.clone(), identity);
         self.queue(Instant::now() + takes, name, due);
