@@ -1,14 +1,13 @@
 //! What preflight, doctor and the planner find before anything is touched. All findings of all
 //! hosts are listed together.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::lock::LockState;
 use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
 use super::notify::Moment;
+use super::process::AfterKill;
 use super::record::RunRecord;
 
 /// Something found, on a host or on the fleet as a whole.
@@ -514,24 +513,5 @@ impl Finding {
             severity: Severity::Warning,
             problem,
         }
-    }
-}
-
-/// What becomes of an instance that the kernel killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AfterKill {
-    /// The way back starts it again.
-    StartsAgain,
-    /// It stays down: it is not known how it was started.
-    StaysDown,
-}
-
-impl fmt::Display for AfterKill {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::StartsAgain => "it is started again once what this run started there is gone",
-            Self::StaysDown => "it is down: start it as it was started before, for nonstop did not start it",
-        })
     }
 }

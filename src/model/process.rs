@@ -1,5 +1,7 @@
 //! What tells one process from every other, so that a signal never reaches a stranger.
 
+use std::fmt;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -85,4 +87,23 @@ pub enum StopTarget {
     Process(ProcessIdentity),
     /// Whatever a start left behind: the processes that carry its word.
     Start(StartWord),
+}
+
+/// What becomes of an instance that the kernel killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterKill {
+    /// The way back starts it again.
+    StartsAgain,
+    /// It stays down: it is not known how it was started.
+    StaysDown,
+}
+
+impl fmt::Display for AfterKill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StartsAgain => "it is started again once what this run started there is gone",
+            Self::StaysDown => "it is down: start it as it was started before, for nonstop did not start it",
+        })
+    }
 }

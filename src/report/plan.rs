@@ -170,15 +170,7 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             port,
             runner,
             env,
-        } => {
-            let names: Vec<&str> = env.keys().map(String::as_str).collect();
-            let env = if names.is_empty() {
-                String::new()
-            } else {
-                format!(", with {} set", names.join(", "))
-            };
-            format!("starts {slot} on {port}: {}{env}", run_line(runner, jar))
-        }
+        } => format!("starts {slot} on {port}: {}{}", run_line(runner, jar), set(env)),
         Step::Restart { release, start, .. } => {
             format!("again with {release}: {}", describe(host, start, jar))
         }
@@ -230,6 +222,15 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         Step::Revert { .. } => "puts back what was there".to_owned(),
         Step::Withdraw { .. } => "ends what the run started".to_owned(),
     }
+}
+
+/// The names of environment variables; a value may be a secret.
+fn set(env: &BTreeMap<String, String>) -> String {
+    if env.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = env.keys().map(String::as_str).collect();
+    format!(", with {} set", names.join(", "))
 }
 
 fn run_line(runner: &StartRunner, jar: &str) -> String {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use nonstop::model::event::Event;
 use nonstop::model::failure::Failure;
-use nonstop::model::finding::{AfterKill, Problem};
+use nonstop::model::finding::Problem;
 use nonstop::model::outcome::Outcome;
 use nonstop::model::phase::Phase;
+use nonstop::model::process::AfterKill;
 use nonstop::model::record::RunStatus;
 
 use crate::scene::{Ended, Scene};

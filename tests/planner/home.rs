@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use nonstop::model::finding::{AfterKill, Finding, Problem};
+use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::names::RunId;
 use nonstop::model::observed::Observed;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, HomeGoal, Plan, Scene, Stage, StartRunner, Step};
-use nonstop::model::process::StopTarget;
+use nonstop::model::process::{AfterKill, StopTarget};
 use nonstop::model::record::{RunKind, RunRecord};
 use nonstop::model::token::TokenState;
 
@@ -315,7 +315,7 @@ fn short_of_memory() -> Deploy {
     let mut deploy = Deploy::of(Fleet::on_blue());
     let machine = &mut deploy.now.dies("was-1", "blue").host("was-1").machine;
     machine.memory_kills = Some(4);
-    machine.boot_id = "boot-of-was-1".to_owned();
+    "boot-of-was-1".clone_into(&mut machine.boot_id);
     deploy
 }
 

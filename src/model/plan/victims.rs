@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::endpoint::Endpoint;
-use crate::model::finding::{AfterKill, Finding, Problem};
+use crate::model::finding::{Finding, Problem};
 use crate::model::names::{HostName, SlotName};
+use crate::model::process::AfterKill;
 use crate::model::record::RunRecord;
 
 use super::forward::Scene;
