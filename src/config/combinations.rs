@@ -1,5 +1,5 @@
 //! Which strategy goes with which style of nginx's files: the one table. `check` refuses the rest at its line,
-//! `docs/playbook.md` prints it, and tests go through it.
+//! `docs/strategies.md` prints it, and tests go through it.
 
 use crate::model::playbook::SwitchStyle;
 use crate::model::strategy::Strategy;

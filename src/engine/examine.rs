@@ -22,7 +22,7 @@ const CLOCK_TOLERANCE_SECONDS: u64 = 5;
 
 /// All findings on the hosts that were observed.
 pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now: Timestamp) -> Vec<Finding> {
-    let mut found: Vec<_> = plan::preflight(context.topology, observed, None)
+    let mut found: Vec<_> = plan::preflight(context.topology, observed)
         .into_iter()
         .filter(|finding| {
             finding

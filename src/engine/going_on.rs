@@ -1,6 +1,7 @@
 //! Goes on with a run of several routings from the one that every nginx host has: after an interruption, or
 //! because a person says so. And takes a run back that waits.
 
+use crate::model::decision::Way;
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Problem};
 use crate::model::observed::Observed;
@@ -126,13 +127,21 @@ pub(super) async fn take_back<H: Host>(
     };
     let mut against = plan::obstacles(&scene, record);
     let evidence = plan::evidence(context.topology, observed, record);
-    if !resume::slots(context, record, &evidence).await.old_is_alive {
+    let slots = resume::slots(context, record, &evidence).await;
+    if !slots.old_is_alive {
         let slot = record.from_slot.clone();
         against.push(Finding::refusal(None, Problem::HomeGone { slot }));
     }
     if !against.is_empty() {
         return Err(against);
     }
+    let asked = plan::asked(context.topology, record).cloned();
+    context.tell(Event::InterruptedFound {
+        record: Box::new(record.clone()),
+        tokens: asked.zip(evidence.tokens.iter().copied()).collect(),
+        slots,
+        way: Way::Back,
+    });
     let mut record = RunRecord {
         epoch: context.crew.epoch(),
         owner: request.owner.clone(),

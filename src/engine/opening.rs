@@ -200,7 +200,7 @@ async fn plan_anew<H: Host>(
 
 /// A record that cannot be read may tell of a run that nobody else knows of: nothing is decided without it.
 fn readable(request: &Request<'_>, observed: &Observed) -> Result<(), Vec<Finding>> {
-    let mut findings = plan::preflight(request.topology, observed, None);
+    let mut findings = plan::preflight(request.topology, observed);
     findings.retain(|finding| {
         let refuses = finding.severity == Severity::Refusal;
         refuses && matches!(finding.problem, Problem::RecordUnreadable { .. })

@@ -102,8 +102,8 @@ pub enum Problem {
         /// The endpoint.
         endpoint: Endpoint,
     },
-    /// An nginx host was led elsewhere after the end of the old slot had begun.
-    #[error("run {run} had its switch confirmed here, and it routes to {} now", slot.as_ref().map_or("no slot", SlotName::as_str))]
+    /// An nginx host has no longer what a run left there.
+    #[error("it has no longer what run {run} left here, and routes to {} now", slot.as_ref().map_or("no slot", SlotName::as_str))]
     LedAway {
         /// The run.
         run: RunId,
@@ -288,6 +288,12 @@ pub enum Problem {
         endpoint: Endpoint,
         /// Its command line.
         command: String,
+    },
+    /// What would be ended and started anew has traffic.
+    #[error("nginx routes to {endpoint}, which this run would start anew")]
+    TargetIsLive {
+        /// The port.
+        endpoint: Endpoint,
     },
     /// Nothing listens on a port that nginx routes to.
     #[error("nothing listens on {endpoint}, which nginx routes to")]

@@ -287,13 +287,12 @@ impl Reader<'_> {
             let endpoints = station.routing.endpoints();
             endpoints.filter(here).collect::<BTreeSet<_>>() == routed
         };
-        let between = stations.len().saturating_sub(1);
-        stations
-            .iter()
-            .take(between)
-            .skip(1)
-            .any(has)
-            .then(|| run.from_slot.clone())?
+        let [first, between @ .., last] = stations.as_slice() else {
+            return None;
+        };
+        // Without the hosts that are left out a routing in the middle may be that of one end.
+        let is_between = between.iter().any(has) && !has(first) && !has(last);
+        is_between.then(|| run.from_slot.clone())?
     }
 
     /// The slot of these endpoints: all of it, as far as its hosts are not left out.

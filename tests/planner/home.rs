@@ -190,12 +190,12 @@ fn the_process_that_this_run_started_is_withdrawn_by_its_identity() {
 }
 
 #[test]
-fn a_start_that_was_cut_off_is_withdrawn_by_its_word_and_one_of_this_run_though_nothing_of_it_was_seen() {
+fn a_start_that_was_cut_off_is_withdrawn_by_its_word_though_nothing_of_it_was_seen() {
     let mut deploy = Deploy::of(Fleet::on_blue());
     let own = unfinished(deploy.record.run.as_str(), Vec::new());
     deploy.now.slot("was-1", "green").unfinished = Some(own.clone());
-    // What another run left is ended too, where anything is left of it.
-    let others = unfinished("run-of-another", vec![77]);
+    // Another one may have gone on with it, or begun before it.
+    let others = unfinished("run-of-another", Vec::new());
     deploy.now.slot("was-2", "green").unfinished = Some(others.clone());
     let stages = deploy.home();
     let found: Vec<_> = steps(&stages, Phase::Stop)
@@ -212,12 +212,6 @@ fn a_start_that_was_cut_off_is_withdrawn_by_its_word_and_one_of_this_run_though_
             ("was-2", Some(StopTarget::Start(others.word)))
         ]
     );
-    deploy.now.slot("was-2", "green").unfinished = Some(unfinished("run-of-another", Vec::new()));
-    let stages = deploy.home();
-    assert!(matches!(
-        steps(&stages, Phase::Stop)[1],
-        ("was-2", Step::Withdraw { instance: None, .. })
-    ));
 }
 
 #[test]

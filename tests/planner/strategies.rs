@@ -5,11 +5,12 @@ use nonstop::model::finding::Problem;
 use nonstop::model::names::RunId;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Plan, Promote, Scene, Stage, Step};
+use nonstop::model::process::StopTarget;
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::strategy::Hold;
 use nonstop::model::token::TokenState;
 
-use crate::fixture::{Fleet, V1, V2, host, our_site, refusals};
+use crate::fixture::{Fleet, V1, V2, host, our_site, refusals, slot, steps, unfinished};
 
 const ROLLING: &str = "update: { strategy: rolling, max_parallel: 1 }\n";
 const CANARY: &str =
@@ -238,4 +239,37 @@ fn a_record_of_one_step_is_written_as_before() {
     let read = RunRecord::read(serde_json::to_string(&record).unwrap().as_bytes()).unwrap();
     assert_eq!(read, record);
     assert_eq!(read.stations().len(), 4);
+}
+
+/// Without the hosts that have not changed yet, a routing in the middle is the last one.
+#[test]
+fn a_release_that_is_live_everywhere_but_on_hosts_left_out_is_never_ended_to_be_started_anew() {
+    let (mut fleet, _) = stands(ROLLING, 2, TokenState::Confirmed);
+    fleet.leave_out("was-2");
+    let plan = fleet.deploy(V2).unwrap();
+    assert_eq!((plan.from, plan.to), (Some(slot("green")), slot("blue")));
+}
+
+#[test]
+fn a_start_that_was_cut_off_between_two_routings_ends_before_its_host_is_started_again() {
+    let (mut fleet, record) = stands(ROLLING, 1, TokenState::Confirmed);
+    let start = unfinished(record.run.as_str(), vec![77]);
+    let target = StopTarget::Start(start.word.clone());
+    let seen = fleet.slot("was-2", "green");
+    (seen.listener, seen.record, seen.record_runs) = (None, None, false);
+    seen.unfinished = Some(start);
+    let plan = seen_onward(&fleet, &record);
+    let [("was-2", Step::Retire { target: ends, .. })] = steps(&plan, Phase::Retire)[..] else {
+        panic!("{:?}", plan.phases());
+    };
+    assert_eq!(*ends, target);
+    assert!(
+        plan.phases().iter().position(|it| *it == Phase::Retire)
+            < plan.phases().iter().position(|it| *it == Phase::Start)
+    );
+    assert_eq!(starts(&plan), [["was-2"]]);
+}
+
+fn seen_onward(fleet: &Fleet, record: &RunRecord) -> Plan {
+    seen(fleet, |scene| plan::onward(scene, record)).unwrap()
 }

@@ -14,7 +14,7 @@ use crate::model::strategy::Course;
 use crate::model::topology::Topology;
 
 use super::between::{self, Ahead};
-use super::preflight::{self, preflight};
+use super::preflight;
 use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
 use super::{history, resume, stages, waiting};
@@ -88,7 +88,7 @@ pub(super) enum TargetSlot {
 /// An interrupted run refuses it until its nginx hosts are of one mind again, see [`resume::is_converged`].
 pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
     let live = Live::read(scene.topology, scene.observed);
-    let mut findings = preflight(scene.topology, scene.observed, goal.sends());
+    let mut findings = preflight::unready(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
     findings.extend(waiting::refusal(scene));
     let unfinished = interrupted(scene);
@@ -105,6 +105,11 @@ pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
             .map_err(|more| findings.extend(more))
             .ok()
     });
+    let hosts = decision
+        .as_ref()
+        .map(|decision| scene.topology.hosts_of(&decision.to));
+    let hosts = hosts.unwrap_or_else(|| scene.topology.was.keys().collect());
+    findings.extend(preflight::room(hosts, scene.observed, goal.sends()));
     let Some(decision) = decision else {
         return Err(findings);
     };
@@ -196,7 +201,7 @@ pub fn drill_forward(scene: &Scene<'_>, from: &ReleaseId, to: &ReleaseId) -> Res
 }
 
 /// What is started has to be there when the connection is over.
-fn instances_live_on<'a>(
+pub(super) fn instances_live_on<'a>(
     scene: &Scene<'_>,
     stages: impl Iterator<Item = &'a Stage>,
     findings: &mut Vec<Finding>,
@@ -337,6 +342,10 @@ pub(super) fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, fin
             continue;
         };
         let host = endpoint.host.clone();
+        if decision.target == TargetSlot::Idle && live.routed().contains(&endpoint) {
+            let endpoint = endpoint.clone();
+            findings.push(Finding::refusal(Some(&host), Problem::TargetIsLive { endpoint }));
+        }
         match &seen.listener {
             Some(listener)
                 if !history::is_ours(scene, &endpoint, &decision.to) && !seen.left_behind_listens() =>
@@ -390,7 +399,7 @@ fn instances(scene: &Scene<'_>, goal: &Goal, decision: &Decision, findings: &mut
 
 /// What runs must be what the file says, or a reload in the middle of the run would activate an
 /// edit that nobody tested, and the live slot would be read from a file that nginx does not run.
-fn running_generation(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn running_generation(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if !matches!(scene.playbook.nginx.style, SwitchStyle::Site(_)) {
         return;
     }

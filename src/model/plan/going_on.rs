@@ -7,14 +7,15 @@ use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::live::{Live, NginxView};
 use crate::model::names::HostName;
+use crate::model::phase::Phase;
 use crate::model::record::{RunKind, RunRecord};
 use crate::model::strategy::Station;
 use crate::model::topology::Topology;
 
 use super::between::{self, Ahead};
-use super::forward::{Decision, Scene, TargetSlot, idle_slot};
+use super::forward::{Decision, Scene, TargetSlot, idle_slot, instances_live_on, running_generation};
 use super::forward_again::{Target, as_recorded, is_old, is_settled, runs_generation_of};
-use super::preflight::preflight;
+use super::preflight::{self, preflight};
 use super::resume::evidence;
 use super::stages;
 use super::step::Plan;
@@ -38,7 +39,7 @@ pub fn onward(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<Finding
         sends: record.kind == RunKind::Deploy,
     };
     let live = Live::read(scene.topology, scene.observed);
-    let mut findings = preflight(scene.topology, scene.observed, None);
+    let mut findings = preflight(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
     idle_slot(scene, &decision, &live, &mut findings);
     findings.extend(led_elsewhere(scene, record, &live, reached));
@@ -47,9 +48,18 @@ pub fn onward(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<Finding
         stations: &stations,
         reached: reached as usize,
     };
-    let onward = between::stages(scene, &decision, &live, ahead).map_err(|more| findings.extend(more));
+    let onward = between::stages(scene, &decision, &live, ahead)
+        .map_err(|more| findings.extend(more))
+        .ok();
+    if reached == 0 {
+        running_generation(scene, &mut findings);
+    }
+    instances_live_on(scene, onward.iter().flatten(), &mut findings);
+    let starts = onward.iter().flatten().any(|stage| stage.phase == Phase::Start);
+    let config_files = preflight::config_files(scene.topology, scene.observed, Some(&decision.to));
+    findings.extend(config_files.into_iter().filter(|_| starts));
     let refused = findings.iter().any(|it| it.severity == Severity::Refusal);
-    let Some(onward) = onward.ok().filter(|_| !refused) else {
+    let Some(onward) = onward.filter(|_| !refused) else {
         return Err(findings);
     };
     let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
@@ -62,7 +72,12 @@ pub fn onward(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<Finding
         holds: left.iter().map(|station| station.hold).collect(),
         routings: left.iter().map(|station| station.routing.clone()).collect(),
         course: record.course.clone(),
-        stages: [onward, stages::after(scene, &decision, &live, is_ours)].concat(),
+        stages: [
+            stages::left_behind(scene, &decision),
+            onward,
+            stages::after(scene, &decision, &live, is_ours),
+        ]
+        .concat(),
         warnings: findings,
     };
     as_recorded(&mut plan, record);

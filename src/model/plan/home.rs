@@ -9,7 +9,7 @@ use crate::model::names::{HostName, Port, ReleaseId, RunId, SlotName};
 use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
-use crate::model::process::{StopTarget, UnfinishedStart};
+use crate::model::process::StopTarget;
 use crate::model::record::RunRecord;
 
 use super::forward::Scene;
@@ -146,10 +146,9 @@ fn started(
 ) -> Option<(SlotName, Port, StopTarget)> {
     let port = *scene.topology.was.get(host)?.ports.get(slot)?;
     let seen = scene.observed.slot(host, slot)?;
-    // Whether anything is left of it is asked once more when it is ended. What an earlier run left, this one would
-    // have ended before it started its own.
-    let ends = |start: &&UnfinishedStart| start.run == record.run || !start.pids.is_empty();
-    if let Some(start) = seen.unfinished.as_ref().filter(ends) {
+    // Whether anything is left of it is asked once more when it is ended. Whoever began it, the run itself, one that
+    // went on with it, or an earlier one: the run would have ended it before it started its own.
+    if let Some(start) = &seen.unfinished {
         return Some((slot.clone(), port, StopTarget::Start(start.word.clone())));
     }
     let runs = seen.running_record()?;

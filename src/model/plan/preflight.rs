@@ -18,12 +18,19 @@ const DISK_RESERVE_BYTES: u64 = 16 << 20;
 /// Inodes that an upload and its logs take, generously.
 const INODES_NEEDED: u64 = 64;
 
-/// What speaks against changing this fleet, whatever the goal; `sends` goes to every WAS host that has it not.
-pub fn preflight(topology: &Topology, observed: &Observed, sends: Option<&Release>) -> Vec<Finding> {
+/// What speaks against changing this fleet, whatever the goal.
+pub fn preflight(topology: &Topology, observed: &Observed) -> Vec<Finding> {
     let mut findings = unready(topology, observed);
-    for (host, seen) in &observed.hosts {
-        if let Some(was) = seen.was.as_ref().filter(|_| topology.was.contains_key(host)) {
-            room(host, was, sends, &mut findings);
+    findings.extend(room(topology.was.keys().collect(), observed, None));
+    findings
+}
+
+/// WAS hosts without the room that a run needs; `sends` goes to each of them that has it not.
+pub(super) fn room(hosts: Vec<&HostName>, observed: &Observed, sends: Option<&Release>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for host in hosts {
+        if let Some(was) = observed.hosts.get(host).and_then(|seen| seen.was.as_ref()) {
+            room_on(host, was, sends, &mut findings);
         }
     }
     findings
@@ -127,7 +134,7 @@ fn whole(topology: &Topology, host: &HostName, seen: &HostObserved, findings: &m
     }
 }
 
-fn room(host: &HostName, was: &WasObserved, sends: Option<&Release>, findings: &mut Vec<Finding>) {
+fn room_on(host: &HostName, was: &WasObserved, sends: Option<&Release>, findings: &mut Vec<Finding>) {
     let is_there = |release: &&Release| was.releases.iter().any(|known| known.id == release.id);
     let jar_bytes = sends
         .filter(|release| !is_there(release))

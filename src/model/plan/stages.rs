@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::endpoint::Endpoint;
 use crate::model::live::{self, Live};
 use crate::model::names::{HostName, ReleaseId, SlotName};
-use crate::model::observed::ReleaseObserved;
+use crate::model::observed::{ReleaseObserved, SlotObserved};
 use crate::model::phase::Phase;
 use crate::model::playbook::AfterBake;
 use crate::model::release::{Offer, Release};
@@ -115,35 +115,34 @@ fn uploads(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
 /// What ends before the release is started: whatever is on the target slot and, where nothing is live, what a
 /// start that was cut off left on the other one, for a first deploy may take the slot that is free.
 fn retires(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
-    let step = |(slot, endpoint): (&SlotName, Endpoint)| {
-        let seen = scene.slot_at(&endpoint, slot)?;
-        let ends = slot == &decision.to || seen.left_behind().is_some();
+    let mut steps = retires_on(scene, &decision.to, |_| true);
+    if decision.from.is_none() {
+        let other = &scene.playbook.other_slot(&decision.to).name;
+        steps.extend(retires_on(scene, other, |seen| seen.left_behind().is_some()));
+    }
+    steps
+}
+
+/// What a start of an earlier controller, that was cut off, left on the target slot ends before it is started there
+/// again.
+pub(super) fn left_behind(scene: &Scene<'_>, decision: &Decision) -> Vec<Stage> {
+    let left = retires_on(scene, &decision.to, |seen| seen.left_behind().is_some());
+    in_order([(Phase::Retire, left)])
+}
+
+fn retires_on(scene: &Scene<'_>, slot: &SlotName, ends: impl Fn(&SlotObserved) -> bool) -> Vec<HostStep> {
+    let step = |endpoint: Endpoint| {
+        let seen = scene.slot_at(&endpoint, slot).filter(|seen| ends(seen))?;
         let retire = Step::Retire {
             slot: slot.clone(),
             port: endpoint.port,
-            target: seen.stop_target().filter(|_| ends)?,
+            target: seen.stop_target()?,
             release: seen.release().cloned(),
         };
         Some(on(&endpoint.host, retire))
     };
-    let other = &scene.playbook.other_slot(&decision.to).name;
-    let slots = [
-        Some(&decision.to),
-        Some(other).filter(|_| decision.from.is_none()),
-    ];
-    let each = |slot| {
-        scene
-            .topology
-            .endpoints(slot)
-            .into_iter()
-            .map(move |it| (slot, it))
-    };
-    slots
-        .into_iter()
-        .flatten()
-        .flat_map(each)
-        .filter_map(step)
-        .collect()
+    let endpoints = scene.topology.endpoints(slot).into_iter();
+    endpoints.filter_map(step).collect()
 }
 
 /// What every host of the topology sees of some endpoints: a WAS host its own over the loopback, an nginx

@@ -41,12 +41,20 @@ pub enum Strategy {
 pub enum Share {
     /// So many.
     Count(NonZeroU32),
-    /// So many of a hundred, rounded down, and at least one.
+    /// So many of a hundred.
     Percent(NonZeroU32),
 }
 
 impl Share {
-    /// How many of `all` that is.
+    /// How many of `all` that is at least.
+    pub fn at_least_of(self, all: usize) -> usize {
+        match self {
+            Self::Count(count) => count.get() as usize,
+            Self::Percent(percent) => all.saturating_mul(percent.get() as usize).div_ceil(100),
+        }
+    }
+
+    /// How many of `all` that is at most, and at least one.
     pub fn of(self, all: usize) -> usize {
         let share = match self {
             Self::Count(count) => count.get() as usize,
@@ -193,7 +201,7 @@ impl Strategy {
                 max_parallel,
                 min_in_service,
             } => {
-                let least = min_in_service.map_or(0, |share| share.of(new.len()));
+                let least = min_in_service.map_or(0, |share| share.at_least_of(new.len()));
                 rolling::stations(from, new, *max_parallel, least)
             }
             Self::Canary { steps } => canary::stations(from, new, steps),
@@ -265,5 +273,7 @@ mod tests {
         assert_eq!(percent(25).of(3), 1);
         assert_eq!(percent(100).of(3), 3);
         assert_eq!(Share::Count(NonZeroU32::new(4).unwrap()).of(3), 4);
+        assert_eq!(percent(80).at_least_of(4), 4);
+        assert_eq!(percent(50).at_least_of(3), 2);
     }
 }

@@ -107,6 +107,11 @@ fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
             format!("nonstop {command} -vv --log-file nonstop.log"),
             "this is a bug in nonstop; the file says what to report",
         )),
+        // What they went on with is over.
+        Exit::Failed | Exit::RolledBack if matches!(command, "promote" | "resume") => Some(Advice::new(
+            "nonstop deploy",
+            "once that is mended: from the start",
+        )),
         Exit::Refused | Exit::Failed | Exit::RolledBack if view.interrupts.is_empty() => Some(Advice::new(
             format!("nonstop {command}"),
             "once that is mended: the same again, from the start",

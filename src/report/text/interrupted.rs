@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::model::decision::{Newest, Slots, Way, Why};
 use crate::model::names::{HostName, SlotName};
-use crate::model::record::RunRecord;
+use crate::model::record::{RunRecord, RunStatus};
 use crate::model::token::TokenState;
 use crate::report::harmless::harmless;
 
 /// The run, who started it, and where it stopped.
 pub fn what(record: &RunRecord) -> String {
     let owner = &record.owner;
+    let state = match record.status {
+        RunStatus::Waiting => "waits for a person after".to_owned(),
+        RunStatus::Open | RunStatus::Done => "was interrupted in".to_owned(),
+    };
     harmless(&format!(
-        "run {} of {}@{} ({}) was interrupted in its phase {}",
+        "run {} of {}@{} ({}) {state} its phase {}",
         record.run, owner.who, owner.place, owner.command, record.phase
     ))
 }
@@ -36,6 +40,7 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
     };
     let confirmed = with(Newest::Is(TokenState::Confirmed));
     match way {
+        Way::Back if record.status == RunStatus::Waiting => format!("goes back {old}, because somebody says so"),
         Way::Forward => format!("goes forward {new}, because the switch was confirmed on {confirmed}"),
         Way::Back if !confirmed.is_empty() && slots.new_is_healthy == Some(false) => {
             format!("goes back {old}, because the new slot is not healthy on every endpoint")

@@ -3,6 +3,7 @@
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::{ReleaseId, SlotName};
 use crate::model::outcome::{Cause, Exit, Outcome, Signal};
+use crate::model::record::RunStatus;
 use crate::model::run_view::{End, RunView};
 use crate::report::text::waiting;
 
@@ -20,7 +21,7 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::Waiting, _) => format!("{command} waits for a person"),
         (Outcome::Mixed, _) => "MIXED: a person is needed".to_owned(),
         (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
-        (Outcome::RolledBack, Exit::Done) => format!("{command} done: the interrupted run was taken back"),
+        (Outcome::RolledBack, Exit::Done) => format!("{command} done: {} was taken back", found(view)),
         (Outcome::RolledBack, Exit::Signalled(_)) => format!("{command} interrupted, and rolled back"),
         (Outcome::RolledBack, Exit::Mixed) => {
             format!("{command} led traffic back, and a person is needed")
@@ -30,7 +31,7 @@ pub fn headline(view: &RunView, end: &End) -> String {
         }
         (Outcome::RolledBack, _) => format!("{command} FAILED after the switch, rolled back"),
         (Outcome::AsItWas, Exit::Done) if view.found.is_some() => {
-            format!("{command} done: the interrupted run was taken back")
+            format!("{command} done: {} was taken back", found(view))
         }
         (Outcome::AsItWas, Exit::Done) => "nothing to do".to_owned(),
         (Outcome::AsItWas, Exit::Refused) => format!("{command} REFUSED before any change"),
@@ -44,6 +45,14 @@ pub fn headline(view: &RunView, end: &End) -> String {
             format!("{command} ran out of time before the switch, unwound")
         }
         (Outcome::AsItWas, _) => format!("{command} FAILED before the switch"),
+    }
+}
+
+/// What was met and seen to.
+fn found(view: &RunView) -> &'static str {
+    match &view.found {
+        Some(found) if found.record.status == RunStatus::Waiting => "the run that waited",
+        _ => "the interrupted run",
     }
 }
 

@@ -194,6 +194,13 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         Problem::ForeignProcess { .. } => {
             "stop it, or give the slot another port; nonstop never stops what it cannot identify as the app"
         }
+        Problem::TargetIsLive { .. } => {
+            "`nonstop status` shows what every nginx routes to; `nonstop resume --to SLOT` brings them to one slot"
+        }
+        Problem::HomeGone { .. } => {
+            "`nonstop status` shows which old instances are down: start them again, or leave their hosts out with \
+             `--without`"
+        }
         Problem::LiveInstanceDown { .. } => {
             "bring it back first, or the switch has nothing to go back to on that host"
         }
@@ -285,8 +292,8 @@ fn run_hint(problem: &Problem) -> Option<String> {
              `--without`"
         }
         Problem::LedAway { .. } => {
-            "somebody changed it by hand while the old slot was ending: put the site file of another nginx host \
-             there, reload it, and run `nonstop resume` again"
+            "somebody changed it by hand: put the site file of another nginx host there, reload it, and try again; \
+             `nonstop rollback` leads a run back that waits"
         }
         Problem::ReleaseUnknown { .. } => {
             "only a slot that nonstop started, with the same release on every host, can be led to"
