@@ -53,7 +53,7 @@ pub fn offered<'a>(scene: &Scene<'a>, pattern: &JarPattern) -> Result<&'a Offere
     match jars.first() {
         Some((_, jar)) if findings.is_empty() => Ok(jar),
         _ => {
-            findings.extend(preflight::preflight(scene.topology, scene.observed, None));
+            findings.extend(preflight::preflight(scene.topology, scene.observed));
             Err(findings)
         }
     }
