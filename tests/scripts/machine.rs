@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nonstop::model::names::Port;
@@ -32,13 +33,17 @@ fn slot(host: &Host, port: Port) -> SlotObserved {
 }
 
 /// A listener of this very process, on a port from which the kernel lets nobody connect by itself: a connection
-/// from another of the machine's addresses would be counted too.
+/// from another of the machine's addresses would be counted too. No port is given twice: connections that were
+/// closed a moment ago may still be there.
 fn listener(address: &str) -> (TcpListener, Port) {
-    let first = 24_000 + std::process::id() % 4_000;
-    let mut ports = (first..32_000).map(|port| u16::try_from(port).expect("below 32,000"));
-    let bound = ports.find_map(|port| Some((TcpListener::bind((address, port)).ok()?, port)));
-    let (listener, port) = bound.expect("a port");
-    (listener, Port::new(port).expect("not 0"))
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let port = 24_000 + (std::process::id() + GIVEN.fetch_add(1, Ordering::Relaxed)) % 8_000;
+        let port = u16::try_from(port).expect("below 32,000");
+        if let Ok(listener) = TcpListener::bind((address, port)) {
+            return (listener, Port::new(port).expect("not 0"));
+        }
+    }
 }
 
 /// What the kernel counts, where a container has a count of its own that one.
