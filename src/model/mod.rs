@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod phase;
 pub mod plan;
 pub mod playbook;
+pub mod problem;
 pub mod process;
 pub mod record;
 pub mod release;

@@ -6,6 +6,7 @@ mod assignments;
 pub mod command;
 #[cfg(feature = "defects")]
 mod flawed;
+mod nginx_command;
 pub mod parse;
 mod place;
 mod quote;

@@ -1,0 +1,478 @@
+//! Everything that can speak against a run, or be worth a word, by kind, with what a person has to know of it.
+
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use super::lock::LockState;
+use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
+use super::notify::Moment;
+use super::process::AfterKill;
+use super::record::RunRecord;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "problem")]
+pub enum Problem {
+    /// The host cannot be reached, or its key is not the one on record.
+    #[error("cannot connect: {reason}")]
+    Unreachable {
+        /// What SSH says.
+        reason: String,
+        /// Whether the host's key is the reason.
+        host_key: bool,
+    },
+    /// Asking the host failed.
+    #[error("cannot be examined: {reason}")]
+    CannotObserve {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody else holds the lock.
+    #[error("locked by {}", describe_owner(.lock))]
+    Locked {
+        /// The lock.
+        lock: LockState,
+    },
+    /// An earlier run never ended.
+    #[error("run {} never ended: it was interrupted in its phase {}", record.run, record.phase)]
+    InterruptedRun {
+        /// Its record.
+        record: Box<RunRecord>,
+    },
+    /// A run waits for a person, and nothing else may begin meanwhile.
+    #[error(
+        "run {} of {}@{} ({}) waits to be promoted or rolled back; run {run} does not begin",
+        record.run, record.owner.who, record.owner.place, record.owner.command
+    )]
+    RunWaits {
+        /// Its record.
+        record: Box<RunRecord>,
+        /// The run that met it.
+        run: RunId,
+    },
+    /// No run waits, and one was to be promoted.
+    #[error("no run waits to be promoted")]
+    NothingWaits,
+    /// What the last run meant to do cannot be read on this host.
+    #[error("the record of the last run, {path}, cannot be read: {reason}")]
+    RecordUnreadable {
+        /// The record.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The playbook no longer has the slot that an interrupted run was leading to.
+    #[error("run {run} was leading to slot {}, which the playbook does not have", slot.as_ref().map_or("-", SlotName::as_str))]
+    RecordedSlotMissing {
+        /// The run.
+        run: RunId,
+        /// The slot.
+        slot: Option<SlotName>,
+    },
+    /// The application does not listen on an endpoint that should get traffic.
+    #[error("{endpoint} is not up: the application does not listen on this part of slot {slot}")]
+    SlotNotUp {
+        /// The slot.
+        slot: SlotName,
+        /// The endpoint.
+        endpoint: Endpoint,
+    },
+    /// An nginx host has no longer what a run left there.
+    #[error("it has no longer what run {run} left here, and routes to {} now", slot.as_ref().map_or("no slot", SlotName::as_str))]
+    LedAway {
+        /// The run.
+        run: RunId,
+        /// Where it routes to.
+        slot: Option<SlotName>,
+    },
+    /// Which release runs on a slot is not known, or not the same on every host.
+    #[error("it is not known which release slot {slot} runs, or not the same one on every host")]
+    ReleaseUnknown {
+        /// The slot.
+        slot: SlotName,
+    },
+    /// The newest run went on without this host.
+    #[error("is behind: run {} of {}@{} went on without it", record.run, record.owner.who, record.owner.place)]
+    Behind {
+        /// The record of that run.
+        record: Box<RunRecord>,
+    },
+    /// A WAS host that the last run went on without: nginx does not route to it.
+    #[error("is behind: run {run} went on without it, and nginx routes no traffic to {endpoint}")]
+    WasBehind {
+        /// The last run.
+        run: RunId,
+        /// The endpoint that gets no traffic.
+        endpoint: Endpoint,
+    },
+    /// The user's own file of a slot routes to a host that is left out.
+    #[error("the file of slot {slot} routes to {endpoint}, whose host is left out")]
+    SlotFileNamesLeftOut {
+        /// The slot.
+        slot: SlotName,
+        /// The endpoint.
+        endpoint: Endpoint,
+    },
+    /// A host of the last run is not in the inventory.
+    #[error("`{missing}` took part in the last run and is not in the inventory's groups of this playbook")]
+    RecordedHostMissing {
+        /// The host.
+        missing: HostName,
+    },
+    /// A host was left out of a run that never ended, and this command does not leave it out.
+    #[error("`{host}` was left out of run {run}, which never ended, and takes part in this one")]
+    LeftOutIsBack {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: HostName,
+    },
+    /// A program is missing on the host.
+    #[error("has no `{tool}`")]
+    MissingTool {
+        /// The program.
+        tool: String,
+    },
+    /// The state folder belongs to somebody else.
+    #[error("state folder {path} belongs to another user")]
+    StateFolderForeign {
+        /// The folder.
+        path: String,
+    },
+    /// `sudo -n` would refuse a command that the run needs.
+    #[error("sudo refuses `{command}`")]
+    SudoRefused {
+        /// The command.
+        command: String,
+    },
+    /// nginx does not run.
+    #[error("nginx does not run")]
+    NginxNotRunning,
+    /// Nobody keeps a watch alive when the connection of the one who armed it ends.
+    #[error(
+        "ends what a login leaves behind (logind's KillUserProcesses): nobody would lead this host home if \
+         the controller died in the middle of a switch"
+    )]
+    WatchNotKept {
+        /// The login.
+        user: String,
+    },
+    /// An instance that is started ends with the connection of the one who started it.
+    #[error(
+        "ends what a login leaves behind (logind's KillUserProcesses): an instance that is started here ends \
+         with the run that started it"
+    )]
+    InstanceNotKept {
+        /// The login.
+        user: String,
+    },
+    /// The configuration that is there fails nginx's own test.
+    #[error("`nginx -t` fails on what is there: {output}")]
+    NginxTestFails {
+        /// What nginx says.
+        output: String,
+    },
+    /// The file cannot be tested without being live.
+    #[error("{reason}")]
+    CannotShadow {
+        /// Why.
+        reason: String,
+    },
+    /// The nginx file could not be written for this routing.
+    #[error("{reason}")]
+    CannotRender {
+        /// Why.
+        reason: String,
+    },
+    /// Another file would win over ours, or routes to the same endpoints.
+    #[error("{file} {reason}")]
+    StrayFile {
+        /// The file.
+        file: String,
+        /// What it does.
+        reason: String,
+    },
+    /// The file that a switch replaces is not something that it may replace.
+    #[error("{path} is {what}, and cannot be replaced")]
+    EntryUnusable {
+        /// The path.
+        path: String,
+        /// What is there.
+        what: String,
+    },
+    /// The user's own file of a slot is missing.
+    #[error("the file of slot {slot} is missing")]
+    SlotFileMissing {
+        /// The slot.
+        slot: SlotName,
+    },
+    /// The site routes to something that is no endpoint of the inventory.
+    #[error("{file} routes to {target}, which is no endpoint of the inventory")]
+    UnknownEndpoint {
+        /// The nginx file.
+        file: String,
+        /// What it routes to.
+        target: String,
+    },
+    /// The file of `include` holds a name where only an address works without a `resolver`.
+    #[error(
+        "{file} sends requests to {address}, which is no IP address: nginx takes it for a name and answers 502"
+    )]
+    NameInVariable {
+        /// The nginx file.
+        file: String,
+        /// What it routes to.
+        address: String,
+    },
+    /// A switch of the variable would move nothing.
+    #[error("{file} sets ${variable}, and no `proxy_pass` of a server that includes it goes there")]
+    VariableUnused {
+        /// The nginx file.
+        file: String,
+        /// The variable, without the `$`.
+        variable: String,
+    },
+    /// The site routes to both slots, or only to a part of one.
+    #[error("routes to {targets}, which is not one whole slot")]
+    PartialSlot {
+        /// What it routes to.
+        targets: String,
+    },
+    /// nginx hosts route to different slots.
+    #[error("nginx hosts disagree on the live slot: {views}")]
+    NginxDisagree {
+        /// Host by host.
+        views: String,
+    },
+    /// What nginx runs is not what its file says.
+    #[error(
+        "nginx runs generation `{running}`, and {file} says `{on_disk}`: somebody edited it, or a reload was refused"
+    )]
+    RunsOtherGeneration {
+        /// The file.
+        file: String,
+        /// What runs.
+        running: String,
+        /// What is on the disk.
+        on_disk: String,
+    },
+    /// A process that nonstop did not start listens on the idle port.
+    #[error("a foreign process listens on {endpoint}, the idle port: {command}")]
+    ForeignProcess {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its command line.
+        command: String,
+    },
+    /// What would be ended and started anew has traffic.
+    #[error("nginx routes to {endpoint}, which this run would start anew")]
+    TargetIsLive {
+        /// The port.
+        endpoint: Endpoint,
+    },
+    /// Nothing listens on a port that nginx routes to.
+    #[error("nothing listens on {endpoint}, which nginx routes to")]
+    LiveInstanceDown {
+        /// The port.
+        endpoint: Endpoint,
+    },
+    /// The live application answers, and is not healthy; it is never deployed over.
+    #[error("the live instance {endpoint} is not healthy: {answer}")]
+    LiveInstanceUnhealthy {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its answer.
+        answer: String,
+    },
+    /// What listens on a slot's port answers as something else.
+    #[error("{endpoint} is slot {slot}, and answers `{answer}` to `identify`{}", other.as_ref().map_or_else(String::new, |other| format!(", as slot {other} does")))]
+    AnswersAsOther {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its slot.
+        slot: SlotName,
+        /// What it answers.
+        answer: String,
+        /// The slot that answers so.
+        other: Option<SlotName>,
+    },
+    /// A file that the application is told to read is not there.
+    #[error("{path}, which slot {slot} reads at its start, is not there or cannot be read")]
+    ConfigFileMissing {
+        /// The slot.
+        slot: SlotName,
+        /// The file.
+        path: String,
+    },
+    /// The kept old slot is still in use.
+    #[error("{endpoint} was kept by an earlier run and still has {connections} connections")]
+    KeptInstanceInUse {
+        /// The port.
+        endpoint: Endpoint,
+        /// How many.
+        connections: u32,
+    },
+    /// A process listens that could not be told from others without root.
+    #[error("the process on {endpoint} belongs to uid {uid} and cannot be looked into")]
+    ProcessOpaque {
+        /// The port.
+        endpoint: Endpoint,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Too little disk for the jar.
+    #[error("has {free_bytes} bytes free for releases, and the jar needs {needed_bytes}")]
+    DiskFull {
+        /// What is free.
+        free_bytes: u64,
+        /// What is needed.
+        needed_bytes: u64,
+    },
+    /// Too few inodes.
+    #[error("has {free} inodes free for releases")]
+    InodesFull {
+        /// What is free.
+        free: u64,
+    },
+    /// Too little memory for a second instance.
+    #[error(
+        "has {available_bytes} bytes of memory available; the live instance took up to {peak_bytes}, and {reserve_bytes} are kept in reserve"
+    )]
+    MemoryTight {
+        /// What a new process could get.
+        available_bytes: u64,
+        /// The live instance's peak.
+        peak_bytes: u64,
+        /// What the host keeps for itself.
+        reserve_bytes: u64,
+    },
+    /// The kernel killed an instance that had the traffic, while the run had two of them up.
+    #[error("the kernel killed {endpoint}, an instance of the live slot {slot}: out of memory; {next}")]
+    LiveKilled {
+        /// The instance.
+        endpoint: Endpoint,
+        /// Its slot.
+        slot: SlotName,
+        /// What becomes of it.
+        next: AfterKill,
+    },
+    /// sshd forwards nothing, and no tool can ask in its place.
+    #[error("sshd refuses forwarding, and none of curl, wget and nc is there")]
+    NoWayToAsk,
+    /// sshd forwards nothing; a tool on the host asks in its place.
+    #[error("sshd refuses forwarding; health is asked through a tool on the host, which is slower")]
+    ForwardingRefused,
+    /// A host's clock is far from the controller's.
+    #[error("its clock is {seconds} s away from the controller's")]
+    ClockSkew {
+        /// How far.
+        seconds: i64,
+    },
+    /// The release that was asked for is not on every WAS host.
+    #[error("release {release} is not on this host")]
+    ReleaseMissing {
+        /// The release.
+        release: ReleaseId,
+    },
+    /// The live release is of another tool: a drill could not bring it back.
+    #[error("nonstop did not bring the live release, so that a drill could not come back to it")]
+    LiveReleaseUnknown,
+    /// Another release is live than the one that a drill went back to.
+    #[error("somebody came in between: the drill left {expected} live, and now it is {}", live.as_ref().map_or("another release", |live| live.as_str()))]
+    DrillOvertaken {
+        /// Where the drill went back to.
+        expected: ReleaseId,
+        /// What is live, where it is known.
+        live: Option<ReleaseId>,
+    },
+    /// No deploy agent has put a jar there.
+    #[error("no file matches `{pattern}`")]
+    NoJarOnHost {
+        /// The playbook's pattern.
+        pattern: JarPattern,
+    },
+    /// Which jar of a deploy agent is meant is not clear, or it cannot be used.
+    #[error("of the files that match `{pattern}`, {reason}")]
+    JarUnfit {
+        /// The playbook's pattern.
+        pattern: JarPattern,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A deploy agent has put different jars on the hosts of a slot.
+    #[error("not all hosts have the same jar: here the newest is {path}, sha256 {sha256}")]
+    JarsDiffer {
+        /// The newest on this host.
+        path: RemotePath,
+        /// Its digest.
+        sha256: String,
+    },
+    /// There is no release to go back to.
+    #[error("there is no earlier release to go back to")]
+    NothingToGoBackTo,
+    /// Nothing is live, so there is nothing to roll back.
+    #[error("nothing is live")]
+    NothingLive,
+    /// There is nobody to go back to: traffic is left where it is, and both slots are left up.
+    #[error("slot {}, where the traffic came from, no longer answers: traffic is left where it is", slot.as_ref().map_or("-", SlotName::as_str))]
+    HomeGone {
+        /// The slot.
+        slot: Option<SlotName>,
+    },
+    /// A lock could not be given back.
+    #[error("the lock could not be given back: {reason}")]
+    LockLeft {
+        /// Why.
+        reason: String,
+    },
+    /// A part of the run's end did not work; traffic is not touched by it.
+    #[error("{reason}")]
+    LeftUndone {
+        /// What.
+        reason: String,
+    },
+    /// A webhook of the playbook has no address here.
+    #[error("`notify` names the variable {variable}, {reason}: nobody is told there")]
+    NobodyToTell {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it; never its value.
+        reason: String,
+    },
+    /// A webhook did not take a message; the run is not touched by it.
+    #[error("the webhook of {variable} was not told of the {moment}: {reason}")]
+    NotTold {
+        /// The variable that holds its address.
+        variable: String,
+        /// What it should have been told.
+        moment: Moment,
+        /// Why it was not.
+        reason: String,
+    },
+    /// Everything that was looked at is well.
+    #[error("{what}")]
+    Fine {
+        /// What.
+        what: String,
+    },
+}
+
+fn describe_owner(lock: &LockState) -> String {
+    let run = lock
+        .run
+        .as_ref()
+        .map_or_else(String::new, |run| format!(", run {run}"));
+    match &lock.owner {
+        Some(owner) => {
+            let build = owner
+                .build_url
+                .as_ref()
+                .map_or_else(String::new, |url| format!(", {url}"));
+            format!(
+                "{}@{} ({} since {}{build}{run})",
+                owner.who, owner.place, owner.command, owner.since
+            )
+        }
+        None => format!("somebody unknown{run}"),
+    }
+}
