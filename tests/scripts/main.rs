@@ -20,6 +20,7 @@ mod releases;
 mod site;
 mod switching;
 mod systemd;
+mod take_over;
 mod tokens;
 mod vocabulary;
 mod watch;
