@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
-use crate::local::LocalHost;
+use crate::engine::fleet::{
+    CallError, ConnectFailure, Controller, Fleet, Host, HttpError, HttpRequest, HttpResponse,
+};
+use crate::local::{LocalHost, ThisMachine};
 use crate::model::inventory::{Inventory, Way};
 use crate::model::names::HostName;
 use crate::model::topology::Topology;
@@ -41,6 +43,10 @@ impl Fleet for Reach<'_> {
             Way::Ssh => self.ssh.connect(host).await.map(ReachedHost::Ssh),
             Way::Local => Ok(ReachedHost::Local(LocalHost::new(self.topology, host))),
         }
+    }
+
+    fn controller(&self) -> &dyn Controller {
+        &ThisMachine
     }
 }
 

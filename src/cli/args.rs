@@ -1,10 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::model::hook::{HookId, InvalidHook};
 use crate::model::names::{AppName, HostName, ReleaseId, SlotName, UserName};
 use crate::report::output::ColorChoice;
 
@@ -244,9 +246,41 @@ pub(super) struct Resume {
     /// Do not ask.
     #[arg(long, requires = "to")]
     pub(super) yes: bool,
+    /// This hook counts as done, where it began and nobody knows how it ended: HOOK, or HOOK@HOST for one host
+    /// (repeatable).
+    #[arg(long, value_name = "HOOK", conflicts_with = "to")]
+    pub(super) hook_done: Vec<HookAt>,
+    /// This hook runs again, where it began and nobody knows how it ended (repeatable).
+    #[arg(long, value_name = "HOOK", conflicts_with = "to")]
+    pub(super) hook_again: Vec<HookAt>,
     /// Options of commands that change the fleet.
     #[command(flatten)]
     pub(super) changing: Changing,
+}
+
+/// A hook, and perhaps one host: `validate_service.1@was-1`.
+#[derive(Debug, Clone)]
+pub(super) struct HookAt {
+    /// The hook.
+    pub(super) hook: HookId,
+    /// The host; every one where it is absent.
+    pub(super) host: Option<HostName>,
+}
+
+impl FromStr for HookAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (hook, host) = match text.split_once('@') {
+            Some((hook, host)) => (hook, Some(host)),
+            None => (text, None),
+        };
+        let host = host.map(HostName::new).transpose();
+        Ok(Self {
+            hook: hook.parse().map_err(|error: InvalidHook| error.to_string())?,
+            host: host.map_err(|error| error.to_string())?,
+        })
+    }
 }
 
 /// See [`Command::Lock`].

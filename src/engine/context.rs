@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
+use crate::model::hook::HookWord;
 use crate::model::names::HostName;
 use crate::model::observed::Machine;
 use crate::model::outcome::{Cause, Signal};
@@ -18,6 +19,7 @@ use crate::model::token::TokenId;
 use crate::model::topology::Topology;
 
 use super::crew::Crew;
+use super::fleet::Controller;
 
 /// What every part of a run needs.
 pub struct Context<'a, H> {
@@ -31,6 +33,10 @@ pub struct Context<'a, H> {
     pub events: &'a dyn Fn(Event),
     /// What ends it early.
     pub interrupt: Interrupt,
+    /// The machine on which this program runs.
+    pub controller: &'a dyn Controller,
+    /// What a person says of hooks of which nobody knows how they ended.
+    pub hook_words: &'a [HookWord],
     /// What this run did so far and cannot learn again from an answer that was lost.
     pub ledger: RefCell<Ledger>,
 }

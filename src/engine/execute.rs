@@ -11,6 +11,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
+use crate::model::hook::HookPoint;
 use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Cause, Exit, Outcome};
@@ -93,8 +94,10 @@ pub(super) async fn through<H: Host>(
     let plan = job.plan;
     let mut switch_took = None;
     remember_memory(context, before);
-    for stage in &plan.stages {
-        record.phase = stage.phase;
+    for (at, stage) in plan.stages.iter().enumerate() {
+        if let Some(phase) = phase_on_record(&plan.stages[at..]) {
+            record.phase = phase;
+        }
         let recorded = match stage.phase {
             Phase::Hold if stage.waits() => match context.interrupt.cause() {
                 None => return wait(context, job, stage, record).await,
@@ -103,7 +106,7 @@ pub(super) async fn through<H: Host>(
             Phase::Upload | Phase::Retire | Phase::Start | Phase::Commit | Phase::Hold => {
                 record::write(context, &record).await
             }
-            Phase::Verify if plan.stages.first() == Some(stage) => record::write(context, &record).await,
+            Phase::Verify | Phase::Hook if at == 0 => record::write(context, &record).await,
             // A fleet without an old slot has nothing to stop.
             Phase::Stop | Phase::Finish => break,
             _ => Ok(()),
@@ -144,13 +147,28 @@ pub(super) async fn through<H: Host>(
             }
             reason => reason,
         };
-        let keep = stage.phase == Phase::Bake && !context.playbook.update.auto_revert;
+        let serves = stage.phase == Phase::Bake || follows_traffic(stage);
+        let keep = serves && !context.playbook.update.auto_revert;
         if keep && matches!(reason, Reason::Failed { .. }) {
             return hold(plan, switch_took);
         }
         return homeward::go(context, before, job, record, reason).await;
     }
     ending::forward(context, job, record, switch_took).await
+}
+
+/// The phase that goes on record before the first of these stages: hooks belong to what they stand before.
+fn phase_on_record(ahead: &[Stage]) -> Option<Phase> {
+    let mut phases = ahead.iter().map(|stage| stage.phase);
+    phases.find(|phase| !matches!(phase, Phase::Hook | Phase::Stop | Phase::Finish))
+}
+
+/// Whether its hooks run while the new slot has the traffic.
+pub(super) fn follows_traffic(stage: &Stage) -> bool {
+    matches!(
+        stage.hooks_of(),
+        Some(HookPoint::AfterAllowTraffic | HookPoint::BeforeStop)
+    )
 }
 
 /// Ends the run until a person lets it go on: no lock, no lease and no watch are left. One host that takes our

@@ -4,10 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::future::LocalBoxFuture;
+
 use crate::model::failure::Failure;
 use crate::model::names::HostName;
-use crate::remote::answer::Answer;
-use crate::remote::command::{Command, Put};
+use crate::remote::answer::{Answer, HookAnswer};
+use crate::remote::command::{Command, Hook, Put};
 use crate::remote::parse::ParseError;
 
 /// Reaches hosts.
@@ -21,6 +23,19 @@ pub trait Fleet {
 
     /// Connects to a host of the topology, with a deadline of its own.
     async fn connect(&self, host: &HostName) -> Result<Self::Host, ConnectFailure>;
+
+    /// The machine on which this program runs.
+    fn controller(&self) -> &dyn Controller;
+}
+
+/// What the controller itself does for a run.
+pub trait Controller {
+    /// Runs a hook, with `folder` as its working folder. One that is dropped is told to end.
+    fn hook<'a>(
+        &'a self,
+        hook: &'a Hook,
+        folder: &'a Path,
+    ) -> LocalBoxFuture<'a, Result<HookAnswer, CallError>>;
 }
 
 /// A host that was reached. Every call has a deadline; a call that is dropped may still have its

@@ -151,7 +151,7 @@ pub(super) async fn take_back<H: Host>(
     Ok(
         match resume::back(context, Ending::Through, &scene, &mut record).await {
             Round::Went(Went::Over(ended)) => ended,
-            Round::Went(Went::Converged(_)) | Round::Again => stuck(Outcome::Mixed),
+            Round::Went(Went::Converged(_)) | Round::Again | Round::Back => stuck(Outcome::Mixed),
         },
     )
 }

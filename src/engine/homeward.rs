@@ -11,7 +11,7 @@ use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::{self, HomeGoal, Scene, Stage};
+use crate::model::plan::{self, Because, HomeGoal, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord};
 
 use super::context::Context;
@@ -98,6 +98,10 @@ async fn walk_home<H: Host>(
             record,
             told_to_switch: &told,
             blames_release,
+            because: match reason {
+                Reason::Failed { phase, .. } => Because::Failed(*phase),
+                Reason::Interrupted(_) => Because::Interrupted,
+            },
         },
     );
     if planted(Defect::NoUndoOfUnknown) {

@@ -1,13 +1,15 @@
 //! What has to be tried to be known: whether sshd forwards to the application, whether sudo lets the
 //! commands through, and how the live application feels. Changes nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
-use crate::model::names::HostName;
+use crate::model::hook::{Hook, HookPlace};
+use crate::model::names::{HostName, UserName};
 use crate::model::plan::{Plan, Viewed};
 use crate::remote::command::{Command, SudoCheck};
 
@@ -35,14 +37,15 @@ pub async fn on_host<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<
 
 async fn sudo<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Finding> {
     let nginx = context.topology.nginx.get(host).map(observe::question);
-    if nginx.is_none() {
+    let users = hook_users(context, host);
+    if nginx.is_none() && users.is_empty() {
         return Vec::new();
     }
     let call = async {
         answer!(
             context
                 .crew
-                .call(host, Command::SudoCheck(SudoCheck { nginx }))
+                .call(host, Command::SudoCheck(SudoCheck { nginx, users }))
                 .await?,
             SudoCheck
         )
@@ -67,6 +70,17 @@ async fn sudo<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Finding
             },
         )],
     }
+}
+
+/// As whom hooks may have to run on a host.
+fn hook_users<H>(context: &Context<'_, H>, host: &HostName) -> BTreeSet<UserName> {
+    let runs_there = |hook: &&Hook| match hook.place {
+        HookPlace::Was | HookPlace::First => context.topology.was.contains_key(host),
+        HookPlace::Nginx => context.topology.nginx.contains_key(host),
+        HookPlace::Controller => false,
+    };
+    let hooks = context.playbook.hooks.all().filter(runs_there);
+    hooks.filter_map(|hook| hook.run_as.clone()).collect()
 }
 
 /// Asks an address where nothing need listen: refused by the target means that sshd forwards.

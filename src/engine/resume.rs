@@ -8,6 +8,7 @@ use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
+use crate::model::hook::HookPoint;
 use crate::model::lock::Owner;
 use crate::model::names::SlotName;
 use crate::model::observed::{HostObserved, Observed};
@@ -68,6 +69,8 @@ impl Ending {
 pub(super) enum Round {
     /// The new slot is no longer what it was: the tokens decide once more.
     Again,
+    /// A hook failed: the way is back, if there is one.
+    Back,
     /// Somewhere.
     Went(Went),
 }
@@ -106,20 +109,32 @@ pub(super) async fn go_on<H: Host>(
         point_of_no_return: record.point_of_no_return || observed.hosts.values().any(ended),
         ..plan::gone_on_with(&scene, record)
     };
-    for _ in 0..ROUNDS {
+    let mut turned = false;
+    for round in 0..ROUNDS {
         let scene = Scene {
             topology: context.topology,
             playbook: context.playbook,
             observed: &observed,
             run: &record.run.clone(),
         };
-        let round = match choose(context, request, &scene, &record, &began_by).await {
+        let way = choose(context, request, &scene, &record, &began_by, turned).await;
+        if round == 0 && way == Way::Forward && Ending::of(request) == Ending::Through {
+            let unclear = plan::unclear_hooks(&scene, &record, &request.hook_words);
+            if !unclear.is_empty() {
+                return Err(unclear);
+            }
+        }
+        let round = match way {
             Way::Forward => forward(context, request, &scene, &mut record).await,
             Way::Back => back(context, Ending::of(request), &scene, &mut record).await,
             Way::Hold(_) => Round::stuck(Outcome::Mixed),
         };
         match round {
             Round::Again => observed = homeward::look(context).await,
+            Round::Back => {
+                turned = true;
+                observed = homeward::look(context).await;
+            }
             Round::Went(went) => {
                 // What comes now is another run's.
                 context.ledger.replace(Ledger::default());
@@ -137,6 +152,7 @@ async fn choose<H: Host>(
     scene: &Scene<'_>,
     record: &RunRecord,
     began_by: &Owner,
+    turned: bool,
 ) -> Way {
     let evidence = plan::evidence(scene.topology, scene.observed, record);
     let asked = plan::asked(context.topology, record);
@@ -146,6 +162,9 @@ async fn choose<H: Host>(
     let mut way = decision::decide(evidence.tokens, slots);
     if Ending::of(request) == Ending::OneMind && halfway {
         way = decision::for_another(way, slots);
+    }
+    if turned && way == Way::Forward && slots.old_is_alive {
+        way = Way::Back;
     }
     if record.point_of_no_return && planted(Defect::RevertPastPointOfNoReturn) {
         way = Way::Back;
@@ -257,10 +276,33 @@ async fn forward<H: Host>(
         }
         return Round::Went(Went::Converged(ended));
     }
+    if let Some(round) = hooks(context, &job, HookPoint::AfterAllowTraffic).await {
+        return round;
+    }
     match bake(context, &job).await {
         Some(round) => round,
-        None => Round::Went(Went::Over(complete(context, &job, record.clone()).await)),
+        None => complete(context, &job, record.clone()).await,
     }
+}
+
+/// Runs the hooks of a point. `None` where they went well, or where a person decides what becomes of the run.
+async fn hooks<H: Host>(context: &Context<'_, H>, job: &Job<'_>, point: HookPoint) -> Option<Round> {
+    let stages = job.plan.stages.iter();
+    for stage in stages.filter(|stage| stage.hooks_of() == Some(point)) {
+        let end = match context.interrupt.cause() {
+            Some(cause) => StageEnd::Interrupted(cause),
+            None => stage::run(context, job, stage, Patience::of(stage.phase)).await,
+        };
+        let ended = match end {
+            StageEnd::Done => continue,
+            StageEnd::Interrupted(cause) => half_way(context, job, cause),
+            StageEnd::Failed(failures) if fenced_off(&failures) => stuck(Outcome::TakenOver),
+            StageEnd::Failed(_) if context.playbook.update.auto_revert => return Some(Round::Back),
+            StageEnd::Failed(_) => arrived(job, Exit::Mixed),
+        };
+        return Some(Round::Went(Went::Over(ended)));
+    }
+    None
 }
 
 /// Whoever sees a run through bakes as well: a release that is bad after all is found while the old slot is up.
@@ -332,7 +374,8 @@ async fn drain<H: Host>(context: &Context<'_, H>, job: &Job<'_>) {
 }
 
 /// What is left of a run whose release has the traffic: the old slot drains and ends.
-async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: RunRecord) -> Ended {
+async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: RunRecord) -> Round {
+    let over = |ended| Round::Went(Went::Over(ended));
     if let Some(stage) = job.plan.stage(Phase::Drain) {
         record.phase = Phase::Drain;
         let end = match context.interrupt.cause() {
@@ -345,13 +388,16 @@ async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: 
                 execute::keep_old_slot(context, job.plan);
                 warn(context, failures);
             }
-            StageEnd::Interrupted(cause) => return half_way(context, job, cause),
+            StageEnd::Interrupted(cause) => return over(half_way(context, job, cause)),
         }
     }
-    match context.interrupt.cause() {
+    if let Some(round) = hooks(context, job, HookPoint::BeforeStop).await {
+        return round;
+    }
+    over(match context.interrupt.cause() {
         Some(cause) => half_way(context, job, cause),
         None => ending::forward(context, job, record, None).await,
-    }
+    })
 }
 
 /// A signal came before the old slot's end, or the time is up: the run stays open, and its release has the traffic.
@@ -381,7 +427,8 @@ pub(super) async fn back<H: Host>(
     }
     let sees_through = ending == Ending::Through;
     let mut stages = plan::back_again(scene, record);
-    stages.retain(|stage| sees_through || matches!(stage.phase, Phase::Revert | Phase::Drain));
+    let is_way = |stage: &Stage| matches!(stage.phase, Phase::Revert | Phase::Drain) || stage.ends_hooks();
+    stages.retain(|stage| sees_through || is_way(stage));
     let Some(plan) = way_back(record, stages) else {
         return Round::stuck(Outcome::Mixed);
     };

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Problem};
+use crate::model::hook::HookWord;
 use crate::model::lock::Owner;
 use crate::model::names::{JarPattern, ReleaseId, RunId, SlotName};
 use crate::model::observed::Observed;
@@ -43,6 +44,8 @@ pub struct Request<'a> {
     pub began: Timestamp,
     /// How long to wait while somebody else holds the lock.
     pub lock_wait: Duration,
+    /// What a person says of hooks of which nobody knows how they ended.
+    pub hook_words: Vec<HookWord>,
 }
 
 /// What a run brings.
@@ -134,6 +137,8 @@ pub async fn run<F: Fleet>(
                 crew: &crew,
                 events,
                 interrupt: interrupt.clone(),
+                controller: fleet.controller(),
+                hook_words: &request.hook_words,
                 ledger: Ledger::default().into(),
             };
             let lease = request.playbook.lock.lease;

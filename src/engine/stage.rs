@@ -41,9 +41,13 @@ impl Patience {
     /// What a phase calls for on the way forward.
     pub fn of(phase: Phase) -> Self {
         match phase {
-            Phase::Upload | Phase::Start | Phase::Verify | Phase::Hold | Phase::Bake | Phase::Drain => {
-                Self::None
-            }
+            Phase::Upload
+            | Phase::Start
+            | Phase::Verify
+            | Phase::Hold
+            | Phase::Bake
+            | Phase::Drain
+            | Phase::Hook => Self::None,
             _ => Self::UntilAllAnswered,
         }
     }

@@ -94,6 +94,12 @@ pub(super) async fn home<H: Host>(
     for stage in stages {
         let stage = &unless_unseen(stage, &unseen);
         let stage = &unless_full(context, stage, &unended);
+        if stage.hooks_of().is_some() {
+            if let Err(gone) = last_hooks(context, job, stage, owner).await {
+                return gone.of(outcome);
+            }
+            continue;
+        }
         let traffic = stage.phase == Phase::Revert;
         if traffic {
             outcome = Outcome::RolledBack;
@@ -125,12 +131,7 @@ pub(super) async fn home<H: Host>(
                 rest = Rest::Some;
                 warn(context, failures);
             }
-            Err(Gone::TakenOver) => return stays(Outcome::TakenOver),
-            Err(Gone::Forgone) => {
-                let outcome = if traffic { Outcome::Mixed } else { outcome };
-                let rest = Rest::Unlocked;
-                return Walked { outcome, rest };
-            }
+            Err(gone) => return gone.of(if traffic { Outcome::Mixed } else { outcome }),
         }
         context
             .ledger
@@ -176,6 +177,34 @@ pub(super) enum Gone {
     TakenOver,
     /// Our own locks could not all be taken again, and none is held now.
     Forgone,
+}
+
+impl Gone {
+    /// How a way home ends with it that has come to that outcome so far.
+    fn of(self, outcome: Outcome) -> Walked {
+        match self {
+            Self::TakenOver => Walked {
+                outcome: Outcome::TakenOver,
+                rest: Rest::Some,
+            },
+            Self::Forgone => Walked {
+                outcome,
+                rest: Rest::Unlocked,
+            },
+        }
+    }
+}
+
+/// Runs the playbook's hooks at the end of a way home. That one fails is said, and changes nothing.
+async fn last_hooks<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    owner: &Owner,
+) -> Result<(), Gone> {
+    let failures = leased(context, job, stage, owner).await?;
+    warn(context, failures);
+    Ok(())
 }
 
 pub(super) type Failures = Vec<(HostName, Failure)>;

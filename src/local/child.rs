@@ -1,8 +1,10 @@
 //! One script as a child process in a process group of its own: Ctrl-C at the terminal is for nonstop, which
 //! decides what becomes of the hosts.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -45,10 +47,33 @@ impl Drop for Group {
     }
 }
 
+/// What a script finds around it.
+pub(super) struct Surroundings {
+    /// Its environment.
+    pub(super) environment: Vec<(OsString, OsString)>,
+    /// Its working folder.
+    pub(super) folder: PathBuf,
+}
+
+impl Surroundings {
+    /// What a login over SSH would have.
+    pub(super) fn of_a_login() -> Self {
+        Self {
+            environment: environment::picked(std::env::vars_os()).collect(),
+            folder: environment::folder(),
+        }
+    }
+}
+
 /// Runs a command line and gives what it printed.
 ///
 /// Returns an error if it could not be started, or if it did not end in time: it may have had its effect then.
-pub(super) async fn run(line: &str, input: Input, deadline: Duration) -> Result<RawOutput, CallError> {
+pub(super) async fn run(
+    line: &str,
+    input: Input,
+    surroundings: Surroundings,
+    deadline: Duration,
+) -> Result<RawOutput, CallError> {
     let (stdin, text) = match input {
         Input::Text(text) => (Stdio::piped(), text),
         Input::File(file) => (file.into(), Vec::new()),
@@ -56,8 +81,8 @@ pub(super) async fn run(line: &str, input: Input, deadline: Duration) -> Result<
     let spawned = Command::new("/bin/sh")
         .args(["-c", line])
         .env_clear()
-        .envs(environment::picked(std::env::vars_os()))
-        .current_dir(environment::folder())
+        .envs(surroundings.environment)
+        .current_dir(surroundings.folder)
         .process_group(0)
         .stdin(stdin)
         .stdout(Stdio::piped())
@@ -141,6 +166,10 @@ mod tests {
 
     fn text(text: &str) -> Input {
         Input::Text(text.into())
+    }
+
+    async fn run(line: &str, input: Input, deadline: Duration) -> Result<RawOutput, CallError> {
+        super::run(line, input, Surroundings::of_a_login(), deadline).await
     }
 
     #[tokio::test]

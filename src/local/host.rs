@@ -17,7 +17,7 @@ use crate::remote::command::{Command, Place, Put};
 use crate::remote::parse::{self, RawOutput};
 use crate::remote::render::{self, Stdin};
 
-use super::child::{self, Input};
+use super::child::{self, Input, Surroundings};
 
 /// A copy may take this long in all, so that one that creeps ends some day.
 const COPY_DEADLINE: Duration = Duration::from_secs(4 * 3600);
@@ -52,7 +52,13 @@ impl Host for LocalHost {
             });
         };
         tracing::debug!(host = %self.name, command = render::name(command), "run");
-        let output = child::run(&invocation.command_line, Input::Text(script), deadline).await;
+        let output = child::run(
+            &invocation.command_line,
+            Input::Text(script),
+            Surroundings::of_a_login(),
+            deadline,
+        )
+        .await;
         tracing::debug!(host = %self.name, command = render::name(command), ?output, "ran");
         answer(command, &output?)
     }
@@ -67,7 +73,12 @@ impl Host for LocalHost {
         let command = Command::Put(put.clone());
         let line = render::invocation(&self.place, &command).command_line;
         let (file, mut watched) = open(source, put.size_bytes)?;
-        let copying = child::run(&line, Input::File(file), COPY_DEADLINE);
+        let copying = child::run(
+            &line,
+            Input::File(file),
+            Surroundings::of_a_login(),
+            COPY_DEADLINE,
+        );
         tokio::pin!(copying);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,10 +5,13 @@
 //! |---|---|
 //! | `host` | the engine's host: typed commands as child processes |
 //! | `child` | one script as a child process: input, bounded output, deadline |
+//! | `controller` | hooks that run here, and not on a host |
 //! | `environment` | what a script finds in its environment |
 
 mod child;
+mod controller;
 mod environment;
 mod host;
 
+pub use controller::ThisMachine;
 pub use host::LocalHost;

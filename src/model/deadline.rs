@@ -20,10 +20,10 @@ pub struct Deadline {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a deadline of {} is too short: {} of it are kept for a way back (watch.deadline: {} for a switch and {} for its way \
-     back, drain.deadline: {}, stop.grace: {}, and {} for what lies between), and {} pass before a release is live \
+     back, drain.deadline: {}, stop.grace: {}, hooks: {}, and {} for what lies between), and {} pass before a release is live \
      for good (health.min_healthy_time, bake.for)",
     format_duration(*.whole), format_duration(*.reserve), format_duration(*.proof), format_duration(*.proof),
-    format_duration(*.drain), format_duration(*.grace), format_duration(*.between), format_duration(*.least)
+    format_duration(*.drain), format_duration(*.grace), format_duration(*.hooks), format_duration(*.between), format_duration(*.least)
 )]
 pub struct TooShort {
     whole: Duration,
@@ -31,6 +31,7 @@ pub struct TooShort {
     proof: Duration,
     drain: Duration,
     grace: Duration,
+    hooks: Duration,
     between: Duration,
     least: Duration,
 }
@@ -44,7 +45,8 @@ impl Deadline {
         let between = BETWEEN + told.unwrap_or_default();
         let proof = playbook.watch.proof_deadline();
         let (drain, grace) = (playbook.drain.deadline, playbook.stop.grace);
-        let reserve = proof + proof + drain + grace + between;
+        let hooks = playbook.hooks.longest_way_back();
+        let reserve = proof + proof + drain + grace + hooks + between;
         if whole <= reserve + least {
             return Err(TooShort {
                 whole,
@@ -52,6 +54,7 @@ impl Deadline {
                 proof,
                 drain,
                 grace,
+                hooks,
                 between,
                 least,
             });
@@ -59,8 +62,8 @@ impl Deadline {
         Ok(Self { whole, reserve })
     }
 
-    /// What is kept for the way back: a switch that is under way, home, the end of old requests, and the end of what
-    /// was started.
+    /// What is kept for the way back: a switch that is under way, home, the end of old requests, the end of what
+    /// was started, and its hooks.
     pub fn reserve(self) -> Duration {
         self.reserve
     }

@@ -39,6 +39,8 @@ pub enum Defect {
     WeightsLeftBehind,
     /// A run that waits for a person counts as one whose controller died.
     WaitingIsInterrupted,
+    /// A hook of which nobody knows how it ended runs again.
+    HookRunsTwice,
 }
 
 #[cfg(feature = "defects")]
@@ -51,7 +53,7 @@ mod planted {
         static PLANTED: Cell<Option<Defect>> = const { Cell::new(None) };
     }
 
-    const BY_NAME: [(&str, Defect); 14] = [
+    const BY_NAME: [(&str, Defect); 15] = [
         ("no_barrier_before_commit", Defect::NoBarrierBeforeCommit),
         ("stop_before_proof", Defect::StopBeforeProof),
         ("no_undo_of_unknown", Defect::NoUndoOfUnknown),
@@ -72,6 +74,7 @@ mod planted {
         ("trusts_reload", Defect::TrustsReload),
         ("weights_left_behind", Defect::WeightsLeftBehind),
         ("waiting_is_interrupted", Defect::WaitingIsInterrupted),
+        ("hook_runs_twice", Defect::HookRunsTwice),
     ];
 
     /// Plants the defect of that name in this thread; false where there is none.

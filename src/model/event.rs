@@ -10,6 +10,7 @@ use super::decision::{Newest, Slots, Way};
 use super::endpoint::Endpoint;
 use super::failure::{Failure, HealthAnswer};
 use super::finding::Finding;
+use super::hook::{HookId, HookPlace};
 use super::lock::{Epoch, LockState, Owner};
 use super::names::{AppName, HostName, ReleaseId, RunId, SlotName};
 use super::outcome::{Cause, Exit, Outcome};
@@ -267,6 +268,25 @@ pub enum Note {
     Pruned {
         /// How many.
         count: u32,
+    },
+    /// A hook ended well.
+    HookDone {
+        /// Which.
+        hook: HookId,
+        /// Where it ran.
+        on: HookPlace,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// A hook had ended well before, and did not run again.
+    HookWasDone {
+        /// Which.
+        hook: HookId,
+    },
+    /// A hook that ran was told to end.
+    HookEnded {
+        /// Which.
+        hook: HookId,
     },
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
+use super::hook::HookId;
 use super::lock::LockState;
 use super::names::HostName;
 use super::process::{ListeningProcess, ProcessIdentity};
@@ -163,6 +164,16 @@ pub enum Failure {
         /// What was found in the new one's place.
         reason: String,
     },
+    /// A hook did not end well.
+    #[error("hook {hook}: {reason}")]
+    Hook {
+        /// Which.
+        hook: HookId,
+        /// How it ended.
+        reason: String,
+        /// The end of what it printed.
+        tail: String,
+    },
 }
 
 /// What a health check saw.
@@ -218,7 +229,8 @@ impl Failure {
             | Self::OutOfMemory { tail, .. }
             | Self::NotListening { tail, .. }
             | Self::PortTaken { tail, .. }
-            | Self::Unhealthy { tail, .. } => Some(tail),
+            | Self::Unhealthy { tail, .. }
+            | Self::Hook { tail, .. } => Some(tail),
             _ => None,
         }
     }

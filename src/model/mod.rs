@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod event;
 pub mod failure;
 pub mod finding;
+pub mod hook;
 pub mod identity;
 pub mod inventory;
 pub mod live;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::hook::HookObserved;
 use super::lock::LockState;
 use super::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity, StopTarget, UnfinishedStart};
@@ -74,6 +75,9 @@ pub struct HostObserved {
     /// Why there is a record that cannot be read: it is torn, or of a newer version. What the run meant
     /// is then unknown, and nothing is decided from its absence.
     pub record_unreadable: Option<String>,
+    /// What became of the hooks of the last run that had any here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookObserved>,
     /// What only a host with a slot has.
     pub was: Option<WasObserved>,
     /// What only an nginx host has.

@@ -42,6 +42,8 @@ pub enum Phase {
     Finish,
     /// The way home.
     Revert,
+    /// A hook of the playbook. No record says that a run is there: it is in the phase that its hook belongs to.
+    Hook,
 }
 
 impl Phase {
@@ -65,6 +67,7 @@ impl Phase {
             Self::Stop => "stop",
             Self::Finish => "finish",
             Self::Revert => "revert",
+            Self::Hook => "hook",
         }
     }
 }

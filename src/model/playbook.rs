@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::hook::Hooks;
 use super::names::{AppName, GroupName, JarPattern, RemotePath, SlotName};
 use super::notify::Notify;
 use super::strategy::Course;
@@ -51,6 +52,8 @@ pub struct Playbook {
     pub memory: Memory,
     /// Names of variables whose values are never shown, beside those whose names say so themselves.
     pub secrets: BTreeSet<String>,
+    /// Commands of the user's own at fixed points of a run.
+    pub hooks: Hooks,
     /// Who is told of runs.
     pub notify: Vec<Notify>,
     /// The folder of the playbook's file: template files are found from here.

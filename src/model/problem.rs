@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
+use super::hook::HookId;
 use super::lock::LockState;
 use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
 use super::notify::Moment;
@@ -48,6 +49,22 @@ pub enum Problem {
         /// Its record.
         record: Box<RunRecord>,
         /// The run that met it.
+        run: RunId,
+    },
+    /// A hook of a run began, and nobody knows how it ended.
+    #[error("hook {hook} of run {run} began, and nobody knows how it ended")]
+    HookUnknown {
+        /// The hook.
+        hook: HookId,
+        /// The run.
+        run: RunId,
+    },
+    /// A hook of a run goes on.
+    #[error("hook {hook} of run {run} still runs")]
+    HookRuns {
+        /// The hook.
+        hook: HookId,
+        /// The run.
         run: RunId,
     },
     /// No run waits, and one was to be promoted.

@@ -38,6 +38,8 @@ pub enum Answer {
     Start(Fenced<StartAnswer>),
     /// How stopping ended.
     Stop(Fenced<StopAnswer>),
+    /// What became of a hook.
+    Hook(Fenced<HookAnswer>),
     /// The mark is set.
     MarkRelease(Fenced<()>),
     /// How the test of the candidate ended.
@@ -170,6 +172,36 @@ pub enum StopAnswer {
         /// What was found in its place.
         reason: String,
     },
+}
+
+/// What became of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookAnswer {
+    /// It ran and ended well.
+    Done {
+        /// The end of what it printed.
+        output: String,
+    },
+    /// It ran and did not.
+    Failed {
+        /// How it ended.
+        reason: String,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// It had ended well before: nothing was run.
+    WasDone,
+    /// It had failed before: nothing was run.
+    HadFailed {
+        /// How it ended then.
+        reason: String,
+    },
+    /// It began before, and nobody knows how it ended: nothing was run.
+    Unknown,
+    /// It began before and still runs: nothing was run.
+    Running,
+    /// What was to be noted is, or what was to end has ended.
+    Noted,
 }
 
 /// How the test of a candidate ended.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::command::{Arm, Command, Commit, NginxPlace, ObserveNginx, Place, PlacedContent, Placement};
-use super::command::{Prepare, Put, RenderedRunner, Start, Stop, Upstreams};
+use super::command::{Hook, HookAct, HookRun, Prepare, Put, RenderedRunner, Start, Stop, Upstreams};
 use super::quote::{base64, hex_digest, milliseconds, one_line, optional_path, path, quoted, words};
 use super::render;
+use crate::model::hook::{HookBody, Recall, Repeats};
 use crate::model::lock::Fence;
 use crate::model::names::{RemotePath, RunId};
 use crate::model::playbook::ReloadWay;
@@ -72,6 +73,20 @@ pub(super) fn of_watch(place: &Place, watch: &Watch<'_>) -> Vec<(&'static str, S
         .set("TOKEN_NUMBER", watch.fence.sequence)
         .nginx(watch.nginx)
         .set("DEADLINE_MS", milliseconds(watch.deadline));
+    list.0
+}
+
+/// The assignments of a hook that the controller runs itself.
+pub(super) fn of_controller_hook(run: &HookRun) -> Vec<(&'static str, String)> {
+    let mut list = Assignments::default();
+    let file = match &run.body {
+        HookBody::Command(_) => String::new(),
+        HookBody::Script(script) => script.file.display().to_string(),
+    };
+    for name in ["APP", "STATE_DIR", "RELEASE_DIR"] {
+        list.set(name, "");
+    }
+    list.set("MAY_SUDO", "no").hook_run(run).set("HOOK_FILE", file);
     list.0
 }
 
@@ -204,6 +219,7 @@ impl Assignments {
         match command {
             Command::Start(start) => self.start(start),
             Command::Stop(stop) => self.stop(stop),
+            Command::Hook(hook) => self.hook(hook),
             Command::LogTail(tail) => {
                 self.set("SLOT", &tail.slot).set("LINES", tail.lines);
             }
@@ -264,6 +280,49 @@ impl Assignments {
                 "SUCCESSOR_PORT",
                 successor.map_or_else(String::new, |s| s.port.to_string()),
             );
+    }
+
+    fn hook(&mut self, hook: &Hook) {
+        let recall = match hook.recall {
+            Recall::Ask => "ask",
+            Recall::Done => "done",
+            Recall::Again => "again",
+        };
+        let (act, reason) = match &hook.act {
+            HookAct::Run(_) => ("run", None),
+            HookAct::Begins => ("begins", None),
+            HookAct::Ended(None) => ("done", None),
+            HookAct::Ended(Some(reason)) => ("failed", Some(reason)),
+            HookAct::End => ("end", None),
+        };
+        self.fence(&hook.fence)
+            .set("HOOK_RUN", &hook.run)
+            .set("HOOK", hook.hook)
+            .set("RECALL", recall)
+            .set("REPEATABLE", yes_or_no(hook.repeats == Repeats::Freely))
+            .set("ACT", act)
+            .word("REASON", one_line(reason.map(String::as_str).unwrap_or_default()));
+        if let HookAct::Run(run) = &hook.act {
+            let script = match &run.body {
+                HookBody::Command(_) => "",
+                HookBody::Script(script) => script.text.as_str(),
+            };
+            self.hook_run(run)
+                .set(
+                    "RELEASE",
+                    run.release.as_ref().map(ToString::to_string).unwrap_or_default(),
+                )
+                .word("HOOK_SCRIPT", base64(script));
+        }
+    }
+
+    fn hook_run(&mut self, run: &HookRun) -> &mut Self {
+        self.set("HOOK_COMMAND", run.body.command_line())
+            .set(
+                "RUN_AS",
+                run.run_as.as_ref().map(ToString::to_string).unwrap_or_default(),
+            )
+            .set("TIMEOUT_MS", milliseconds(run.timeout))
     }
 
     fn of_nginx(&mut self, place: &Place, command: &Command) {
@@ -329,7 +388,9 @@ impl Assignments {
                     .observed_nginx(observe.nginx.as_ref());
             }
             Command::SudoCheck(check) => {
-                self.observed_nginx(check.nginx.as_ref());
+                let users = check.users.iter().map(|user| quoted(user.as_str()));
+                self.observed_nginx(check.nginx.as_ref())
+                    .word("USERS", words(users));
             }
             Command::Fetch(fetch) => {
                 self.set("ADDRESS", &fetch.address)

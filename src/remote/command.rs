@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::drill::Drill;
+use crate::model::hook::{HookBody, HookId, Recall, Repeats};
 use crate::model::lock::{Epoch, Fence, Owner};
-use crate::model::names::{JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName};
+use crate::model::names::{JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName, UserName};
 use crate::model::process::{ProcessIdentity, StopTarget};
 
 pub use super::nginx_command::{
@@ -44,6 +45,8 @@ pub enum Command {
     Start(Start),
     /// Ends a process by its identity: TERM, and after the grace KILL.
     Stop(Stop),
+    /// Runs a hook once, notes one that the controller runs, or ends one.
+    Hook(Hook),
     /// Marks a release as failed, or takes the mark away.
     MarkRelease(MarkRelease),
     /// Tests a candidate in a shadow of the main file and saves home.
@@ -269,6 +272,51 @@ pub struct Successor {
     pub port: Port,
 }
 
+/// See [`Command::Hook`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Checked before anything is done, and once more when it is over; the hook itself runs unlocked.
+    pub fence: Fence,
+    /// The run to which the hook belongs: the one that began it, whoever goes on with it.
+    pub run: RunId,
+    /// The hook.
+    pub hook: HookId,
+    /// What becomes of it where it began before and nobody knows how it ended.
+    pub recall: Recall,
+    /// Whether it may run again then without being asked for.
+    pub repeats: Repeats,
+    /// What is done.
+    pub act: HookAct,
+}
+
+/// What is done about a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookAct {
+    /// It runs, unless it is on record.
+    Run(HookRun),
+    /// The controller is about to run it, unless it is on record.
+    Begins,
+    /// The controller has run it, and so it ended: nothing where it ended well, else how.
+    Ended(Option<String>),
+    /// What runs of it is ended.
+    End,
+}
+
+/// How a hook runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRun {
+    /// What.
+    pub body: HookBody,
+    /// What it finds in its environment.
+    pub env: BTreeMap<String, String>,
+    /// The release whose jar it is told of, on a WAS host.
+    pub release: Option<ReleaseId>,
+    /// As whom, where that is not the login.
+    pub run_as: Option<UserName>,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
 /// See [`Command::MarkRelease`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkRelease {
@@ -354,4 +402,6 @@ pub struct Peers {
 pub struct SudoCheck {
     /// The nginx, on an nginx host.
     pub nginx: Option<ObserveNginx>,
+    /// As whom hooks run there.
+    pub users: BTreeSet<UserName>,
 }

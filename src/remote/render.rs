@@ -1,10 +1,13 @@
 //! Turns a command into the program that a host runs: quoted assignments, preludes, body. Parameters
 //! are never spliced into a script's text. The engine's hosts (`ssh`, `demo`) deliver the result.
 
-use super::assignments::{Watch, assignments, of_watch};
-use super::command::{Command, Place, RenderedRunner, Start};
+use super::assignments::{Watch, assignments, of_controller_hook, of_watch};
+use super::command::{Command, Hook, HookAct, HookRun, Place, RenderedRunner, Start};
 use super::quote::quoted;
 use super::scripts::Body;
+
+/// Runs the program that comes on standard input.
+const THROUGH_STDIN: &str = "exec /bin/sh -c 'eval \"$(cat)\"'";
 
 /// A complete program for a POSIX shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,10 @@ pub fn name(command: &Command) -> &'static str {
 pub fn render(place: &Place, command: &Command) -> Script {
     let words = match command {
         Command::Start(start) => start_words(start).collect(),
+        Command::Hook(Hook {
+            act: HookAct::Run(run),
+            ..
+        }) => hook_words(run).collect(),
         _ => Vec::new(),
     };
     Script {
@@ -50,6 +57,16 @@ pub fn render(place: &Place, command: &Command) -> Script {
 /// The program of the watch that a commit or an arming leaves asleep on the host.
 pub(super) fn watch(place: &Place, watch: &Watch<'_>) -> String {
     program(Body::watch(), &of_watch(place, watch), &[])
+}
+
+/// How the program of a hook that the controller runs itself is handed to a shell here.
+pub fn controller_hook(run: &HookRun) -> Invocation {
+    let words: Vec<String> = hook_words(run).collect();
+    let script = program(Body::controller_hook(), &of_controller_hook(run), &words);
+    Invocation {
+        command_line: THROUGH_STDIN.to_owned(),
+        stdin: Stdin::Script(script.into_bytes()),
+    }
 }
 
 /// A body behind its assignments, its positional parameters and its preludes.
@@ -91,9 +108,14 @@ pub fn invocation(place: &Place, command: &Command) -> Invocation {
         };
     }
     Invocation {
-        command_line: "exec /bin/sh -c 'eval \"$(cat)\"'".to_owned(),
+        command_line: THROUGH_STDIN.to_owned(),
         stdin: Stdin::Script(script.into_bytes()),
     }
+}
+
+/// The environment of a hook as `NAME=value`.
+fn hook_words(run: &HookRun) -> impl Iterator<Item = String> {
+    run.env.iter().map(|(name, value)| format!("{name}={value}"))
 }
 
 /// The environment as `NAME=value`, then program and arguments.

@@ -12,6 +12,8 @@ const TRAIL: &str = include_str!("sh/trail.sh");
 const FENCE: &str = include_str!("sh/fence.sh");
 const TOKENS: &str = include_str!("sh/tokens.sh");
 const ARMING: &str = include_str!("sh/arming.sh");
+const HOOKS: &str = include_str!("sh/hooks.sh");
+const HOOK_RUN: &str = include_str!("sh/hook_run.sh");
 const RELEASES: &str = include_str!("sh/releases.sh");
 const STORING: &str = include_str!("sh/storing.sh");
 const NGINX: &str = include_str!("sh/nginx.sh");
@@ -41,8 +43,8 @@ impl Body {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::Observe(_) => body!(
-                "observe", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, RELEASES,
-                NGINX
+                "observe", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, HOOKS,
+                RELEASES, NGINX
             ),
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, TRAIL, FENCE),
@@ -60,6 +62,9 @@ impl Body {
                 "start", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, TRAIL, FENCE, RELEASES
             ),
             Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE),
+            Command::Hook(_) => body!(
+                "hook", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, HOOKS, HOOK_RUN, RELEASES
+            ),
             Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES),
             Command::Prepare(_) => body!(
                 "prepare", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, TOKENS, NGINX, SWITCH, HOME
@@ -90,6 +95,11 @@ impl Body {
         body!(
             "watch", BASE, MACHINE, PROCESS, STATE, TRAIL, TOKENS, NGINX, SWITCH, HOME
         )
+    }
+
+    /// That of a hook which the controller runs itself. It passes no fence: the hosts keep what becomes of it.
+    pub(super) fn controller_hook() -> Self {
+        body!("controller_hook", BASE, MACHINE, PROCESS, HOOK_RUN)
     }
 
     /// The script's name, the file's without its ending.

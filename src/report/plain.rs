@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::model::endpoint::Endpoint;
-use crate::model::event::{Event, Stamped};
+use crate::model::event::{Event, Note, Stamped};
 use crate::model::names::{HostName, RunId};
 use crate::model::phase::Phase;
 use crate::model::run_view::RunView;
+use crate::report::harmless::harmless_tail;
 use crate::report::output::{Palette, Quiet};
 use crate::report::text::event::{FLEET, Line};
 use crate::report::text::{event, health};
@@ -28,6 +29,8 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
 const NAMED_WAITS: usize = 8;
 /// No column of host names is wider.
 const HOST_WIDTH_LIMIT: usize = 30;
+/// How many lines of what a hook printed are shown.
+const HOOK_LINES: usize = 40;
 /// The longest phase's name.
 const ABOUT_WIDTH: usize = 9;
 
@@ -179,6 +182,17 @@ impl<W: Write> Reporter for Plain<W> {
         }
         if let Some(line) = event::describe(&stamped.event) {
             self.write_line(stamped.at, &line);
+        }
+        if let Event::HostDone {
+            note: Some(Note::HookDone { output, .. }),
+            host,
+            ..
+        } = &stamped.event
+        {
+            for text in harmless_tail(output, HOOK_LINES) {
+                let (who, about, text) = (host.to_string(), "hook".to_owned(), format!("| {text}"));
+                self.write_line(stamped.at, &Line { who, about, text });
+            }
         }
         if let Event::RunEnded { .. } = stamped.event {
             let summary = summary::render(&self.view, self.palette);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use similar::TextDiff;
 
 use crate::model::endpoint::Endpoint;
+use crate::model::hook::{Hook, HookPlace};
 use crate::model::names::{HostName, RemotePath};
 use crate::model::observed::Observed;
 use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
@@ -220,6 +221,28 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         Step::FinishWas { keep, .. } => format!("removes old releases beyond {keep}"),
         Step::FinishNginx { .. } => "removes what the switch left beside the live file".to_owned(),
         Step::Revert { .. } => "puts back what was there".to_owned(),
+        Step::Hook(call) => {
+            let Hook {
+                id,
+                body,
+                place,
+                timeout,
+                run_as,
+                ..
+            } = &call.hook;
+            let at = if *place == HookPlace::Controller {
+                " on the controller"
+            } else {
+                ""
+            };
+            let user = run_as
+                .as_ref()
+                .map(|user| format!(" as {user}"))
+                .unwrap_or_default();
+            let (line, within) = (harmless(&body.shown()), units::duration(*timeout));
+            format!("{id}{at}: runs {line}{user}, for {within} at most")
+        }
+        Step::EndHook { hook, .. } => format!("ends {hook}"),
         Step::Withdraw { .. } => "ends what the run started".to_owned(),
     }
 }

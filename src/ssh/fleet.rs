@@ -5,8 +5,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
+use crate::engine::fleet::{
+    CallError, ConnectFailure, Controller, Fleet, Host, HttpError, HttpRequest, HttpResponse,
+};
 use crate::http;
+use crate::local::ThisMachine;
 use crate::model::inventory::Inventory;
 use crate::model::names::{HostName, Port};
 use crate::model::topology::Topology;
@@ -78,6 +81,10 @@ impl Fleet for SshFleet<'_> {
             place: Place::on(self.topology, host),
             forwards: Cell::new(true),
         })
+    }
+
+    fn controller(&self) -> &dyn Controller {
+        &ThisMachine
     }
 }
 

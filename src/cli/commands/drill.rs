@@ -147,6 +147,7 @@ impl Stage<'_> {
             wanted: Wanted::Drill(leg),
             lock_wait: self.wish.lock_wait,
             turn: None,
+            hook_words: Vec::new(),
         };
         let hear = |event: &Event| {
             heard.borrow_mut().hear(event, began);

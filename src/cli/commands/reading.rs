@@ -13,6 +13,7 @@ use crate::engine::crew::Crew;
 use crate::engine::fleet::ConnectFailure;
 use crate::engine::observe;
 use crate::engine::opening::findings_of;
+use crate::local::ThisMachine;
 use crate::model::finding::{Finding, Problem};
 use crate::model::names::{HostName, JarPattern};
 use crate::model::observed::Observed;
@@ -42,6 +43,8 @@ impl Reading {
             crew: &self.crew,
             events: &|_| {},
             interrupt: Interrupt::never(),
+            controller: &ThisMachine,
+            hook_words: &[],
             ledger: Ledger::default().into(),
         }
     }

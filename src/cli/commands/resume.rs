@@ -6,12 +6,13 @@ use std::io::{IsTerminal, Write};
 use jiff::Timestamp;
 
 use crate::cli::Ended;
-use crate::cli::args::{Common, Resume};
+use crate::cli::args::{Common, HookAt, Resume};
 use crate::cli::console;
 use crate::cli::failure::CliError;
 use crate::cli::identity;
 use crate::cli::project::{Project, refuse_limit};
 use crate::engine::run::{Wanted, make_plan};
+use crate::model::hook::{HookWord, Recall};
 use crate::model::names::SlotName;
 use crate::model::outcome::Exit;
 use crate::report::plan as text;
@@ -29,7 +30,8 @@ pub(super) async fn run(common: &Common, resume: &Resume) -> Ended {
     refuse_limit(common, "resume")?;
     let project = Project::load_without(common, &resume.changing.leaving)?;
     let Some(to) = &resume.to else {
-        return super::run::run(common, &resume.changing, "resume", &project, Wanted::Resume).await;
+        let words = words(resume, &project)?;
+        return super::run::resumed(common, &resume.changing, &project, words).await;
     };
     if project.config.playbook.slot(to).is_none() {
         return Err(CliError::Usage(format!("the playbook has no slot `{to}`")));
@@ -41,6 +43,31 @@ pub(super) async fn run(common: &Common, resume: &Resume) -> Ended {
     }
     let wanted = Wanted::Converge { to: to.clone() };
     super::run::run(common, &resume.changing, "resume", &project, wanted).await
+}
+
+/// What a person says of hooks of which nobody knows how they ended.
+fn words(resume: &Resume, project: &Project) -> Result<Vec<HookWord>, CliError> {
+    let said = |at: &HookAt, recall| HookWord {
+        hook: at.hook,
+        host: at.host.clone(),
+        recall,
+    };
+    let done = resume.hook_done.iter().map(|at| said(at, Recall::Done));
+    let again = resume.hook_again.iter().map(|at| said(at, Recall::Again));
+    let words: Vec<HookWord> = done.chain(again).collect();
+    for word in &words {
+        let hook = word.hook;
+        if project.config.playbook.hooks.get(hook).is_none() {
+            return Err(CliError::Usage(format!("the playbook has no hook `{hook}`")));
+        }
+        let other =
+            |other: &HookWord| other.hook == hook && other.host == word.host && other.recall != word.recall;
+        if words.iter().any(other) {
+            let both = format!("hook `{hook}` cannot count as done and run again");
+            return Err(CliError::Usage(both));
+        }
+    }
+    Ok(words)
 }
 
 /// Shows what would be done, and asks.

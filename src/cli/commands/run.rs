@@ -15,6 +15,7 @@ use crate::cli::{identity, signals};
 use crate::engine::run::{self, Request, Verdict, Wanted};
 use crate::model::deadline::Deadline;
 use crate::model::event::Event;
+use crate::model::hook::HookWord;
 use crate::report::text::leaving::{self, Deadlines};
 
 /// What is asked for, and under which name.
@@ -27,6 +28,8 @@ pub(super) struct Asked<'a> {
     pub(super) lock_wait: Duration,
     /// When it turns around at the latest.
     pub(super) turn: Option<Instant>,
+    /// What a person says of hooks of which nobody knows how they ended.
+    pub(super) hook_words: Vec<HookWord>,
 }
 
 /// Runs it to its end.
@@ -36,6 +39,27 @@ pub(super) async fn run(
     command: &str,
     project: &Project,
     wanted: Wanted,
+) -> Ended {
+    saying(common, changing, project, (command, wanted), Vec::new()).await
+}
+
+/// Resumes a run, with what a person says of its hooks.
+pub(super) async fn resumed(
+    common: &Common,
+    changing: &Changing,
+    project: &Project,
+    hook_words: Vec<HookWord>,
+) -> Ended {
+    let asked = ("resume", Wanted::Resume);
+    saying(common, changing, project, asked, hook_words).await
+}
+
+async fn saying(
+    common: &Common,
+    changing: &Changing,
+    project: &Project,
+    (command, wanted): (&str, Wanted),
+    hook_words: Vec<HookWord>,
 ) -> Ended {
     let began = Instant::now();
     let forward = forward(changing, project, &wanted)?;
@@ -47,6 +71,7 @@ pub(super) async fn run(
         wanted,
         lock_wait: changing.lock_wait,
         turn: forward.map(|time| began + time),
+        hook_words,
     };
     let verdict = led(common, project, &ear, asked, &|_| {}).await;
     if let Some(prober) = prober {
@@ -89,6 +114,7 @@ pub(super) async fn led(
         owner: identity::owner(asked.command, began),
         began,
         lock_wait: asked.lock_wait,
+        hook_words: asked.hook_words,
     };
     let fleet = project.fleet(common);
     let events = |event| {

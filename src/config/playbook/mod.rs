@@ -2,6 +2,7 @@
 //! `docs/playbook.md` describes every key.
 
 mod health;
+mod hooks;
 mod identify;
 mod include;
 mod memory;
@@ -140,10 +141,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         values::list(item, |item| values::ruled(item, rules::variable_name))
     });
     let notify = notify::read(top.item("notify").as_ref());
-    top.later(
-        "hooks",
-        "take it away, or run these commands around `nonstop deploy`",
-    );
+    let hooks = hooks::read(top.item("hooks").as_ref(), source);
     top.finish();
     Some(Playbook {
         app: app?,
@@ -164,6 +162,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         bake,
         memory,
         secrets: secrets.into_iter().collect(),
+        hooks,
         notify,
         folder: PathBuf::from(source.folder()),
     })

@@ -2,6 +2,7 @@
 
 pub(super) mod drain;
 mod finish;
+mod hook;
 mod proof;
 mod start;
 pub(super) mod stop;
@@ -76,6 +77,8 @@ pub async fn run<H: Host>(
             release,
             mark_failed,
         } => stop::withdraw(context, host, instance.as_ref(), release, *mark_failed).await,
+        Step::Hook(call) => hook::run(context, job, host, call).await,
+        Step::EndHook { run, hook } => hook::end(context, run, host, *hook).await,
     }
 }
 

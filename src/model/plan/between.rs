@@ -7,12 +7,14 @@ use std::time::Duration;
 use crate::model::defect::{Defect, planted};
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem};
+use crate::model::hook::HookPoint;
 use crate::model::live::Live;
 use crate::model::names::HostName;
 use crate::model::phase::Phase;
 use crate::model::strategy::{Hold, Station};
 
 use super::forward::{Decision, Scene, TargetSlot};
+use super::hooks::{self, Turn};
 use super::stages::{each, in_order, on, views};
 use super::step::{HostStep, Stage, Step, Switch, Viewed};
 use super::switch::{self, Target};
@@ -72,21 +74,57 @@ pub(super) fn stages(
         } else {
             (holds, Vec::new())
         };
+        let before = ahead.routed(scene, decision, number - 1);
+        let hooked = |point| {
+            of_new(
+                scene,
+                decision,
+                point,
+                &new.difference(&before).cloned().collect(),
+                number,
+            )
+        };
+        let before_traffic = if number == 1 {
+            hooks::once(scene, HookPoint::BeforeAllowTraffic, decision)
+        } else {
+            Vec::new()
+        };
+        stages.extend(in_order([(Phase::Hold, first), (Phase::Start, starts)]));
+        stages.extend(hooked(HookPoint::ApplicationStart));
+        stages.extend(in_order([(Phase::Verify, verify(scene, &new, &fresh))]));
+        stages.extend(hooked(HookPoint::ValidateService));
         stages.extend(in_order([
-            (Phase::Hold, first),
-            (Phase::Start, starts),
-            (Phase::Verify, verify(scene, &new, &fresh)),
             // Before its first switch a run waits with everything ready.
             (Phase::Hold, later),
             (Phase::Prepare, each(&switches, Step::Prepare)),
-            (Phase::Commit, each(&switches, Step::Commit)),
         ]));
+        stages.extend(before_traffic);
+        stages.extend(in_order([(Phase::Commit, each(&switches, Step::Commit))]));
     }
     if findings.is_empty() {
         Ok(stages)
     } else {
         Err(findings)
     }
+}
+
+/// The hooks of a point for the hosts that get their new instance with a routing, whether it is up by now or not:
+/// whoever goes on with a run finds on record which of them ran.
+fn of_new(
+    scene: &Scene<'_>,
+    decision: &Decision,
+    point: HookPoint,
+    new: &BTreeSet<Endpoint>,
+    number: usize,
+) -> Vec<Stage> {
+    if decision.target == TargetSlot::Up || new.is_empty() {
+        return Vec::new();
+    }
+    let all = scene.topology.hosts_of(&decision.to);
+    let is_new = |host: &&HostName| new.iter().any(|endpoint| endpoint.host == **host);
+    let was: Vec<&HostName> = all.iter().copied().filter(is_new).collect();
+    let turn = if number == 1 { Turn::First } else { Turn::Later };
+    hooks::stages(scene, point, decision.into(), (&was, all.first().copied()), turn)
 }
 
 /// Whether an endpoint of the target slot runs the release already.

@@ -53,21 +53,17 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     }
     let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
     let live = Live::read(scene.topology, scene.observed);
-    let finish = stages::finish_nginx(scene, &live);
     let rest = match record.kind {
         _ if !is_last => Vec::new(),
-        RunKind::Converge => vec![(Phase::Finish, finish)],
-        RunKind::Deploy | RunKind::Rollback | RunKind::Drill => vec![
-            (Phase::Bake, stages::bake(scene, &decision)),
-            (Phase::Drain, stages::drains(scene, &decision)),
-            (Phase::Stop, stages::stops(scene, &decision, is_ours)),
-            (
-                Phase::Finish,
-                [stages::finish_was(scene, &decision), finish].concat(),
-            ),
-        ],
+        RunKind::Converge => stages::in_order([(Phase::Finish, stages::finish_nginx(scene, &live))]),
+        RunKind::Deploy | RunKind::Rollback | RunKind::Drill => {
+            stages::after(scene, &decision, &live, is_ours)
+        }
     };
-    plan.stages.extend(stages::in_order(rest));
+    plan.stages.extend(rest);
+    if record.point_of_no_return {
+        plan.stages.retain(|stage| stage.hooks_of().is_none());
+    }
     as_recorded(&mut plan, record);
     Ok(plan)
 }

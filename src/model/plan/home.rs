@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use crate::model::live::{Live, NginxView};
 use crate::model::names::{HostName, Port, ReleaseId, RunId, SlotName};
 use crate::model::observed::NginxObserved;
+use crate::model::outcome::Outcome;
 use crate::model::phase::Phase;
 use crate::model::playbook::SwitchStyle;
 use crate::model::process::StopTarget;
 use crate::model::record::RunRecord;
 
 use super::forward::Scene;
+use super::hooks::{self, Because};
 use super::stages;
 use super::step::{HostStep, NginxFacts, Stage, Step};
 use super::switch::generation_of;
@@ -27,23 +29,33 @@ pub struct HomeGoal<'a> {
     pub told_to_switch: &'a BTreeSet<HostName>,
     /// Whether the release is to blame, and gets the mark that keeps it from being chosen again.
     pub blames_release: bool,
+    /// Why the run goes back.
+    pub because: Because,
 }
 
 /// Plans the way home: first traffic, and the end of what was under way, then what the run started, then
 /// what it left on nginx hosts. Whom the kernel killed for want of memory meanwhile is started again once there is
-/// room.
+/// room. The playbook's own hooks come last.
 /// Nothing is stopped unless every revert succeeded; a drain or a stop that failed does not end the walk.
 pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let live = Live::read(scene.topology, scene.observed);
     let reverts = reverts(scene, goal, &live);
     let drains = drains(&reverts);
-    stages::in_order([
+    let outcome = if reverts.is_empty() {
+        Outcome::AsItWas
+    } else {
+        Outcome::RolledBack
+    };
+    let mut stages = stages::in_order([
         (Phase::Revert, reverts),
         (Phase::Drain, drains),
+        (Phase::Hook, hooks::ends(scene, &goal.record.run)),
         (Phase::Stop, withdrawals(scene, goal)),
         (Phase::Start, victims::restarts(scene, goal.record)),
         (Phase::Finish, stages::finish_nginx(scene, &live)),
-    ])
+    ]);
+    stages.extend(hooks::on_failure(scene, goal.record, goal.because, outcome));
+    stages
 }
 
 fn reverts(scene: &Scene<'_>, goal: &HomeGoal<'_>, live: &Live) -> Vec<HostStep> {

@@ -13,6 +13,8 @@ use crate::model::record::{RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::topology::Topology;
 
+use super::hooks;
+
 /// Room for logs and for the file system's own needs beside the jar.
 const DISK_RESERVE_BYTES: u64 = 16 << 20;
 /// Inodes that an upload and its logs take, generously.
@@ -39,6 +41,7 @@ pub(super) fn room(hosts: Vec<&HostName>, observed: &Observed, sends: Option<&Re
 /// What speaks against any change, also one that starts nothing.
 pub(super) fn unready(topology: &Topology, observed: &Observed) -> Vec<Finding> {
     let mut findings = unreadable_records(topology, observed);
+    findings.extend(hooks::running(observed));
     if let Some(last) = observed.last_run() {
         findings.extend(hosts_gone(topology, last));
     }

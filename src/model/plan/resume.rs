@@ -17,6 +17,7 @@ use crate::model::topology::Topology;
 
 use super::forward::Scene;
 use super::home::{self, HomeGoal, home};
+use super::hooks::Because;
 use super::preflight;
 use super::step::Stage;
 
@@ -156,6 +157,7 @@ pub fn back_again(scene: &Scene<'_>, record: &RunRecord) -> Vec<Stage> {
         record,
         told_to_switch: &unasked.cloned().collect(),
         blames_release: false,
+        because: Because::TakenBack,
     };
     home(scene, &goal)
 }

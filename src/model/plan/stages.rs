@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::endpoint::Endpoint;
+use crate::model::hook::HookPoint;
 use crate::model::live::{self, Live};
 use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::observed::{ReleaseObserved, SlotObserved};
@@ -12,6 +13,7 @@ use crate::model::playbook::AfterBake;
 use crate::model::release::{Offer, Release};
 
 use super::forward::{Decision, Scene, TargetSlot};
+use super::hooks;
 use super::step::{HostStep, Stage, Step, Switch, Viewed};
 use super::switch::clean_up;
 
@@ -20,10 +22,13 @@ pub(super) fn before(scene: &Scene<'_>, decision: &Decision) -> Vec<Stage> {
     if decision.target == TargetSlot::Up {
         return Vec::new();
     }
-    in_order([
-        (Phase::Upload, uploads(scene, decision)),
-        (Phase::Retire, retires(scene, decision)),
-    ])
+    [
+        hooks::once(scene, HookPoint::BeforeInstall, decision),
+        in_order([(Phase::Upload, uploads(scene, decision))]),
+        hooks::once(scene, HookPoint::AfterInstall, decision),
+        in_order([(Phase::Retire, retires(scene, decision))]),
+    ]
+    .concat()
 }
 
 /// What comes after the last routing is confirmed: both slots up, and then the old one's end, where what runs
@@ -36,12 +41,17 @@ pub(super) fn after(
 ) -> Vec<Stage> {
     let mut finish = finish_was(scene, decision);
     finish.extend(finish_nginx(scene, live));
-    in_order([
-        (Phase::Bake, bake(scene, decision)),
-        (Phase::Drain, drains(scene, decision)),
-        (Phase::Stop, stops(scene, decision, is_ours)),
-        (Phase::Finish, finish),
-    ])
+    let stops = stops(scene, decision, is_ours);
+    [
+        hooks::once(scene, HookPoint::AfterAllowTraffic, decision),
+        in_order([
+            (Phase::Bake, bake(scene, decision)),
+            (Phase::Drain, drains(scene, decision)),
+        ]),
+        hooks::before_stop(scene, decision, &stops),
+        in_order([(Phase::Stop, stops), (Phase::Finish, finish)]),
+    ]
+    .concat()
 }
 
 /// Stages of these steps; a phase without any has none.
@@ -174,7 +184,7 @@ pub(super) fn views(scene: &Scene<'_>, endpoints: &[Endpoint]) -> BTreeMap<HostN
     views
 }
 
-pub(super) fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     if scene.playbook.bake.duration.is_zero() || !decision.sends {
         return Vec::new();
     }
@@ -192,7 +202,7 @@ fn keeps(scene: &Scene<'_>) -> bool {
     scene.playbook.bake.then == AfterBake::Keep
 }
 
-pub(super) fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let Some(from) = decision.from.as_ref().filter(|_| !keeps(scene)) else {
         return Vec::new();
     };
@@ -212,11 +222,7 @@ pub(super) fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
 }
 
 /// The old slot's end, on the endpoints whose process is the application's.
-pub(super) fn stops(
-    scene: &Scene<'_>,
-    decision: &Decision,
-    is_ours: impl Fn(&Endpoint) -> bool,
-) -> Vec<HostStep> {
+fn stops(scene: &Scene<'_>, decision: &Decision, is_ours: impl Fn(&Endpoint) -> bool) -> Vec<HostStep> {
     let Some(from) = &decision.from else {
         return Vec::new();
     };
@@ -250,7 +256,7 @@ pub(super) fn stops(
 }
 
 /// The release is marked as good, and old ones are removed.
-pub(super) fn finish_was(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+fn finish_was(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let mut protected = BTreeSet::from([decision.release.id.clone()]);
     if let Some(from) = &decision.from {
         protected.extend(live::release_of_slot(scene.topology, scene.observed, from));

@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
-use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
+use crate::model::hook::{HookCall, HookId, HookPoint};
+use crate::model::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use crate::model::observed::NginxObserved;
 use crate::model::phase::Phase;
 use crate::model::process::{ProcessIdentity, StopTarget};
@@ -190,6 +191,15 @@ pub enum Step {
         /// Whether it is marked as failed.
         mark_failed: bool,
     },
+    /// A hook of the playbook runs.
+    Hook(Box<HookCall>),
+    /// A hook that an earlier step has left running is ended.
+    EndHook {
+        /// The run to which it belongs.
+        run: RunId,
+        /// The hook.
+        hook: HookId,
+    },
 }
 
 /// An endpoint as one host sees it.
@@ -338,6 +348,21 @@ impl Stage {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The point of whose hooks it is one.
+    pub fn hooks_of(&self) -> Option<HookPoint> {
+        self.steps.iter().find_map(|on| match &on.step {
+            Step::Hook(call) => Some(call.hook.id.point),
+            _ => None,
+        })
+    }
+
+    /// Whether it only ends hooks that were left running.
+    pub fn ends_hooks(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|on| matches!(on.step, Step::EndHook { .. }))
     }
 
     /// Whether the run ends with this stage until a person says that it goes on.

@@ -7,8 +7,8 @@ use crate::model::process::{ListeningProcess, ProcessIdentity, is_boot_id};
 use crate::model::release::{Offer, OfferedJar};
 use crate::model::token::TokenState;
 use crate::remote::answer::{
-    Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, LockAnswer, LogEnd, PrepareAnswer, PutAnswer,
-    StartAnswer, StopAnswer, SudoEntry, SwitchAnswer,
+    Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, HookAnswer, LockAnswer, LogEnd, PrepareAnswer,
+    PutAnswer, StartAnswer, StopAnswer, SudoEntry, SwitchAnswer,
 };
 use crate::remote::command::{Command, FindJar};
 
@@ -35,6 +35,7 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::DiscardUpload(_) => Answer::DiscardUpload(passed(fields)?),
         Command::Start(_) => Answer::Start(fenced(fields, start)?),
         Command::Stop(_) => Answer::Stop(fenced(fields, stop)?),
+        Command::Hook(_) => Answer::Hook(fenced(fields, hook)?),
         Command::MarkRelease(_) => Answer::MarkRelease(passed(fields)?),
         Command::Prepare(_) => Answer::Prepare(fenced(fields, prepare)?),
         Command::Commit(_) => Answer::Commit(fenced(fields, switch)?),
@@ -254,6 +255,26 @@ fn stop(fields: &mut Fields) -> Read<StopAnswer> {
             reason: fields.text("reason")?,
         }),
         _ => Err(unknown("stop")),
+    }
+}
+
+fn hook(fields: &mut Fields) -> Read<HookAnswer> {
+    match fields.text("hook")?.as_str() {
+        "done" => Ok(HookAnswer::Done {
+            output: fields.text("output")?,
+        }),
+        "failed" => Ok(HookAnswer::Failed {
+            reason: one_line(&fields.text("reason")?),
+            output: fields.text("output")?,
+        }),
+        "was_done" => Ok(HookAnswer::WasDone),
+        "had_failed" => Ok(HookAnswer::HadFailed {
+            reason: one_line(&fields.text("reason")?),
+        }),
+        "unknown" => Ok(HookAnswer::Unknown),
+        "running" => Ok(HookAnswer::Running),
+        "noted" => Ok(HookAnswer::Noted),
+        _ => Err(unknown("hook")),
     }
 }
 

@@ -7,6 +7,7 @@ use super::answers::{
 };
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses};
+use crate::model::hook::{HookObserved, HookState};
 use crate::model::lock::Epoch;
 use crate::model::names::SlotName;
 use crate::model::observed::{
@@ -25,6 +26,8 @@ pub(super) fn host(fields: &mut Fields) -> Read<HostObserved> {
     let state = state(fields)?;
     let lock = lock_state(fields)?;
     let (record, record_unreadable) = record(fields, lock.epoch);
+    let hooks = fields.groups("hook").into_iter().map(hook);
+    let hooks = hooks.collect::<Read<Vec<_>>>()?;
     let was = if flag(fields, "was")? {
         Some(was(fields)?)
     } else {
@@ -41,6 +44,7 @@ pub(super) fn host(fields: &mut Fields) -> Read<HostObserved> {
         lock,
         record,
         record_unreadable,
+        hooks,
         was,
         nginx,
     })
@@ -105,6 +109,23 @@ fn record(fields: &mut Fields, highest: Epoch) -> (Option<RunRecord>, Option<Str
         Some(Ok(record)) => (Some(record), None),
         Some(Err(reason)) => (None, Some(reason)),
     }
+}
+
+/// A hook, from the name of its file and what is in it.
+fn hook(mut fields: Fields) -> Read<HookObserved> {
+    let hook = HookObserved {
+        run: fields.value("hook")?,
+        hook: fields.value("hook.name")?,
+        state: match fields.text("hook.state")?.as_str() {
+            "unknown" => HookState::Unknown,
+            "running" => HookState::Running,
+            "done" => HookState::Done,
+            "failed" => HookState::Failed,
+            _ => return Err(bad("hook.state", "is not one of the known words")),
+        },
+    };
+    fields.finish()?;
+    Ok(hook)
 }
 
 /// A token, from the name of its file and what its host knows of it.

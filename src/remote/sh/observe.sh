@@ -5,7 +5,7 @@
 #
 # Parameters: SLOTS (words `NAME=PORT`), FILES (words, what the application reads at its start), WAS (yes where the host has a slot), NGINX (empty on a host
 # without nginx), CONF, ENTRY, SLOT_FILES (words `NAME=PATH`).
-# Prints: user, clock, missing tools, memory, state folder, lock, record, then `was=yes` with disk,
+# Prints: user, clock, missing tools, memory, state folder, lock, record, hooks, then `was=yes` with disk,
 # releases and slots, then `nginx=yes` with master, files, dump, entry, siblings and addresses. The
 # parser src/remote/parse/observe.rs names every key.
 
@@ -237,6 +237,7 @@ lock_say
 if [ -f "$STATE/record" ]; then
     text_from record 1048576 <"$STATE/record"
 fi
+hooks_say
 [ "$WAS" = no ] || was_say
 [ -z "$NGINX" ] || nginx_say
 answered

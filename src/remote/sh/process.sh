@@ -65,6 +65,26 @@ same_process() {
     [ "$P_UID" = "$4" ]
 }
 
+# login_environment: gives what is started the login's own locale, path and mask.
+login_environment() {
+    umask "$LOGIN_UMASK"
+    PATH=$LOGIN_PATH
+    if [ "$LOGIN_LC_ALL" = unset ]; then
+        unset LC_ALL
+    else
+        LC_ALL=$LOGIN_LC_ALL
+    fi
+}
+
+# ended_by STATUS: sets REASON.
+ended_by() {
+    if [ "$1" -gt 128 ]; then
+        REASON="ended by signal $(($1 - 128))"
+    else
+        REASON="ended with exit status $1"
+    fi
+}
+
 # descends PID ANCESTOR: whether ANCESTOR is PID or one of its parents.
 descends() {
     d_pid=$1

@@ -62,15 +62,6 @@ exited() {
     answered
 }
 
-# ended_by STATUS: sets REASON.
-ended_by() {
-    if [ "$1" -gt 128 ]; then
-        REASON="ended by signal $(($1 - 128))"
-    else
-        REASON="ended with exit status $1"
-    fi
-}
-
 # record_word: puts on record that processes that carry WORD are this start's; under the flock.
 record_word() {
     write_file "$STATE/instance.$SLOT" <<END
@@ -103,13 +94,7 @@ END
 run_detached() {
     cd -- "${CHDIR:-$HOME_FOLDER}" || exit
     r_shell=$(command -v sh)
-    umask "$LOGIN_UMASK"
-    PATH=$LOGIN_PATH
-    if [ "$LOGIN_LC_ALL" = unset ]; then
-        unset LC_ALL
-    else
-        LC_ALL=$LOGIN_LC_ALL
-    fi
+    login_environment
     export NONSTOP_JAR="$HOME_FOLDER/app.jar" NONSTOP_PORT="$PORT" NONSTOP_SLOT="$SLOT" NONSTOP_RELEASE="$RELEASE"
     r_detach=$(command -v setsid || command -v nohup)
     # Not by env(1): everybody who lists processes could read its arguments, and a value may be a secret.

@@ -2,7 +2,7 @@
 # sudo_check: asks sudo, for every root command that the vocabulary needs, whether it would run it
 # without a password; runs none of them. Where root's work needs no sudo, all are allowed.
 #
-# Parameters: NGINX (empty on a host without nginx), CONF, ENTRY, SLOT_FILES.
+# Parameters: NGINX (empty on a host without nginx), CONF, ENTRY, SLOT_FILES, USERS (words).
 # Prints: `sudo=allowed|denied` and `sudo.command` for each.
 
 # check COMMAND...: answers one.
@@ -70,7 +70,20 @@ nginx_check() {
     esac
 }
 
+# users_check: whether hooks may run as the users that the playbook names.
+users_check() {
+    for k_user in $USERS; do
+        k_allowed=denied
+        if [ "$MAY_SUDO" = yes ] && sudo -n -l -u "$k_user" -- env sh -c true >/dev/null 2>&1; then
+            k_allowed=allowed
+        fi
+        say sudo "$k_allowed"
+        text sudo.command "-u $k_user env"
+    done
+}
+
 ROOT_WAY=direct NEEDS_ROOT=no
+users_check
 state_find
 if [ "$STATE_STATUS" != ready ] && [ "$STATE" = "$SHARED_STATE/$APP" ]; then
     use_root

@@ -99,6 +99,10 @@ pub fn advice(failure: &Failure, host: &HostName) -> Advice {
         }
         Failure::Unconfirmed { .. } => status("shows what every nginx runs, and what its token says"),
         Failure::StillRuns { .. } => status("shows the old process; the next deploy retires it"),
+        Failure::Hook { .. } => Advice::new(
+            format!("nonstop history   (and the hook's own log on {host})"),
+            "shows which hooks ran where; what this one printed last is above",
+        ),
         Failure::SuccessorMissing { .. } => logs("shows what became of the new instance"),
     }
 }

@@ -1,6 +1,7 @@
 //! What went well and is worth a word.
 
 use crate::model::event::{Note, ProofUsed};
+use crate::model::hook::HookPlace;
 use crate::report::units::count;
 
 /// The note in words.
@@ -25,6 +26,14 @@ pub fn describe(note: &Note) -> String {
         }
         Note::StaysUp { endpoint } => format!("{endpoint} stays up, as the playbook says"),
         Note::Proven { proof } => format!("proven by {}", describe_proof(*proof)),
+        Note::HookDone {
+            hook,
+            on: HookPlace::Controller,
+            ..
+        } => format!("{hook} on the controller"),
+        Note::HookDone { hook, .. } => hook.to_string(),
+        Note::HookWasDone { hook } => format!("{hook} was done before"),
+        Note::HookEnded { hook } => format!("{hook} was ended"),
         Note::Pruned { count: pruned } => format!("removed {}", count(*pruned as usize, "old release")),
     }
 }

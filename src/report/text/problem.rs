@@ -86,6 +86,10 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
             "nonstop promote",
             "lets the run go on that waits; `nonstop rollback` takes it back",
         )),
+        Problem::HookUnknown { hook, .. } => Some(Advice::new(
+            format!("nonstop resume --hook-done {hook}"),
+            "goes on as if it had ended well, once you have looked; `--hook-again` in its place runs it again",
+        )),
         Problem::NginxDisagree { .. } => Some(Advice::new(
             "nonstop resume",
             "finishes the run that left them so; `nonstop resume --to SLOT` where there is none",
@@ -258,6 +262,13 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::RunWaits { .. } => {
             "`nonstop promote` lets that run go on, `nonstop rollback` takes it back; then this one can begin"
         }
+        Problem::HookUnknown { hook, .. } => {
+            return Some(format!(
+                "look whether what it does is done: `nonstop resume --hook-done {hook}` counts it as done, \
+                 `nonstop resume --hook-again {hook}` runs it again (`{hook}@HOST` for one host)"
+            ));
+        }
+        Problem::HookRuns { .. } => "wait until it has ended; its `timeout` is the longest that it may run",
         Problem::NothingWaits => "`nonstop status` shows what is going on",
         Problem::Behind { .. } => {
             "nothing that it remembers can act by itself; the next deploy brings it along, but an nginx host that \

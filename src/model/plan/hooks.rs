@@ -1,0 +1,282 @@
+//! Where the playbook's hooks stand in a plan: each is a stage of its own on all of its hosts, so that the next one
+//! begins when it is through everywhere. What a host has on record as done is not planned again.
+
+use std::collections::BTreeMap;
+
+use crate::model::defect::{Defect, planted};
+use crate::model::finding::{Finding, Problem};
+use crate::model::hook::{
+    Hook, HookCall, HookId, HookObserved, HookPlace, HookPoint, HookState, HookWord, Recall, Repeats, recall,
+};
+use crate::model::names::{HostName, ReleaseId, RunId, SlotName};
+use crate::model::observed::Observed;
+use crate::model::outcome::Outcome;
+use crate::model::phase::Phase;
+use crate::model::record::RunRecord;
+
+use super::forward::{Decision, Scene};
+use super::stages::{in_order, on};
+use super::step::{HostStep, Stage, Step};
+
+/// What hooks are about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    from: Option<&'a SlotName>,
+    to: &'a SlotName,
+    release: &'a ReleaseId,
+    kind: &'static str,
+}
+
+impl<'a> From<&'a Decision> for About<'a> {
+    fn from(decision: &'a Decision) -> Self {
+        Self {
+            from: decision.from.as_ref(),
+            to: &decision.to,
+            release: &decision.release.id,
+            kind: if decision.sends { "deploy" } else { "rollback" },
+        }
+    }
+}
+
+/// Whether a point is passed once in a run, or once for each part of the new slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// For the first or only time.
+    First,
+    /// Once more: only the WAS hosts of this turn have their hooks.
+    Later,
+}
+
+/// The stages of a point: its hooks one after another. `was` are the WAS hosts that it is about now, and `first` is
+/// the first of all that it is about in this run.
+pub(super) fn stages(
+    scene: &Scene<'_>,
+    point: HookPoint,
+    about: About<'_>,
+    (was, first): (&[&HostName], Option<&HostName>),
+    turn: Turn,
+) -> Vec<Stage> {
+    let stage = |hook: &Hook| {
+        let first = first.filter(|host| was.contains(host));
+        let hosts: Vec<&HostName> = match (hook.place, turn) {
+            (HookPlace::Was, _) => was.to_vec(),
+            (HookPlace::First, _) => first.into_iter().collect(),
+            (HookPlace::Nginx, Turn::First) => scene.topology.nginx.keys().collect(),
+            (HookPlace::Controller, Turn::First) => carrier(scene).into_iter().collect(),
+            (HookPlace::Nginx | HookPlace::Controller, Turn::Later) => Vec::new(),
+        };
+        let left = hosts.into_iter().filter(|host| !is_done(scene, hook, host));
+        let steps = left.map(|host| on(host, Step::Hook(Box::new(call(scene, hook, host, about)))));
+        (Phase::Hook, steps.collect::<Vec<_>>())
+    };
+    in_order(scene.playbook.hooks.at(point).map(stage))
+}
+
+/// The host under whose name a hook of the controller goes.
+fn carrier<'a>(scene: &Scene<'a>) -> Option<&'a HostName> {
+    scene.topology.was.keys().next()
+}
+
+/// The stages of a point that is passed once, for the hosts of the new slot.
+pub(super) fn once(scene: &Scene<'_>, point: HookPoint, decision: &Decision) -> Vec<Stage> {
+    let was = scene.topology.hosts_of(&decision.to);
+    let first = was.first().copied();
+    stages(scene, point, decision.into(), (&was, first), Turn::First)
+}
+
+/// The stages before the old slot ends, where anything of it does.
+pub(super) fn before_stop(scene: &Scene<'_>, decision: &Decision, stops: &[HostStep]) -> Vec<Stage> {
+    let ends = |on: &&HostStep| matches!(on.step, Step::Stop { .. });
+    let was: Vec<&HostName> = stops.iter().filter(ends).map(|on| &on.host).collect();
+    if was.is_empty() {
+        return Vec::new();
+    }
+    let first = was.first().copied();
+    stages(
+        scene,
+        HookPoint::BeforeStop,
+        decision.into(),
+        (&was, first),
+        Turn::First,
+    )
+}
+
+/// Why a run goes back, for its hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// A phase failed.
+    Failed(Phase),
+    /// A signal came, or the time was up.
+    Interrupted,
+    /// Somebody takes it back: a person, or whoever resumes it.
+    TakenBack,
+}
+
+/// The stages at the end of a way back: their failing changes nothing.
+pub(super) fn on_failure(
+    scene: &Scene<'_>,
+    record: &RunRecord,
+    because: Because,
+    outcome: Outcome,
+) -> Vec<Stage> {
+    let (Some(to), Some(release)) = (&record.to_slot, &record.release) else {
+        return Vec::new();
+    };
+    let about = About {
+        from: record.from_slot.as_ref(),
+        to,
+        release,
+        kind: match record.kind {
+            crate::model::record::RunKind::Deploy => "deploy",
+            _ => "rollback",
+        },
+    };
+    let was: Vec<&HostName> = scene.topology.was.keys().collect();
+    let first = was.first().copied();
+    let mut stages = stages(scene, HookPoint::OnFailure, about, (&was, first), Turn::First);
+    let phase = match because {
+        Because::Failed(phase) => phase.as_str(),
+        Because::Interrupted => "interrupted",
+        Because::TakenBack => "taken_back",
+    };
+    for on in stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        if let Step::Hook(call) = &mut on.step {
+            call.env.insert("NONSTOP_PHASE".to_owned(), phase.to_owned());
+            call.env.insert("NONSTOP_OUTCOME".to_owned(), outcome.to_string());
+        }
+    }
+    stages
+}
+
+/// The end of hooks that a run has left behind and that still run.
+pub(super) fn ends(scene: &Scene<'_>, run: &RunId) -> Vec<HostStep> {
+    let running = |(host, seen): (&HostName, &HookObserved)| {
+        let step = Step::EndHook {
+            run: run.clone(),
+            hook: seen.hook,
+        };
+        (seen.run == *run && seen.state == HookState::Running).then(|| on(host, step))
+    };
+    seen(scene.observed).filter_map(running).collect()
+}
+
+fn seen(observed: &Observed) -> impl Iterator<Item = (&HostName, &HookObserved)> {
+    let hosts = observed.hosts.iter();
+    hosts.flat_map(|(host, seen)| seen.hooks.iter().map(move |hook| (host, hook)))
+}
+
+/// Whether a hook has ended well: on its host, or as anybody knows where it is the controller's.
+fn is_done(scene: &Scene<'_>, hook: &Hook, host: &HostName) -> bool {
+    ended(scene, hook.place, hook.id, host, scene.run).any(|state| state == HookState::Done)
+}
+
+fn ended(
+    scene: &Scene<'_>,
+    place: HookPlace,
+    id: HookId,
+    host: &HostName,
+    run: &RunId,
+) -> impl Iterator<Item = HookState> {
+    let anywhere = place == HookPlace::Controller;
+    let of = move |(on, seen): &(&HostName, &HookObserved)| {
+        seen.hook == id && seen.run == *run && (anywhere || *on == host)
+    };
+    seen(scene.observed).filter(of).map(|(_, seen)| seen.state)
+}
+
+/// Hooks that run on the hosts, for whichever run.
+pub(super) fn running(observed: &Observed) -> Vec<Finding> {
+    let running = seen(observed).filter(|(_, seen)| seen.state == HookState::Running);
+    running.map(|(host, seen)| runs(host, seen)).collect()
+}
+
+fn runs(host: &HostName, seen: &HookObserved) -> Finding {
+    let problem = Problem::HookRuns {
+        hook: seen.hook,
+        run: seen.run.clone(),
+    };
+    Finding::refusal(Some(host), problem)
+}
+
+/// Hooks that keep a run from going on: those that still run, and those of which nobody knows how they ended and of
+/// which no person has said what is to become of them.
+pub fn unclear_hooks(scene: &Scene<'_>, record: &RunRecord, words: &[HookWord]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (host, seen) in seen(scene.observed) {
+        let known = scene.playbook.hooks.get(seen.hook);
+        // One that the playbook has no more runs never again, and a way back asks nobody.
+        let Some(hook) = known.filter(|hook| hook.id.point != HookPoint::OnFailure) else {
+            continue;
+        };
+        if seen.run != record.run {
+            continue;
+        }
+        match seen.state {
+            HookState::Running => findings.push(runs(host, seen)),
+            HookState::Unknown if is_unclear(scene, hook, host, record, words) => {
+                let problem = Problem::HookUnknown {
+                    hook: seen.hook,
+                    run: seen.run.clone(),
+                };
+                let host = Some(host).filter(|_| hook.place != HookPlace::Controller);
+                let finding = Finding::refusal(host, problem);
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+            HookState::Unknown | HookState::Done | HookState::Failed => {}
+        }
+    }
+    findings
+}
+
+fn is_unclear(
+    scene: &Scene<'_>,
+    hook: &Hook,
+    host: &HostName,
+    record: &RunRecord,
+    words: &[HookWord],
+) -> bool {
+    let is_known = |state| matches!(state, HookState::Done | HookState::Failed);
+    let asks = recall(words, hook.id, host) == Recall::Ask && !planted(Defect::HookRunsTwice);
+    hook.repeats == Repeats::Never
+        && asks
+        && !ended(scene, hook.place, hook.id, host, &record.run).any(is_known)
+}
+
+fn call(scene: &Scene<'_>, hook: &Hook, host: &HostName, about: About<'_>) -> HookCall {
+    let on_controller = hook.place == HookPlace::Controller;
+    let port = |slot: Option<&SlotName>| {
+        let was = scene.topology.was.get(host).filter(|_| !on_controller);
+        let port = was.and_then(|was| was.ports.get(slot?));
+        port.map(ToString::to_string).unwrap_or_default()
+    };
+    let text = |value: Option<&SlotName>| value.map(ToString::to_string).unwrap_or_default();
+    let env = [
+        ("APP", scene.topology.app.to_string()),
+        ("RUN", scene.run.to_string()),
+        ("KIND", about.kind.to_owned()),
+        ("RELEASE", about.release.to_string()),
+        ("SLOT", about.to.to_string()),
+        ("PORT", port(Some(about.to))),
+        ("FROM_SLOT", text(about.from)),
+        ("FROM_PORT", port(about.from)),
+        ("HOOK", hook.id.point.to_string()),
+        (
+            "HOST",
+            if on_controller {
+                "controller".to_owned()
+            } else {
+                host.to_string()
+            },
+        ),
+    ];
+    let env: BTreeMap<String, String> = env
+        .into_iter()
+        .map(|(name, value)| (format!("NONSTOP_{name}"), value))
+        .collect();
+    HookCall {
+        hook: hook.clone(),
+        env,
+    }
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# controller_hook: runs a hook on the controller itself, in the folder where this script begins. What becomes of it the
+# hosts keep: `hook` notes it there before and afterwards.
+#
+# Parameters: those of hook_run without its folder. Prints: as `hook`.
+HOOK_FOLDER=.
+
+# Whoever ends this script ends the hook.
+cleanup() {
+    [ -n "$HOOK_PID" ] || return 0
+    trap '' HUP INT PIPE TERM
+    hook_end "$HOOK_PID"
+}
+
+hook_launch "$@"
+hook_await
+say fence passed
+if [ -z "$HOOK_REASON" ]; then
+    say hook 'done'
+else
+    say hook failed
+    text reason "$HOOK_REASON"
+fi
+output_say
+answered

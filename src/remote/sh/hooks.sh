@@ -1,0 +1,84 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# hooks: what became of the playbook's hooks on this host. Needs process and state.
+#
+# `hooks/RUN.POINT.NUMBER` holds `outcome` (started, done or failed), `reason`, and of one that runs here pid, start
+# time and boot of the process that leads its group, and as whom it runs. `started` is there before anything of it
+# is. Beside it lies `.script`, while a file of the project runs.
+#
+# Parameters: none. Prints: what hooks_say prints.
+
+# hook_read FILE: sets H_OUTCOME, H_REASON, H_PID, H_START, H_BOOT and H_USER; false if nothing is on record.
+hook_read() {
+    H_OUTCOME='' H_REASON='' H_PID='' H_START='' H_BOOT='' H_USER=
+    [ -f "$1" ] || return 1
+    while IFS= read -r h_line; do
+        h_value=${h_line#*=}
+        case ${h_line%%=*} in
+        outcome) H_OUTCOME=$h_value ;;
+        reason) H_REASON=$h_value ;;
+        pid) H_PID=$h_value ;;
+        start_ticks) H_START=$h_value ;;
+        boot_id) H_BOOT=$h_value ;;
+        user) H_USER=$h_value ;;
+        esac
+    done <"$1"
+    case $H_OUTCOME in
+    started | done | failed) ;;
+    *) fail state_folder "$1 is torn" ;;
+    esac
+}
+
+# hook_write FILE OUTCOME REASON [PID START USER]: puts it on record; under the flock.
+hook_write() {
+    write_file "$1" <<END
+outcome=$2
+reason=$3
+pid=${4-}
+start_ticks=${5-}
+boot_id=$BOOT_ID
+user=${6-}
+END
+}
+
+# hook_lives: whether the process that was read leads it still.
+hook_lives() {
+    [ "$H_OUTCOME" = started ] && [ "$H_BOOT" = "$BOOT_ID" ] && is_number "$H_PID" || return 1
+    # shellcheck disable=SC2153
+    process_alive "$H_PID" && [ "$P_START" = "$H_START" ]
+}
+
+# hook_split NAME: sets H_RUN and H_NAME; false if that is no record's name.
+hook_split() {
+    H_NAME=${1##*.} H_RUN=${1%.*}
+    is_number "$H_NAME" || return 1
+    case ${H_RUN##*.} in
+    before_install | after_install | application_start | validate_service) ;;
+    before_allow_traffic | after_allow_traffic | before_stop | on_failure) ;;
+    *) return 1 ;;
+    esac
+    H_NAME=${H_RUN##*.}.$H_NAME H_RUN=${H_RUN%.*}
+}
+
+# hooks_forget RUN: removes what is on record of hooks of other runs, but for what still runs. Under the flock.
+hooks_forget() {
+    for h_file in "$STATE"/hooks/*; do
+        if ! hook_split "${h_file##*/}" || [ "$H_RUN" = "$1" ] || ! hook_read "$h_file"; then continue; fi
+        hook_lives || rm -f -- "$h_file" "$h_file.script"
+    done
+}
+
+# hooks_say: answers every hook; reads without the flock.
+hooks_say() {
+    for h_file in "$STATE"/hooks/*; do
+        if ! hook_split "${h_file##*/}" || ! hook_read "$h_file"; then continue; fi
+        h_state=$H_OUTCOME
+        if [ "$h_state" = started ]; then
+            h_state=unknown
+            ! hook_lives || h_state=running
+        fi
+        text hook "$H_RUN"
+        text hook.name "$H_NAME"
+        say hook.state "$h_state"
+    done
+}
