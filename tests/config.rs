@@ -2,6 +2,8 @@
 
 #[path = "config/documents.rs"]
 mod documents;
+#[path = "config/hooks.rs"]
+mod hooks;
 
 use std::path::Path;
 
@@ -84,7 +86,11 @@ nginx:
     client_max_body_size: lots
 update: { strategy: canary, auto_promote: false }
 drain: { on_deadline: kill }
-hooks: { before_install: [] }
+hooks:
+  before_instal: x
+  validate_service: { run: ./missing.sh, on: ngnix, timeout: 30, run_as: 'a b', repeatable: maybe }
+  before_stop: [{ on: was }, 7, [x], ../out/of/here.sh, 'echo {{ slot.port }}']
+  on_failure: { run: notify, on: controller, run_as: app }
 ",
     );
     insta::with_settings!({ omit_expression => true }, {

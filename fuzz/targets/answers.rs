@@ -10,7 +10,7 @@ fn command(choice: u8) -> Command {
     match choice % 4 {
         0 => Command::Observe(Observe::default()),
         1 => Command::Peers(Peers { port }),
-        2 => Command::SudoCheck(SudoCheck { nginx: None }),
+        2 => Command::SudoCheck(SudoCheck { nginx: None, users: [].into() }),
         _ => Command::Renew(Renew {
             epoch: nonstop::model::lock::Epoch(1),
             run: "run".parse().expect("a run id"),

@@ -282,7 +282,7 @@ pub enum HookState {
     Failed,
 }
 
-/// What a person says of a hook of which nobody knows how it ended.
+/// What a person says of a hook of which nobody knows how it ended, or of one that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookWord {
     /// The hook.

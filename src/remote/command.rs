@@ -281,7 +281,7 @@ pub struct Hook {
     pub run: RunId,
     /// The hook.
     pub hook: HookId,
-    /// What becomes of it where it began before and nobody knows how it ended.
+    /// What becomes of it where it began before and did not end well, or nobody knows.
     pub recall: Recall,
     /// Whether it may run again then without being asked for.
     pub repeats: Repeats,

@@ -19,7 +19,7 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
 fn the_playbooks_and_inventories_of_the_documents_pass() {
     let inventory = Source::new("docs/inventory.md", blocks("docs/inventory.md", "yaml").remove(0));
     let playbooks = blocks("docs/playbook.md", "yaml");
-    assert_eq!(playbooks.len(), 3);
+    assert_eq!(playbooks.len(), 4);
     for playbook in playbooks {
         let playbook = Source::new("docs/playbook.md", playbook);
         config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
@@ -54,13 +54,14 @@ stop: { qqqqqqqq: 1 }
 bake: { qqqqqqqq: 1 }
 notify: [{ qqqqqqqq: 1 }, { slack: { qqqqqqqq: 1 } }, { webhook: { qqqqqqqq: 1 } }]
 identify: { qqqqqqqq: 1 }
+hooks: { qqqqqqqq: 1, before_stop: { qqqqqqqq: 1 } }
 ",
     );
     let lists: Vec<&str> = nonsense
         .lines()
         .filter_map(|line| line.trim().strip_prefix("hint: known here: "))
         .collect();
-    assert_eq!(lists.len(), 23, "{nonsense}");
+    assert_eq!(lists.len(), 25, "{nonsense}");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         assert!(
             document.contains(&format!("{key}:")),

@@ -14,6 +14,7 @@ mod draining;
 mod drill;
 mod ending;
 mod homeward;
+mod hooks;
 mod host_sets;
 mod include;
 mod interrupts;

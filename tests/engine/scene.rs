@@ -14,6 +14,7 @@ use nonstop::engine::run::{LocalJar, Request, Verdict, Wanted, run};
 use nonstop::model::decision::Way;
 use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
+use nonstop::model::hook::{HookPoint, HookWord};
 use nonstop::model::lock::Owner;
 use nonstop::model::names::{HostName, ReleaseId, RunId, SlotName};
 use nonstop::model::outcome::{Outcome, Signal};
@@ -76,6 +77,8 @@ pub(crate) struct Scene {
     pub(crate) config: Config,
     pub(crate) world: Shared,
     pub(crate) lock_wait: Duration,
+    /// What a person says of hooks.
+    pub(crate) hook_words: Vec<HookWord>,
     hooks: Vec<(Phase, Hook)>,
     signal: Option<(Phase, Signal)>,
     turn: Option<Duration>,
@@ -157,6 +160,7 @@ impl Scene {
             world: World::of(hosts),
             config,
             lock_wait: Duration::ZERO,
+            hook_words: Vec::new(),
             hooks: Vec::new(),
             signal: None,
             turn: None,
@@ -268,6 +272,7 @@ impl Scene {
             },
             began: "2026-01-02T10:00:00Z".parse().unwrap(),
             lock_wait: self.lock_wait,
+            hook_words: self.hook_words.clone(),
         }
     }
 
@@ -318,6 +323,32 @@ impl Scene {
         let run = run(&fleet, &request, Interrupt::never(), &hear);
         let dies = async {
             began.notified().await;
+            tokio::time::sleep(after).await;
+        };
+        tokio::select! {
+            biased;
+            () = dies => {}
+            _ = run => panic!("it ended before it died"),
+        }
+    }
+
+    /// The same, some time after a hook of that point was begun.
+    pub(crate) async fn dies_at_hook(&self, point: HookPoint, after: Duration) {
+        let request = self.request("run-1", Wanted::Jar(jar("sokdak-2.jar", "b")));
+        let fleet = SimFleet(self.world.clone());
+        let run = run(&fleet, &request, Interrupt::never(), &|_| {});
+        let dies = async {
+            let begun = || {
+                self.world
+                    .borrow()
+                    .hooks
+                    .told
+                    .iter()
+                    .any(|(_, hook, _)| hook.point == point)
+            };
+            while !begun() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             tokio::time::sleep(after).await;
         };
         tokio::select! {

@@ -11,6 +11,7 @@ mod deploys;
 mod draining;
 mod drill;
 mod fixture;
+mod hooks;
 mod include;
 mod interrupts;
 mod jenkins_script;

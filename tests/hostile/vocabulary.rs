@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nonstop::model::drill::{Drill, DrillResult};
+use nonstop::model::hook::{HookId, HookPoint, Recall, Repeats};
 use nonstop::model::lock::{Epoch, Fence, Owner};
 use nonstop::model::names::{AppName, JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::playbook::ReloadWay;
@@ -10,9 +11,9 @@ use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, FindJar, Lock, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place,
-    PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
-    SudoCheck, Take, Unlock,
+    DiscardUpload, Fetch, FindJar, Hook, HookAct, Lock, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe,
+    Peers, Place, PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert,
+    Start, Stop, SudoCheck, Take, Unlock,
 };
 use nonstop::remote::parse::{Exit, RawOutput};
 
@@ -87,6 +88,20 @@ pub(crate) fn placement() -> Placement {
     }
 }
 
+fn hook() -> Hook {
+    Hook {
+        fence: fence(),
+        run: run(),
+        hook: HookId {
+            point: HookPoint::BeforeStop,
+            number: 1,
+        },
+        recall: Recall::Ask,
+        repeats: Repeats::Never,
+        act: HookAct::Begins,
+    }
+}
+
 fn note_drill() -> NoteDrill {
     NoteDrill {
         run: run(),
@@ -126,7 +141,8 @@ const NGINX: &str = "nginx=yes conf=/etc/nginx/nginx.conf master=present master.
 fn reading() -> Vec<(Command, String)> {
     let observe = format!(
         "boot_id=boot uptime_cs=100 clock=1000 uid=1000 user=deploy missing_tool=awk memory_kb=100 keeper=session \
-         state=/var/lib/nonstop/sokdak state.status=ready {LOCK} record={{}} {WAS} {NGINX}"
+         state=/var/lib/nonstop/sokdak state.status=ready {LOCK} record={{}} hook=run-1 \
+         hook.name=before_stop.1 hook.state=running {WAS} {NGINX}"
     );
     let wait = AwaitConnections {
         port: port(),
@@ -172,7 +188,10 @@ fn reading() -> Vec<(Command, String)> {
             "peer=0100007F:1F90".to_owned(),
         ),
         (
-            Command::SudoCheck(SudoCheck { nginx: None }),
+            Command::SudoCheck(SudoCheck {
+                nginx: None,
+                users: [].into(),
+            }),
             "sudo=allowed sudo.command=nginx".to_owned(),
         ),
     ]
@@ -206,6 +225,10 @@ fn of_state() -> Vec<(Command, String)> {
         (Command::BreakLock(break_lock), "lock=taken".to_owned()),
         (Command::Renew(renew), refused),
         (Command::Record(record), "fence=passed".to_owned()),
+        (
+            Command::Hook(hook()),
+            "fence=passed hook=failed reason=x output=x".to_owned(),
+        ),
     ]
 }
 

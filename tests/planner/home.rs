@@ -6,7 +6,7 @@ use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::names::RunId;
 use nonstop::model::observed::Observed;
 use nonstop::model::phase::Phase;
-use nonstop::model::plan::{self, HomeGoal, Plan, Scene, Stage, StartRunner, Step};
+use nonstop::model::plan::{self, Because, HomeGoal, Plan, Scene, Stage, StartRunner, Step};
 use nonstop::model::process::{AfterKill, StopTarget};
 use nonstop::model::record::{RunKind, RunRecord};
 use nonstop::model::token::TokenState;
@@ -65,6 +65,7 @@ impl Deploy {
                 record: &self.record,
                 told_to_switch: &self.told,
                 blames_release: self.blames_release,
+                because: Because::Interrupted,
             },
         )
     }

@@ -11,6 +11,7 @@ mod converge;
 mod deploy;
 mod fixture;
 mod home;
+mod hooks;
 mod host_sets;
 mod include;
 mod instances;

@@ -149,6 +149,7 @@ fn plain_host() -> HostObserved {
         lock: LockState::default(),
         record: None,
         record_unreadable: None,
+        hooks: Vec::new(),
         was: None,
         nginx: None,
     }

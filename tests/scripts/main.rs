@@ -6,6 +6,7 @@ mod audit;
 mod cut_off;
 mod helper;
 mod hindered;
+mod hooks;
 mod host;
 mod include;
 mod instances;

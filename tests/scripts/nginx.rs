@@ -268,6 +268,7 @@ fn every_root_command_is_tried_on_sudo_without_being_run() {
     let check = |site: &Site| -> Vec<SudoEntry> {
         let check = SudoCheck {
             nginx: Some(site.observe_command()),
+            users: [].into(),
         };
         match site.host.run(Command::SudoCheck(check)) {
             Answer::SudoCheck(entries) => entries,

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nonstop::model::drill::{Drill, DrillResult};
+use nonstop::model::hook::{HookBody, HookId, HookPoint, Recall, Repeats};
 use nonstop::model::lock::{Epoch, Fence, Owner};
-use nonstop::model::names::{JarPattern, Port, RemotePath};
+use nonstop::model::names::{JarPattern, Port, RemotePath, UserName};
 use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
     Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, FindJar, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe, Peers, Place,
-    PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
-    Successor, SudoCheck, Take, Unlock,
+    DiscardUpload, Fetch, FindJar, Hook, HookAct, HookRun, LogTail, MarkRelease, NginxPlace, NoteDrill,
+    Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew,
+    Revert, Start, Stop, Successor, SudoCheck, Take, Unlock,
 };
 
 use crate::host::{app, blue, lock_by, release, run_id};
@@ -121,7 +122,10 @@ fn reading() -> Vec<Command> {
                 failed_requests: 0,
             },
         }),
-        Command::SudoCheck(SudoCheck { nginx: None }),
+        Command::SudoCheck(SudoCheck {
+            nginx: None,
+            users: [UserName::new("app").expect("a name")].into(),
+        }),
     ]
 }
 
@@ -177,6 +181,23 @@ fn put() -> Put {
 fn of_instances() -> Vec<Command> {
     vec![
         start(vec!["java".to_owned()], BTreeMap::new()),
+        Command::Hook(Hook {
+            fence: fence(),
+            run: run_id("run-1"),
+            hook: HookId {
+                point: HookPoint::ValidateService,
+                number: 1,
+            },
+            recall: Recall::Ask,
+            repeats: Repeats::Never,
+            act: HookAct::Run(HookRun {
+                body: HookBody::Command("true".to_owned()),
+                env: [("NONSTOP_APP".to_owned(), "sokdak".to_owned())].into(),
+                release: Some(release("r1")),
+                run_as: Some(UserName::new("app").expect("a name")),
+                timeout: SECOND,
+            }),
+        }),
         Command::Stop(Stop {
             fence: fence(),
             slot: blue(),

@@ -9,11 +9,14 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use nonstop::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
+use futures::future::LocalBoxFuture;
+use nonstop::engine::fleet::{
+    CallError, ConnectFailure, Controller, Fleet, Host, HttpError, HttpRequest, HttpResponse,
+};
 use nonstop::model::names::HostName;
 use nonstop::model::outcome::Signal;
-use nonstop::remote::answer::Answer;
-use nonstop::remote::command::{Command, Put};
+use nonstop::remote::answer::{Answer, HookAnswer};
+use nonstop::remote::command::{Command, Hook, Put};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -131,6 +134,25 @@ impl Fleet for LedFleet {
             reached,
             name: host.clone(),
             life: self.1.clone(),
+        })
+    }
+
+    fn controller(&self) -> &dyn Controller {
+        self
+    }
+}
+
+impl Controller for LedFleet {
+    fn hook<'a>(
+        &'a self,
+        hook: &'a Hook,
+        folder: &'a Path,
+    ) -> LocalBoxFuture<'a, Result<HookAnswer, CallError>> {
+        Box::pin(async move {
+            self.1.step().await;
+            let answer = self.0.hook(hook, folder).await;
+            self.1.step().await;
+            answer
         })
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Planted {
 }
 
 /// Every defect, by the name under which it can be asked for.
-pub(crate) const ALL: [(&str, Planted); 24] = [
+pub(crate) const ALL: [(&str, Planted); 25] = [
     (
         "no_barrier_before_commit",
         Planted::Program(Defect::NoBarrierBeforeCommit),
@@ -73,6 +73,7 @@ pub(crate) const ALL: [(&str, Planted); 24] = [
         "waiting_is_interrupted",
         Planted::Program(Defect::WaitingIsInterrupted),
     ),
+    ("hook_runs_twice", Planted::Program(Defect::HookRunsTwice)),
 ];
 
 impl Planted {

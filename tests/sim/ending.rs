@@ -19,6 +19,7 @@ impl Stage {
     /// The end, after the last act.
     pub(crate) async fn ends(&self, last: Option<ActEnd>) {
         self.tell("the weather clears up");
+        self.looks.set(true);
         let gone = self.gone.clone().filter(|gone| self.is_gone(gone));
         fleet::calms_down(&mut self.world.borrow_mut(), gone.as_ref());
         self.rests().await;

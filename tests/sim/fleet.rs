@@ -79,10 +79,11 @@ pub(crate) fn config(story: &Story) -> Config {
          health: {{ path: /health, json: {{ status: UP }}, min_healthy_time: 1s, healthy_deadline: 20s }}\n\
          nginx:\n  group: nginx\n  {style}\n\
          drain: {{ deadline: 5s }}\nstop: {{ grace: 5s }}\nwatch: {{ deadline: {}s }}\nlock: {{ lease: {}s }}\n\
-         memory: {{ check: {memory} }}\n{bake}{}",
+         memory: {{ check: {memory} }}\n{bake}{}{}",
         story.watch,
         story.lease,
-        story.twists.moves.told()
+        story.twists.moves.told(),
+        story.hooks.told()
     );
     let inventory = Source::new("inventory.yml", &inventory);
     let playbook = Source::new("playbook.yml", &playbook);
@@ -157,6 +158,7 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     };
     world.borrow_mut().requests_last = story.twists.requests_last;
     world.borrow_mut().upload_takes = Duration::from_millis(400);
+    story.hooks.befall(config, &mut world.borrow_mut());
     world
 }
 
@@ -282,6 +284,7 @@ pub(crate) fn calms_down(world: &mut World, gone: Option<&HostName>) {
     world.weather = None;
     world.is_spared();
     world.links.clear();
+    world.hooks.fates.clear();
     world.cut_off.retain(|name, _| Some(name) == gone);
     let names: Vec<_> = world.hosts.keys().cloned().collect();
     for name in names {

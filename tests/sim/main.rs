@@ -16,6 +16,7 @@ mod controller;
 mod defects;
 mod ending;
 mod fleet;
+mod hooks;
 mod judge;
 mod random;
 mod stage;

@@ -54,6 +54,8 @@ pub(crate) struct Stage {
     /// How many have begun.
     begun: Cell<u32>,
     leaving: Cell<u32>,
+    /// Whether a person looks what became of hooks, and says it.
+    pub(crate) looks: Cell<bool>,
 }
 
 /// How an act ended.
@@ -89,6 +91,7 @@ pub(crate) async fn play(seed: u64, telling: Telling, planted: Planted) -> Vec<S
         at_work: Cell::new(0),
         begun: Cell::new(0),
         leaving: Cell::new(0),
+        looks: Cell::new(false),
     };
     stage.tell(&format!("seed {seed}: {:?}", stage.story));
     stage.watch_everything();
@@ -321,6 +324,11 @@ impl Stage {
             },
             began: "2026-01-02T10:00:00Z".parse().unwrap(),
             lock_wait: act.lock_wait,
+            hook_words: if self.looks.get() {
+                self.story.hooks.done(config)
+            } else {
+                Vec::new()
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nonstop::model::outcome::Signal;
 
+use crate::hooks::Hooks;
 use crate::random::Random;
 use crate::twist::{Beginning, Twists};
 
@@ -23,6 +24,8 @@ pub(crate) struct Story {
     pub(crate) runner: Runner,
     /// What makes it another kind of story.
     pub(crate) twists: Twists,
+    /// The playbook's hooks.
+    pub(crate) hooks: Hooks,
     /// Millionths by which each host's clock runs fast.
     pub(crate) skews: Vec<i32>,
     /// Of ten thousand calls, how many meet a fault.
@@ -153,6 +156,7 @@ impl Story {
             } else {
                 Runner::Java
             },
+            hooks: Hooks::of(&mut Random::new(seed ^ 0x686f_6f6b), is_calm),
             twists: if is_calm { twists.calm() } else { twists },
             skews: (0..hosts)
                 .map(|_| *random.of(&[0, 0, 500, -500, 9000, -9000]))
@@ -203,6 +207,7 @@ impl Story {
             && self.twists.tight.is_none()
             && self.bad.is_none()
             && self.strikes.is_empty()
+            && !self.hooks.may_fail()
             && acts.all(|act| act.fate == Fate::Lives)
     }
 }

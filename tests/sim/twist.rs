@@ -213,6 +213,7 @@ impl Twists {
             ("disk full", struck(|it| matches!(it, Strike::DiskFull(..)))),
             ("reload by others", struck(|it| matches!(it, Strike::Reloads(_)))),
             ("edit by hand", struck(|it| matches!(it, Strike::Edits(_)))),
+            ("hooks", story.hooks.are_there()),
             ("long requests", twists.requests_last > Duration::from_secs(3)),
         ];
         kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind)

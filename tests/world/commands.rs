@@ -67,6 +67,7 @@ impl World {
             }
             Command::Start(start) => return self.start(name, job, &start),
             Command::Stop(stop) => return self.stop(name, job, stop),
+            Command::Hook(hook) => return self.hook(name, job, hook),
             Command::MarkRelease(mark) => {
                 pass!(host, mark.fence, MarkRelease);
                 if let Some(known) = host.releases.get_mut(&mark.release) {

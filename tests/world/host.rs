@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use nonstop::model::hook::HookId;
 use nonstop::model::lock::{Epoch, LockState};
-use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, SlotName, StartWord};
+use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, RunId, SlotName, StartWord};
 use nonstop::model::observed::{
     HostObserved, Machine, ReleaseObserved, SlotObserved, StateFolder, StateStatus, WasObserved,
 };
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::flight::Flight;
+use super::hooks::SimHook;
 use super::lock::Renewed;
 use super::{Flaw, SimNginx};
 
@@ -48,6 +50,8 @@ pub(crate) struct SimHost {
     pub(super) flights: BTreeMap<Flight, Instant>,
     /// The connection that arrived last, by port.
     pub(super) peers: BTreeMap<Port, String>,
+    /// What it keeps of hooks.
+    pub(super) hooks: BTreeMap<(RunId, HookId), SimHook>,
     pub(crate) nginx: Option<SimNginx>,
     /// How the next application starts.
     pub(crate) start: Start,
@@ -149,6 +153,7 @@ impl SimHost {
             connections: BTreeMap::new(),
             flights: BTreeMap::new(),
             peers: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             nginx: None,
             start: Start::Listens(Duration::from_secs(2)),
             health: Health::Up,
@@ -287,6 +292,7 @@ impl SimHost {
             lock: self.lock_now(),
             record: self.record.clone(),
             record_unreadable: self.unreadable.clone(),
+            hooks: self.hooks_observed(),
             was: (!self.ports.is_empty()).then(|| WasObserved {
                 slots: self
                     .ports

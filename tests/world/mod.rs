@@ -14,6 +14,7 @@ mod fate;
 mod fault;
 mod flaw;
 mod flight;
+mod hooks;
 mod host;
 mod lock;
 mod nginx;
@@ -27,6 +28,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nonstop::engine::fleet::CallError;
+use nonstop::model::hook::HookId;
 use nonstop::model::lock::Fence;
 use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::observed::Observed;
@@ -38,6 +40,8 @@ use tokio::time::Instant;
 
 pub(crate) use fault::{Fault, Rule};
 pub(crate) use flaw::Flaw;
+#[allow(unused_imports, reason = "not everybody tells what becomes of hooks")]
+pub(crate) use hooks::HookFate;
 #[allow(unused_imports, reason = "only the simulator has hosts with little memory")]
 pub(crate) use host::{Health, Killed, Process, SimHost, Start, Tight};
 pub(crate) use nginx::SimNginx;
@@ -86,6 +90,8 @@ pub(crate) struct World {
     /// How long the longest requests of clients take; none go on where it is zero.
     pub(crate) requests_last: Duration,
     requests: u64,
+    /// What becomes of hooks, and what became of them.
+    pub(crate) hooks: hooks::Hooks,
     /// Whether routings are told apart by more than their ports.
     pub(crate) shares: Shares,
     /// How long an upload takes.
@@ -109,6 +115,8 @@ enum Due {
     Started(Job, Fence, nonstop::model::process::ProcessIdentity),
     /// A process that was told to end has ended, or its grace is over.
     Kill(Job, Stop),
+    /// A hook has ended by itself, well or not.
+    Hooked(Job, Fence, (RunId, HookId), bool),
     /// A drain of a port looks again whether it is over.
     Drains(Job, Port, Instant),
     /// An answer that took its time.
@@ -155,6 +163,7 @@ impl World {
             may_cut: false,
             has_watches: true,
             cleans_tokens: false,
+            hooks: hooks::Hooks::default(),
             shares: Shares::Whole,
             links: BTreeMap::new(),
             leavers: BTreeSet::new(),
@@ -367,6 +376,7 @@ fn name_of(command: &Command) -> &'static str {
         Command::DiscardUpload(_) => "discard_upload",
         Command::Start(_) => "start",
         Command::Stop(_) => "stop",
+        Command::Hook(_) => "hook",
         Command::MarkRelease(_) => "mark_release",
         Command::Prepare(_) => "prepare",
         Command::Commit(_) => "commit",

@@ -4,7 +4,9 @@ use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
-use nonstop::engine::fleet::{CallError, ConnectFailure, Fleet, Host, HttpError, HttpRequest, HttpResponse};
+use nonstop::engine::fleet::{
+    CallError, ConnectFailure, Controller, Fleet, Host, HttpError, HttpRequest, HttpResponse,
+};
 use nonstop::model::names::HostName;
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, Put};
@@ -39,6 +41,10 @@ impl Fleet for SimFleet {
             });
         }
         Ok(reached)
+    }
+
+    fn controller(&self) -> &dyn Controller {
+        self
     }
 }
 

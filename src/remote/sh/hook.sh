@@ -4,8 +4,8 @@
 # afterwards, whoever holds the lock then, for it is what happened. Or notes the same of a hook that the controller
 # runs. Or ends one that is left running.
 #
-# Parameters: the fence's, HOOK_RUN, HOOK (POINT.NUMBER), RECALL (ask, done or again, where it began before and nobody
-# knows how it ended), REPEATABLE (yes or no), ACT (run, begins, done, failed or end), REASON; to run it those of
+# Parameters: the fence's, HOOK_RUN, HOOK (POINT.NUMBER), RECALL (ask, done or again: what a person says where it began
+# before and did not end well, or nobody knows), REPEATABLE (yes or no), ACT (run, begins, done, failed or end), REASON; to run it those of
 # hook_run without its folder and file, HOOK_SCRIPT (base64, may be empty) and RELEASE (whose jar it is told of; may be
 # empty).
 # Prints: the fence's answer, and `hook=done` with `output`, `hook=failed` with `reason` and `output`, `hook=was_done`,
@@ -21,21 +21,21 @@ known() {
 # once: goes on where the hook has to run, and answers where it need not or must not.
 once() {
     hook_read "$FILE" || return 0
-    case $H_OUTCOME in
-    done) known was_done ;;
-    failed)
+    [ "$H_OUTCOME" != "done" ] || known was_done
+    ! hook_lives || known running
+    case $RECALL in
+    again) return 0 ;;
+    done)
+        hook_write "$FILE" 'done' ''
+        trail taken_for_done hook "$HOOK"
+        known was_done
+        ;;
+    esac
+    if [ "$H_OUTCOME" = failed ]; then
         say fence passed
         say hook had_failed
         text reason "$H_REASON"
         answered
-        ;;
-    esac
-    ! hook_lives || known running
-    [ "$RECALL" != again ] || return 0
-    if [ "$RECALL" = "done" ]; then
-        hook_write "$FILE" 'done' ''
-        trail taken_for_done hook "$HOOK"
-        known was_done
     fi
     [ "$REPEATABLE" = yes ] || known unknown
 }

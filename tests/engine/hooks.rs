@@ -1,0 +1,362 @@
+//! Hooks of a run: at each point in turn, failing before and after the switch, interrupted, and met again by whoever
+//! resumes.
+
+use std::time::Duration;
+
+use nonstop::model::event::{Event, Note};
+use nonstop::model::failure::Failure;
+use nonstop::model::finding::Problem;
+use nonstop::model::hook::{HookId, HookPlace, HookPoint, HookWord, Recall};
+use nonstop::model::names::HostName;
+use nonstop::model::outcome::{Outcome, Signal};
+use nonstop::model::phase::Phase;
+use nonstop::model::record::RunStatus;
+
+use crate::scene::{Ended, Scene};
+use crate::world::{Fault, HookFate};
+
+const EVERYWHERE: &str = "hooks:
+  before_install: { run: a, on: first }
+  after_install: b
+  application_start: c
+  validate_service: d
+  before_allow_traffic: { run: e, on: nginx }
+  after_allow_traffic: { run: f, on: controller }
+  before_stop: { run: g, on: first }
+  on_failure: { run: h, on: first }
+";
+
+const POINTS: [HookPoint; 7] = [
+    HookPoint::BeforeInstall,
+    HookPoint::AfterInstall,
+    HookPoint::ApplicationStart,
+    HookPoint::ValidateService,
+    HookPoint::BeforeAllowTraffic,
+    HookPoint::AfterAllowTraffic,
+    HookPoint::BeforeStop,
+];
+
+fn place(point: HookPoint) -> Option<HostName> {
+    let name = match point {
+        HookPoint::BeforeAllowTraffic => "nginx-2",
+        HookPoint::AfterAllowTraffic => return None,
+        HookPoint::AfterInstall | HookPoint::ApplicationStart | HookPoint::ValidateService => "was-2",
+        HookPoint::BeforeInstall | HookPoint::BeforeStop | HookPoint::OnFailure => "was-1",
+    };
+    Some(HostName::new(name).unwrap())
+}
+
+/// A fleet with hooks, of which those of one point take so long and end so.
+fn with_fate(more: &str, point: HookPoint, fate: HookFate) -> Scene {
+    Scene::with(more).change(|world| {
+        world.hooks.fates.insert((place(point), point), fate);
+    })
+}
+
+fn failing(point: HookPoint) -> Scene {
+    let fate = HookFate {
+        fails: true,
+        ..HookFate::default()
+    };
+    with_fate(EVERYWHERE, point, fate)
+}
+
+fn lasting(point: HookPoint, seconds: u64) -> Scene {
+    let fate = HookFate {
+        takes: Duration::from_secs(seconds),
+        ..HookFate::default()
+    };
+    with_fate(EVERYWHERE, point, fate)
+}
+
+fn id(point: HookPoint) -> HookId {
+    HookId { point, number: 1 }
+}
+
+/// The points of all hooks that were begun, in order, without those of further hosts.
+fn points(scene: &Scene) -> Vec<HookPoint> {
+    let world = scene.world.borrow();
+    let mut points: Vec<_> = world.hooks.told.iter().map(|(_, hook, _)| hook.point).collect();
+    points.dedup();
+    points
+}
+
+fn begun(scene: &Scene, point: HookPoint) -> u32 {
+    let world = scene.world.borrow();
+    let of = |((_, _, hook), _): &(&(_, _, HookId), &u32)| hook.point == point;
+    world.hooks.begun.iter().filter(of).map(|(_, times)| *times).sum()
+}
+
+fn failed(ended: &Ended, point: HookPoint) -> bool {
+    let of = |event: &Event| {
+        matches!(event, Event::HostFailed { phase: Phase::Hook, failure: Failure::Hook { hook, .. }, .. }
+            if *hook == id(point))
+    };
+    ended.events.iter().any(of)
+}
+
+fn says(point: HookPoint, recall: Recall) -> HookWord {
+    HookWord {
+        hook: id(point),
+        host: None,
+        recall,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_hook_runs_at_its_point_and_its_output_is_told() {
+    let scene = Scene::with(EVERYWHERE);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    scene.is_deployed();
+    assert_eq!(points(&scene), POINTS);
+    assert_eq!(begun(&scene, HookPoint::ValidateService), 2);
+    let output = |event: &&Event| match event {
+        Event::HostDone {
+            note: Some(Note::HookDone { output, on, .. }),
+            ..
+        } => output == "what it printed" && *on == HookPlace::Controller,
+        _ => false,
+    };
+    assert_eq!(ended.events.iter().filter(output).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_before_the_switch_leaves_the_fleet_as_it_was() {
+    for point in &POINTS[..5] {
+        let scene = failing(*point);
+        let ended = scene.deploy().await;
+        assert!(failed(&ended, *point), "{point}");
+        ended.ends(&scene, Outcome::AsItWas, 6);
+        scene.is_as_it_was();
+        assert_eq!(scene.records(), [RunStatus::Done; 4]);
+        assert!(
+            !scene.world.borrow().hosts_with("commit").contains(&"nginx-1"),
+            "{point}"
+        );
+        let known: Vec<_> = POINTS.into_iter().filter(|it| it <= point).collect();
+        assert_eq!(points(&scene), [known, vec![HookPoint::OnFailure]].concat());
+        let world = scene.world.borrow();
+        let (_, _, env) = world.hooks.told.last().unwrap();
+        assert_eq!(
+            (env["NONSTOP_PHASE"].as_str(), env["NONSTOP_OUTCOME"].as_str()),
+            ("hook", "as_it_was")
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_after_the_switch_takes_traffic_back() {
+    for point in [HookPoint::AfterAllowTraffic, HookPoint::BeforeStop] {
+        let scene = failing(point);
+        let ended = scene.deploy().await;
+        assert!(failed(&ended, point), "{point}");
+        ended.ends(&scene, Outcome::RolledBack, 7);
+        scene.is_as_it_was();
+        let world = scene.world.borrow();
+        let (_, hook, env) = world.hooks.told.last().unwrap();
+        assert_eq!(
+            (hook.point, env["NONSTOP_OUTCOME"].as_str()),
+            (HookPoint::OnFailure, "rolled_back")
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_way_back_by_itself_a_person_decides() {
+    let more = format!("{EVERYWHERE}update: {{ auto_revert: false }}\n");
+    let fate = HookFate {
+        fails: true,
+        ..HookFate::default()
+    };
+    let scene = with_fate(&more, HookPoint::AfterAllowTraffic, fate);
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 8);
+    assert_eq!(scene.live_port(), 8081);
+    assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_last_hook_fails_is_said_and_changes_nothing() {
+    let scene = failing(HookPoint::ValidateService).change(|world| {
+        let fate = HookFate {
+            fails: true,
+            ..HookFate::default()
+        };
+        let point = HookPoint::OnFailure;
+        world.hooks.fates.insert((place(point), point), fate);
+    });
+    let ended = scene.deploy().await;
+    assert!(failed(&ended, HookPoint::OnFailure));
+    assert!(ended.says(|problem| matches!(problem, Problem::LeftUndone { .. })));
+    ended.ends(&scene, Outcome::AsItWas, 6);
+    assert_eq!(scene.records(), [RunStatus::Done; 4]);
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_takes_too_long_has_failed() {
+    let scene = lasting(HookPoint::ValidateService, 400);
+    let ended = scene.deploy().await;
+    assert!(failed(&ended, HookPoint::ValidateService));
+    ended.ends(&scene, Outcome::AsItWas, 6);
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_lives_for_as_long_as_a_hook_runs() {
+    let scene = lasting(HookPoint::BeforeAllowTraffic, 200);
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    scene.is_deployed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_ends_the_hook_and_the_run_unwinds() {
+    for point in [HookPoint::ValidateService, HookPoint::BeforeStop] {
+        let scene = lasting(point, 200).turns(Duration::from_secs(60));
+        let ended = scene.deploy().await;
+        let (outcome, exit) = if point == HookPoint::BeforeStop {
+            (Outcome::RolledBack, 7)
+        } else {
+            (Outcome::AsItWas, 6)
+        };
+        ended.ends(&scene, outcome, exit);
+        scene.is_as_it_was();
+        let was_ended = |event: &Event| matches!(event, Event::HostDone { note: Some(Note::HookEnded { hook }), .. } if *hook == id(point));
+        assert!(ended.events.iter().any(was_ended), "{point}: {:#?}", ended.events);
+    }
+    let scene = lasting(HookPoint::AfterAllowTraffic, 200).signal(Phase::Hook, Signal::Terminate);
+    scene.deploy().await.ends(&scene, Outcome::AsItWas, 143);
+    scene.is_as_it_was();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_whose_answer_was_lost_did_not_go_well() {
+    let scene = Scene::with(EVERYWHERE).fault("was-1", "hook", Fault::LostAfter);
+    scene.deploy().await.ends(&scene, Outcome::AsItWas, 6);
+    scene.is_as_it_was();
+    assert_eq!(begun(&scene, HookPoint::BeforeInstall), 1);
+}
+
+/// A deploy that dies while a hook runs, and the hook with it: its host was switched off and on again.
+async fn dies_in(point: HookPoint) -> Scene {
+    let scene = lasting(point, 30);
+    let dies = scene.dies_at_hook(point, Duration::from_secs(2));
+    dies.await;
+    scene
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_waits_for_a_hook_that_still_runs_and_then_knows_how_it_ended() {
+    let mut scene = lasting(HookPoint::BeforeStop, 100);
+    scene
+        .dies_at_hook(HookPoint::BeforeStop, Duration::from_secs(2))
+        .await;
+    scene.rests(5).await;
+    scene.lock_wait = Duration::from_secs(60);
+    let ended = scene.resume().await;
+    ended.ends(&scene, Outcome::AsItWas, 4);
+    assert!(
+        ended.says(|problem| matches!(problem, Problem::HookRuns { .. })),
+        "{:#?}",
+        ended.events
+    );
+    scene.rests(100).await;
+    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
+    scene.is_deployed();
+    assert_eq!(begun(&scene, HookPoint::BeforeStop), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_asks_where_nobody_knows_how_a_hook_ended_and_does_what_a_person_says() {
+    for (recall, times) in [(Recall::Done, 1), (Recall::Again, 2)] {
+        let scene = dies_in(HookPoint::AfterAllowTraffic).await;
+        scene.rests(60).await;
+        let ended = scene.resume().await;
+        ended.ends(&scene, Outcome::AsItWas, 4);
+        let asks = |problem: &Problem| matches!(problem, Problem::HookUnknown { hook, .. } if *hook == id(HookPoint::AfterAllowTraffic));
+        assert!(ended.says(asks), "{:#?}", ended.events);
+        assert_eq!(scene.live_port(), 8081);
+        scene.is_unlocked();
+        let mut scene = scene.change(|world| {
+            world.hooks.person_says_again = true;
+            world.hooks.fates.clear();
+        });
+        scene.hook_words = vec![says(HookPoint::AfterAllowTraffic, recall)];
+        scene.resume().await.ends(&scene, Outcome::Deployed, 0);
+        scene.is_deployed();
+        assert_eq!(begun(&scene, HookPoint::AfterAllowTraffic), times);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_runs_a_hook_again_that_says_it_may() {
+    let more = "hooks: { after_allow_traffic: { run: f, on: controller, repeatable: true } }\n";
+    let fate = HookFate {
+        takes: Duration::from_secs(30),
+        fails: false,
+    };
+    let scene = with_fate(more, HookPoint::AfterAllowTraffic, fate);
+    scene
+        .dies_at_hook(HookPoint::AfterAllowTraffic, Duration::from_secs(2))
+        .await;
+    scene.rests(60).await;
+    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
+    scene.is_deployed();
+    assert_eq!(begun(&scene, HookPoint::AfterAllowTraffic), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_goes_back_where_a_hook_had_failed() {
+    let fate = HookFate {
+        takes: Duration::from_secs(30),
+        fails: true,
+    };
+    let scene = with_fate(EVERYWHERE, HookPoint::BeforeStop, fate);
+    scene
+        .dies_at_hook(HookPoint::BeforeStop, Duration::from_secs(2))
+        .await;
+    scene.rests(60).await;
+    let ended = scene.resume().await;
+    assert!(failed(&ended, HookPoint::BeforeStop));
+    ended.ends(&scene, Outcome::RolledBack, 0);
+    scene.is_as_it_was();
+    assert_eq!(begun(&scene, HookPoint::BeforeStop), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_takes_a_run_back_that_died_in_a_hook_before_the_switch_and_asks_nobody() {
+    for point in [HookPoint::BeforeInstall, HookPoint::ValidateService] {
+        let scene = dies_in(point).await;
+        scene.rests(60).await;
+        scene.resume().await.ends(&scene, Outcome::AsItWas, 0);
+        scene.is_as_it_was();
+        assert_eq!(
+            begun(&scene, point),
+            u32::from(point == HookPoint::ValidateService) + 1
+        );
+        let world = scene.world.borrow();
+        let (_, hook, env) = world.hooks.told.last().unwrap();
+        assert_eq!(
+            (hook.point, env["NONSTOP_PHASE"].as_str()),
+            (HookPoint::OnFailure, "taken_back")
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_meets_an_interrupted_run_runs_none_of_its_hooks() {
+    let scene = dies_in(HookPoint::AfterAllowTraffic).await;
+    scene.rests(60).await;
+    let scene = scene.change(|world| world.hooks.fates.clear());
+    let jar = crate::scene::jar("sokdak-3.jar", "c");
+    let ended = scene.run("run-3", nonstop::engine::run::Wanted::Jar(jar)).await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    let world = scene.world.borrow();
+    let again = world
+        .hooks
+        .begun
+        .keys()
+        .filter(|(_, run, _)| run.as_str() == "run-1");
+    let after = again.filter(|(_, _, hook)| hook.point > HookPoint::AfterAllowTraffic);
+    assert_eq!(after.count(), 0);
+}

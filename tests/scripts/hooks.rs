@@ -1,0 +1,415 @@
+//! Hooks on a host: run once, with their output and their end on record, ended as a group at their deadline.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nonstop::model::hook::{
+    HookBody, HookId, HookObserved, HookPoint, HookScript, HookState, Recall, Repeats,
+};
+use nonstop::model::names::UserName;
+use nonstop::remote::answer::{Answer, Fenced, HookAnswer, SudoEntry};
+use nonstop::remote::command::{Command, Hook, HookAct, HookRun, Observe, SudoCheck};
+
+use crate::host::{Host, in_every_shell, lock_by, passed, release, run_id};
+
+const LONG: Duration = Duration::from_secs(60);
+const VALIDATE: HookId = HookId {
+    point: HookPoint::ValidateService,
+    number: 2,
+};
+
+fn command(line: &str) -> HookRun {
+    HookRun {
+        body: HookBody::Command(line.to_owned()),
+        env: BTreeMap::new(),
+        release: None,
+        run_as: None,
+        timeout: LONG,
+    }
+}
+
+fn hook(host: &Host, act: HookAct) -> Hook {
+    Hook {
+        fence: host.fence(),
+        run: run_id("run-1"),
+        hook: VALIDATE,
+        recall: Recall::Ask,
+        repeats: Repeats::Never,
+        act,
+    }
+}
+
+fn tell(host: &Host, hook: Hook) -> HookAnswer {
+    match host.run(Command::Hook(hook)) {
+        Answer::Hook(answer) => passed(answer),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn run(host: &Host, run: HookRun) -> HookAnswer {
+    tell(host, hook(host, HookAct::Run(run)))
+}
+
+fn done(output: &str) -> HookAnswer {
+    HookAnswer::Done {
+        output: output.to_owned(),
+    }
+}
+
+fn seen(host: &Host) -> Vec<HookObserved> {
+    host.observe(Observe::default()).hooks
+}
+
+fn state(host: &Host) -> Option<HookState> {
+    seen(host).first().map(|seen| seen.state)
+}
+
+fn record(host: &Host) -> std::path::PathBuf {
+    host.state().join("hooks/run-1.validate_service.2")
+}
+
+fn lives(pid: &str) -> bool {
+    fs::read(format!("/proc/{}/cmdline", pid.trim())).is_ok_and(|line| !line.is_empty())
+}
+
+/// Writes a file as soon as the hook has come so far, and waits for it.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < LONG, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_hook_runs_once_and_its_output_and_its_end_are_known() {
+    in_every_shell(|host| {
+        host.lock();
+        let count = host.path("count");
+        let line = format!("echo out; echo err >&2; echo x >>{}", count.display());
+        assert_eq!(run(host, command(&line)), done("out\nerr\n"));
+        assert_eq!(run(host, command(&line)), HookAnswer::WasDone);
+        assert_eq!(fs::read_to_string(&count).expect("it ran"), "x\n");
+        let known = HookObserved {
+            run: run_id("run-1"),
+            hook: VALIDATE,
+            state: HookState::Done,
+        };
+        assert_eq!(seen(host), [known]);
+        let trail = fs::read_to_string(host.state().join("audit")).expect("a trail");
+        for result in ["started", "done"] {
+            assert!(
+                trail.contains(&format!("\"event\":\"hook\",\"result\":\"{result}\"")),
+                "{trail}"
+            );
+        }
+    });
+}
+
+#[test]
+fn how_a_hook_failed_is_said_and_it_does_not_run_again() {
+    in_every_shell(|host| {
+        host.lock();
+        let failed = run(host, command("echo why; exit 3"));
+        let reason = "ended with exit status 3".to_owned();
+        let output = "why\n".to_owned();
+        assert_eq!(
+            failed,
+            HookAnswer::Failed {
+                reason: reason.clone(),
+                output
+            }
+        );
+        assert_eq!(run(host, command("true")), HookAnswer::HadFailed { reason });
+        assert_eq!(state(host), Some(HookState::Failed));
+        // A person may say otherwise.
+        let mut counts = hook(host, HookAct::Begins);
+        counts.recall = Recall::Done;
+        assert_eq!(tell(host, counts), HookAnswer::WasDone);
+    });
+}
+
+#[test]
+fn a_hook_and_all_of_its_group_ends_at_its_deadline() {
+    in_every_shell(|host| {
+        host.lock();
+        let pids = host.path("pids");
+        // The child ignores TERM and needs KILL.
+        let line = format!(
+            "echo $$ >{0}; sh -c 'trap \"\" TERM; echo $$ >>{0}; while :; do sleep 1; done' & wait",
+            pids.display()
+        );
+        let short = HookRun {
+            timeout: Duration::from_secs(2),
+            ..command(&line)
+        };
+        let HookAnswer::Failed { reason, .. } = run(host, short) else {
+            panic!("it ended well");
+        };
+        assert_eq!(reason, "it did not end within 2 s, and was ended");
+        let pids = fs::read_to_string(pids).expect("both wrote their pids");
+        assert_eq!(pids.lines().count(), 2);
+        for pid in pids.lines() {
+            eventually("it goes on", || !lives(pid));
+        }
+        assert_eq!(state(host), Some(HookState::Failed));
+    });
+}
+
+#[test]
+fn a_hook_whose_script_is_told_to_end_ends_too() {
+    in_every_shell(|host| {
+        host.lock();
+        let file = host.path("pid");
+        let line = format!("echo $$ >{}; sleep 300", file.display());
+        let begun = Command::Hook(hook(host, HookAct::Run(command(&line))));
+        let (mut child, input) = host.spawn(&host.place(), &begun);
+        std::io::Write::write_all(&mut child.stdin.take().expect("piped"), &input).expect("written");
+        let pid = || fs::read_to_string(&file).unwrap_or_default();
+        eventually("it never began", || !pid().trim().is_empty());
+        eventually("it is not seen", || state(host) == Some(HookState::Running));
+        assert_eq!(run(host, command("true")), HookAnswer::Running);
+        let script = nix::unistd::Pid::from_raw(child.id().try_into().expect("a pid"));
+        nix::sys::signal::kill(script, nix::sys::signal::Signal::SIGTERM).expect("it is there");
+        child.wait().expect("it ends");
+        assert!(!lives(&pid()));
+        assert_eq!(state(host), Some(HookState::Failed));
+    });
+}
+
+#[test]
+fn what_is_left_running_is_ended_by_whoever_goes_back() {
+    in_every_shell(|host| {
+        host.lock();
+        let file = host.path("pid");
+        let line = format!("echo $$ >{}; sleep 300", file.display());
+        let begun = Command::Hook(hook(host, HookAct::Run(command(&line))));
+        let (mut child, input) = host.spawn(&host.place(), &begun);
+        std::io::Write::write_all(&mut child.stdin.take().expect("piped"), &input).expect("written");
+        eventually("it never began", || state(host) == Some(HookState::Running));
+        // The script that waits for it is gone without a word, like a controller's connection.
+        child.kill().expect("it is there");
+        child.wait().expect("it ends");
+        assert_eq!(tell(host, hook(host, HookAct::End)), HookAnswer::Noted);
+        assert_eq!(state(host), Some(HookState::Failed));
+        let pid = fs::read_to_string(&file).unwrap_or_default();
+        eventually("it goes on", || pid.is_empty() || !lives(&pid));
+    });
+}
+
+#[test]
+fn where_nobody_knows_how_it_ended_a_person_is_asked() {
+    in_every_shell(|host| {
+        host.lock();
+        let begun = || fs::write(record(host), "outcome=started\nreason=\npid=\n").expect("written");
+        fs::create_dir_all(host.state().join("hooks")).expect("a folder");
+        begun();
+        assert_eq!(state(host), Some(HookState::Unknown));
+        assert_eq!(run(host, command("echo again")), HookAnswer::Unknown);
+        let mut repeatable = hook(host, HookAct::Run(command("echo again")));
+        repeatable.repeats = Repeats::Freely;
+        assert_eq!(tell(host, repeatable), done("again\n"));
+        begun();
+        let mut again = hook(host, HookAct::Run(command("echo again")));
+        again.recall = Recall::Again;
+        assert_eq!(tell(host, again), done("again\n"));
+        begun();
+        let mut counts = hook(host, HookAct::Run(command("echo again")));
+        counts.recall = Recall::Done;
+        assert_eq!(tell(host, counts), HookAnswer::WasDone);
+        assert_eq!(state(host), Some(HookState::Done));
+    });
+}
+
+#[test]
+fn a_hook_of_the_controller_is_noted_before_and_afterwards() {
+    in_every_shell(|host| {
+        host.lock();
+        assert_eq!(tell(host, hook(host, HookAct::Begins)), HookAnswer::Noted);
+        assert_eq!(state(host), Some(HookState::Unknown));
+        assert_eq!(tell(host, hook(host, HookAct::Begins)), HookAnswer::Unknown);
+        let reason = Some("ended with 'status' 3\nor so".to_owned());
+        assert_eq!(tell(host, hook(host, HookAct::Ended(reason))), HookAnswer::Noted);
+        let reason = "ended with 'status' 3 or so".to_owned();
+        assert_eq!(
+            tell(host, hook(host, HookAct::Begins)),
+            HookAnswer::HadFailed { reason }
+        );
+        assert_eq!(tell(host, hook(host, HookAct::Ended(None))), HookAnswer::Noted);
+        assert_eq!(tell(host, hook(host, HookAct::Begins)), HookAnswer::WasDone);
+    });
+}
+
+#[test]
+fn hostile_values_reach_a_hook_as_they_are_and_no_shell() {
+    in_every_shell(|host| {
+        host.lock();
+        let hostile = "'; touch \"$HOME\"/oops; $(id) `id` \\ \u{e9}\n*";
+        let env = [("NONSTOP_RELEASE".to_owned(), hostile.to_owned())].into();
+        let shown = HookRun {
+            env,
+            ..command("printf '%s' \"$NONSTOP_RELEASE\"")
+        };
+        assert_eq!(run(host, shown), done(hostile));
+    });
+}
+
+#[test]
+fn a_file_of_the_project_is_sent_over_and_run_with_its_arguments() {
+    in_every_shell(|host| {
+        host.lock();
+        host.put("r1", b"a jar");
+        let script = HookScript {
+            file: "/on/the/controller/check.sh".into(),
+            text: "#!/bin/sh\n# 'quotes' and \"more\" $HOME\necho \"$1|$2|$NONSTOP_JAR\"\nls \"$NONSTOP_JAR\" >/dev/null\n"
+                .to_owned(),
+            arguments: " one 'two three'".to_owned(),
+        };
+        let sent = HookRun {
+            body: HookBody::Script(script),
+            release: Some(release("r1")),
+            ..command("")
+        };
+        let jar = host.path("app/releases/r1/app.jar");
+        assert_eq!(
+            run(host, sent),
+            done(&format!("one|two three|{}\n", jar.display()))
+        );
+        let left = fs::read_dir(host.state().join("hooks")).expect("a folder");
+        assert_eq!(left.count(), 1, "only what became of it is left");
+    });
+}
+
+#[test]
+fn another_users_hook_runs_by_sudo_with_its_environment_and_ends_by_sudo() {
+    in_every_shell(|host| {
+        host.lock();
+        let calls = host.path("calls");
+        host.program(
+            "sudo",
+            &format!(
+                "#!/bin/sh\necho \"$*\" >>{}\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n",
+                calls.display()
+            ),
+        );
+        let user = Some(UserName::new("app").expect("a name"));
+        let env: BTreeMap<_, _> = [("NONSTOP_SLOT".to_owned(), "it's blue".to_owned())].into();
+        let shown = HookRun {
+            run_as: user.clone(),
+            env: env.clone(),
+            ..command("echo \"$NONSTOP_SLOT\"; pwd")
+        };
+        assert_eq!(run(host, shown), done("it's blue\n/\n"));
+        let said = fs::read_to_string(&calls).expect("sudo was called");
+        assert!(
+            said.starts_with("-n -u app -- env NONSTOP_SLOT=it's blue sh -c "),
+            "{said}"
+        );
+
+        fs::remove_file(record(host)).expect("it is there");
+        let file = host.path("pid");
+        let short = HookRun {
+            run_as: user,
+            timeout: Duration::from_secs(1),
+            ..command(&format!("echo $$ >{}; sleep 300", file.display()))
+        };
+        assert!(matches!(run(host, short), HookAnswer::Failed { .. }));
+        assert!(!lives(&fs::read_to_string(&file).expect("it began")));
+        let said = fs::read_to_string(&calls).expect("sudo was called");
+        assert!(said.contains("-n -u app -- env sh -c signal="), "{said}");
+    });
+}
+
+#[test]
+fn whether_hooks_may_run_as_another_user_is_asked_beforehand() {
+    in_every_shell(|host| {
+        host.program(
+            "sudo",
+            "#!/bin/sh\ncase \"$*\" in *'-u app --'*) exit 0 ;; esac\nexit 1\n",
+        );
+        let check = |may_sudo| {
+            let users = ["app", "other"].map(|name| UserName::new(name).expect("a name"));
+            let command = Command::SudoCheck(SudoCheck {
+                nginx: None,
+                users: users.into(),
+            });
+            let place = nonstop::remote::command::Place {
+                may_sudo,
+                ..host.place()
+            };
+            let output = host.raw(&place, &command, b"");
+            match nonstop::remote::parse::parse(&command, &output) {
+                Ok(Answer::SudoCheck(entries)) => entries.into_iter().take(2).collect::<Vec<_>>(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let entry = |user: &str, allowed| SudoEntry {
+            command: format!("-u {user} env"),
+            allowed,
+        };
+        assert_eq!(check(true), [entry("app", true), entry("other", false)]);
+        assert_eq!(check(false), [entry("app", false), entry("other", false)]);
+    });
+}
+
+#[test]
+fn much_output_is_cut_to_its_end() {
+    in_every_shell(|host| {
+        host.lock();
+        let line = "i=0; while [ $i -lt 30 ]; do head -c 100000 /dev/zero | tr '\\0' x; i=$((i + 1)); done; echo end";
+        let HookAnswer::Done { output } = run(host, command(line)) else {
+            panic!("it failed");
+        };
+        assert!(
+            output.ends_with("end\n") && output.len() <= 65_536,
+            "{}",
+            output.len()
+        );
+        assert!(output.len() > 1_000);
+    });
+}
+
+#[test]
+fn a_hook_that_has_no_lock_any_more_is_on_record_and_refused() {
+    in_every_shell(|host| {
+        host.lock();
+        let begun = Command::Hook(hook(host, HookAct::Run(command("sleep 2"))));
+        let (mut child, input) = host.spawn(&host.place(), &begun);
+        std::io::Write::write_all(&mut child.stdin.take().expect("piped"), &input).expect("written");
+        eventually("it never began", || state(host) == Some(HookState::Running));
+        // It is over by its own clock, and somebody else comes.
+        fs::write(host.state().join("lock"), "epoch=1\nrun=\nlease_ms=\n").expect("written");
+        let taken = host.run(Command::Lock(lock_by("run-2", 1, 2)));
+        assert!(
+            matches!(taken, Answer::Lock(nonstop::remote::answer::LockAnswer::Taken)),
+            "{taken:?}"
+        );
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("fence=refused"), "{said}");
+        assert_eq!(state(host), Some(HookState::Done));
+    });
+}
+
+#[test]
+fn the_next_run_forgets_the_hooks_of_the_one_before() {
+    in_every_shell(|host| {
+        host.lock();
+        assert_eq!(run(host, command("true")), done(""));
+        let mut next = hook(host, HookAct::Run(command("true")));
+        next.run = run_id("run-2");
+        assert_eq!(tell(host, next), done(""));
+        let runs: Vec<_> = seen(host).into_iter().map(|seen| seen.run).collect();
+        assert_eq!(runs, [run_id("run-2")]);
+        let refused = Hook {
+            fence: nonstop::model::lock::Fence {
+                sequence: 0,
+                ..host.fence()
+            },
+            ..hook(host, HookAct::End)
+        };
+        let refused = host.run(Command::Hook(refused));
+        assert!(matches!(refused, Answer::Hook(Fenced::Refused(_))));
+    });
+}
