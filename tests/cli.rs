@@ -48,6 +48,35 @@ fn a_slot_that_the_playbook_lacks_is_named() {
 }
 
 #[test]
+fn what_a_person_says_of_a_hook_is_refused_where_it_makes_no_sense() {
+    for (arguments, expected) in [
+        (["--hook-done", "validate.1"], "no hook's name"),
+        (["--hook-again", "before_stop.1@a b"], "host name"),
+        (
+            ["--hook-done", "before_stop.1"],
+            "the playbook has no hook `before_stop.1`",
+        ),
+    ] {
+        let (code, said) = nonstop(&["resume", arguments[0], arguments[1]]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let both = ["--hook-done", "before_stop.1", "--hook-again", "before_stop.1"];
+    let playbook = ["-p", "examples/hooks/playbook.yml", "resume"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nonstop"));
+    let inventory = ["-i", "inventory/example.yml"];
+    let output = command
+        .current_dir(root)
+        .args(inventory)
+        .args(playbook)
+        .args(both)
+        .output();
+    let said = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(said.contains("cannot count as done and run again"), "{said}");
+}
+
+#[test]
 fn every_command_that_leaves_hosts_out_names_those_that_it_knows() {
     for command in ["deploy", "plan", "rollback", "resume", "status", "doctor"] {
         let (code, said) = nonstop(&[command, "--without", "was-9"]);

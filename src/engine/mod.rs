@@ -15,6 +15,7 @@ mod going_on;
 pub mod health;
 mod heartbeat;
 pub mod homeward;
+mod hooks;
 pub mod lock;
 pub mod observe;
 pub mod opening;

@@ -29,7 +29,7 @@ use super::run::{Request, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::walk::{self, Rest};
-use super::{ending, going_on, homeward, record};
+use super::{ending, going_on, homeward, hooks, record};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
@@ -63,6 +63,15 @@ impl Ending {
             | Wanted::Converge { .. } => Self::OneMind,
         }
     }
+}
+
+/// How the hooks of a run have ended that somebody goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hooked {
+    /// None has failed so far.
+    Well,
+    /// One has: where there is a way back, it is taken.
+    Failed,
 }
 
 /// How one way ended.
@@ -109,7 +118,7 @@ pub(super) async fn go_on<H: Host>(
         point_of_no_return: record.point_of_no_return || observed.hosts.values().any(ended),
         ..plan::gone_on_with(&scene, record)
     };
-    let mut turned = false;
+    let mut hooked = Hooked::Well;
     for round in 0..ROUNDS {
         let scene = Scene {
             topology: context.topology,
@@ -117,7 +126,7 @@ pub(super) async fn go_on<H: Host>(
             observed: &observed,
             run: &record.run.clone(),
         };
-        let way = choose(context, request, &scene, &record, &began_by, turned).await;
+        let way = choose(context, request, &scene, &record, &began_by, hooked).await;
         if round == 0 && way == Way::Forward && Ending::of(request) == Ending::Through {
             let unclear = plan::unclear_hooks(&scene, &record, &request.hook_words);
             if !unclear.is_empty() {
@@ -132,7 +141,7 @@ pub(super) async fn go_on<H: Host>(
         match round {
             Round::Again => observed = homeward::look(context).await,
             Round::Back => {
-                turned = true;
+                hooked = Hooked::Failed;
                 observed = homeward::look(context).await;
             }
             Round::Went(went) => {
@@ -152,7 +161,7 @@ async fn choose<H: Host>(
     scene: &Scene<'_>,
     record: &RunRecord,
     began_by: &Owner,
-    turned: bool,
+    hooked: Hooked,
 ) -> Way {
     let evidence = plan::evidence(scene.topology, scene.observed, record);
     let asked = plan::asked(context.topology, record);
@@ -163,7 +172,7 @@ async fn choose<H: Host>(
     if Ending::of(request) == Ending::OneMind && halfway {
         way = decision::for_another(way, slots);
     }
-    if turned && way == Way::Forward && slots.old_is_alive {
+    if hooked == Hooked::Failed && way == Way::Forward && slots.old_is_alive {
         way = Way::Back;
     }
     if record.point_of_no_return && planted(Defect::RevertPastPointOfNoReturn) {
@@ -276,33 +285,13 @@ async fn forward<H: Host>(
         }
         return Round::Went(Went::Converged(ended));
     }
-    if let Some(round) = hooks(context, &job, HookPoint::AfterAllowTraffic).await {
+    if let Some(round) = hooks::run(context, &job, HookPoint::AfterAllowTraffic).await {
         return round;
     }
     match bake(context, &job).await {
         Some(round) => round,
         None => complete(context, &job, record.clone()).await,
     }
-}
-
-/// Runs the hooks of a point. `None` where they went well, or where a person decides what becomes of the run.
-async fn hooks<H: Host>(context: &Context<'_, H>, job: &Job<'_>, point: HookPoint) -> Option<Round> {
-    let stages = job.plan.stages.iter();
-    for stage in stages.filter(|stage| stage.hooks_of() == Some(point)) {
-        let end = match context.interrupt.cause() {
-            Some(cause) => StageEnd::Interrupted(cause),
-            None => stage::run(context, job, stage, Patience::of(stage.phase)).await,
-        };
-        let ended = match end {
-            StageEnd::Done => continue,
-            StageEnd::Interrupted(cause) => half_way(context, job, cause),
-            StageEnd::Failed(failures) if fenced_off(&failures) => stuck(Outcome::TakenOver),
-            StageEnd::Failed(_) if context.playbook.update.auto_revert => return Some(Round::Back),
-            StageEnd::Failed(_) => arrived(job, Exit::Mixed),
-        };
-        return Some(Round::Went(Went::Over(ended)));
-    }
-    None
 }
 
 /// Whoever sees a run through bakes as well: a release that is bad after all is found while the old slot is up.
@@ -323,7 +312,7 @@ async fn bake<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round>
 }
 
 /// Every nginx host routes to the run's release.
-fn arrived(job: &Job<'_>, exit: Exit) -> Ended {
+pub(super) fn arrived(job: &Job<'_>, exit: Exit) -> Ended {
     Ended {
         live: Some(job.plan.release.id.clone()),
         live_slot: Some(job.plan.to.clone()),
@@ -391,7 +380,7 @@ async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: 
             StageEnd::Interrupted(cause) => return over(half_way(context, job, cause)),
         }
     }
-    if let Some(round) = hooks(context, job, HookPoint::BeforeStop).await {
+    if let Some(round) = hooks::run(context, job, HookPoint::BeforeStop).await {
         return round;
     }
     over(match context.interrupt.cause() {
@@ -401,7 +390,7 @@ async fn complete<H: Host>(context: &Context<'_, H>, job: &Job<'_>, mut record: 
 }
 
 /// A signal came before the old slot's end, or the time is up: the run stays open, and its release has the traffic.
-fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, cause: Cause) -> Ended {
+pub(super) fn half_way<H>(context: &Context<'_, H>, job: &Job<'_>, cause: Cause) -> Ended {
     let unwinds = false;
     context.tell(Event::Interrupted { cause, unwinds });
     let exit = match cause {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use nonstop::engine::context::Interrupt;
+use nonstop::engine::run::{Wanted, run};
 use nonstop::model::event::{Event, Note};
 use nonstop::model::failure::Failure;
 use nonstop::model::finding::Problem;
@@ -12,8 +14,8 @@ use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
 
-use crate::scene::{Ended, Scene};
-use crate::world::{Fault, HookFate};
+use crate::scene::{Ended, Scene, jar};
+use crate::world::{Fault, HookFate, SimFleet};
 
 const EVERYWHERE: &str = "hooks:
   before_install: { run: a, on: first }
@@ -237,10 +239,32 @@ async fn a_hook_whose_answer_was_lost_did_not_go_well() {
     assert_eq!(begun(&scene, HookPoint::BeforeInstall), 1);
 }
 
-/// A deploy that dies while a hook runs, and the hook with it: its host was switched off and on again.
+/// A deploy whose controller dies some time after a hook of that point was begun.
+async fn dies_at_hook(scene: &Scene, point: HookPoint, after: Duration) {
+    let request = scene.request("run-1", Wanted::Jar(jar("sokdak-2.jar", "b")));
+    let fleet = SimFleet(scene.world.clone());
+    let run = run(&fleet, &request, Interrupt::never(), &|_| {});
+    let begun = || {
+        let world = scene.world.borrow();
+        world.hooks.told.iter().any(|(_, hook, _)| hook.point == point)
+    };
+    let dies = async {
+        while !begun() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(after).await;
+    };
+    tokio::select! {
+        biased;
+        () = dies => {}
+        _ = run => panic!("it ended before it died"),
+    }
+}
+
+/// A deploy whose controller dies while a hook runs.
 async fn dies_in(point: HookPoint) -> Scene {
     let scene = lasting(point, 30);
-    let dies = scene.dies_at_hook(point, Duration::from_secs(2));
+    let dies = dies_at_hook(&scene, point, Duration::from_secs(2));
     dies.await;
     scene
 }
@@ -248,9 +272,7 @@ async fn dies_in(point: HookPoint) -> Scene {
 #[tokio::test(start_paused = true)]
 async fn resume_waits_for_a_hook_that_still_runs_and_then_knows_how_it_ended() {
     let mut scene = lasting(HookPoint::BeforeStop, 100);
-    scene
-        .dies_at_hook(HookPoint::BeforeStop, Duration::from_secs(2))
-        .await;
+    dies_at_hook(&scene, HookPoint::BeforeStop, Duration::from_secs(2)).await;
     scene.rests(5).await;
     scene.lock_wait = Duration::from_secs(60);
     let ended = scene.resume().await;
@@ -296,9 +318,7 @@ async fn resume_runs_a_hook_again_that_says_it_may() {
         fails: false,
     };
     let scene = with_fate(more, HookPoint::AfterAllowTraffic, fate);
-    scene
-        .dies_at_hook(HookPoint::AfterAllowTraffic, Duration::from_secs(2))
-        .await;
+    dies_at_hook(&scene, HookPoint::AfterAllowTraffic, Duration::from_secs(2)).await;
     scene.rests(60).await;
     scene.resume().await.ends(&scene, Outcome::Deployed, 0);
     scene.is_deployed();
@@ -312,9 +332,7 @@ async fn resume_goes_back_where_a_hook_had_failed() {
         fails: true,
     };
     let scene = with_fate(EVERYWHERE, HookPoint::BeforeStop, fate);
-    scene
-        .dies_at_hook(HookPoint::BeforeStop, Duration::from_secs(2))
-        .await;
+    dies_at_hook(&scene, HookPoint::BeforeStop, Duration::from_secs(2)).await;
     scene.rests(60).await;
     let ended = scene.resume().await;
     assert!(failed(&ended, HookPoint::BeforeStop));
@@ -348,8 +366,8 @@ async fn a_deploy_that_meets_an_interrupted_run_runs_none_of_its_hooks() {
     let scene = dies_in(HookPoint::AfterAllowTraffic).await;
     scene.rests(60).await;
     let scene = scene.change(|world| world.hooks.fates.clear());
-    let jar = crate::scene::jar("sokdak-3.jar", "c");
-    let ended = scene.run("run-3", nonstop::engine::run::Wanted::Jar(jar)).await;
+    let jar = jar("sokdak-3.jar", "c");
+    let ended = scene.run("run-3", Wanted::Jar(jar)).await;
     ended.ends(&scene, Outcome::Deployed, 0);
     let world = scene.world.borrow();
     let again = world
@@ -359,4 +377,19 @@ async fn a_deploy_that_meets_an_interrupted_run_runs_none_of_its_hooks() {
         .filter(|(_, run, _)| run.as_str() == "run-1");
     let after = again.filter(|(_, _, hook)| hook.point > HookPoint::AfterAllowTraffic);
     assert_eq!(after.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_resume_ends_its_hook_and_leaves_the_run_open() {
+    let scene = lasting(HookPoint::BeforeStop, 200).turns(Duration::from_secs(60));
+    scene.dies(Phase::Drain, Duration::ZERO).await;
+    scene.rests(60).await;
+    scene.resume().await.ends(&scene, Outcome::Deployed, 8);
+    assert_eq!(scene.records(), [RunStatus::Open; 4]);
+    assert_eq!(begun(&scene, HookPoint::BeforeStop), 1);
+    // It is on record as failed: whoever resumes goes back.
+    let ended = scene.resume().await;
+    assert!(failed(&ended, HookPoint::BeforeStop), "{:#?}", ended.events);
+    ended.ends(&scene, Outcome::RolledBack, 0);
+    scene.is_as_it_was();
 }

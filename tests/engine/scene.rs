@@ -14,7 +14,7 @@ use nonstop::engine::run::{LocalJar, Request, Verdict, Wanted, run};
 use nonstop::model::decision::Way;
 use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
-use nonstop::model::hook::{HookPoint, HookWord};
+use nonstop::model::hook::HookWord;
 use nonstop::model::lock::Owner;
 use nonstop::model::names::{HostName, ReleaseId, RunId, SlotName};
 use nonstop::model::outcome::{Outcome, Signal};
@@ -260,7 +260,7 @@ impl Scene {
         self.run("run-2", Wanted::Earlier(None)).await
     }
 
-    fn request(&self, name: &str, wanted: Wanted) -> Request<'_> {
+    pub(crate) fn request(&self, name: &str, wanted: Wanted) -> Request<'_> {
         Request {
             topology: &self.config.topology,
             playbook: &self.config.playbook,
@@ -323,32 +323,6 @@ impl Scene {
         let run = run(&fleet, &request, Interrupt::never(), &hear);
         let dies = async {
             began.notified().await;
-            tokio::time::sleep(after).await;
-        };
-        tokio::select! {
-            biased;
-            () = dies => {}
-            _ = run => panic!("it ended before it died"),
-        }
-    }
-
-    /// The same, some time after a hook of that point was begun.
-    pub(crate) async fn dies_at_hook(&self, point: HookPoint, after: Duration) {
-        let request = self.request("run-1", Wanted::Jar(jar("sokdak-2.jar", "b")));
-        let fleet = SimFleet(self.world.clone());
-        let run = run(&fleet, &request, Interrupt::never(), &|_| {});
-        let dies = async {
-            let begun = || {
-                self.world
-                    .borrow()
-                    .hooks
-                    .told
-                    .iter()
-                    .any(|(_, hook, _)| hook.point == point)
-            };
-            while !begun() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
             tokio::time::sleep(after).await;
         };
         tokio::select! {

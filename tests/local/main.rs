@@ -64,6 +64,58 @@ fn deploys_a_failing_one_and_a_rollback_on_this_machine_lose_no_request() {
     assert_eq!(machine.applications().len(), 1);
 }
 
+/// Deploys with hooks, and gives what it said.
+#[track_caller]
+fn deploys_with(machine: &Machine, hooks: &str, version: &str, code: i32) -> String {
+    let deploy = machine.deploy(&machine.jar(version, Behaviour::default()), "0s");
+    let playbook = machine.path("playbook.yml");
+    let text = fs::read_to_string(&playbook).unwrap();
+    fs::write(playbook, format!("{text}hooks:\n{hooks}")).unwrap();
+    ends(deploy, code)
+}
+
+#[test]
+fn hooks_run_beside_the_application_and_where_nonstop_runs() {
+    let machine = Machine::set_up();
+    let load = machine.load();
+    let (told, here) = (machine.path("told"), machine.path("here"));
+    let script = format!("echo \"$NONSTOP_HOOK $NONSTOP_PORT $1\" >>{}\n", told.display());
+    fs::write(machine.path("check.sh"), script).unwrap();
+    let hooks = "  before_install: { run: 'echo \"$NONSTOP_HOOK $BUILD_ID\" >>here', on: controller }\n  \
+                 validate_service: ./check.sh one\n  before_allow_traffic: { run: ./check.sh two, on: nginx }\n  \
+                 after_allow_traffic: 'echo it is there'\n";
+    let said = deploys_with(&machine, hooks, "v2", 0);
+    assert!(said.contains("| it is there"), "{said}");
+    machine.leads_to(machine.green);
+    assert_eq!(fs::read_to_string(&here).unwrap(), "before_install 17\n");
+    let green = machine.green;
+    let both = format!("validate_service {green} one\nbefore_allow_traffic {green} two\n");
+    assert_eq!(fs::read_to_string(&told).unwrap(), both);
+
+    let said = deploys_with(
+        &machine,
+        "  validate_service: 'echo it is ill; exit 3'\n",
+        "v3",
+        6,
+    );
+    assert!(
+        said.contains("exit status 3") && said.contains("it is ill"),
+        "{said}"
+    );
+    machine.leads_to(machine.green);
+    let said = deploys_with(
+        &machine,
+        "  after_allow_traffic: { run: 'false', on: controller }\n",
+        "v3",
+        7,
+    );
+    assert!(said.contains("after_allow_traffic.1"), "{said}");
+    machine.leads_to(machine.green);
+    assert_eq!(machine.get("/version"), "v2");
+    assert_eq!(load.stop().counts.failed, 0);
+    assert_eq!(machine.applications().len(), 1);
+}
+
 #[test]
 fn an_interrupt_at_the_terminal_unwinds_the_run() {
     let machine = Machine::set_up();

@@ -9,6 +9,7 @@
 mod fixture;
 mod fleet;
 mod history;
+mod hooks;
 mod json;
 mod junit;
 mod notice;

@@ -147,7 +147,7 @@ fn script(item: &Item<'_>, source: &Arc<Source>, name: &str, place: HookPlace) -
         let problem = item.problem(format!("the script `{name}` is not below the playbook's folder"));
         return Err(problem.hint("a file of the host itself is named by its absolute path"));
     }
-    let path = source.folder().join(name);
+    let path = source.folder().join(name.strip_prefix("./").unwrap_or(name));
     let unreadable = |reason: &dyn ToString| {
         let path = path.display();
         let problem = item.problem(format!("cannot read the script `{path}`: {}", reason.to_string()));

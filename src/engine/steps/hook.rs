@@ -42,7 +42,12 @@ pub(super) async fn run<H: Host>(
 }
 
 /// Ends what runs of a hook.
-pub(super) async fn end<H: Host>(context: &Context<'_, H>, run: &RunId, host: &HostName, id: HookId) -> Done {
+pub(in crate::engine) async fn end<H: Host>(
+    context: &Context<'_, H>,
+    run: &RunId,
+    host: &HostName,
+    id: HookId,
+) -> Done {
     let command = HookCommand {
         fence: context.crew.fence(host),
         run: run.clone(),

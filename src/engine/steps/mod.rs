@@ -2,7 +2,7 @@
 
 pub(super) mod drain;
 mod finish;
-mod hook;
+pub(super) mod hook;
 mod proof;
 mod start;
 pub(super) mod stop;
