@@ -55,6 +55,7 @@ played! {
     a_reboot_ends_processes_and_watches_and_the_lease_begins_anew
     what_was_armed_before_a_reboot_can_be_confirmed_or_committed_anew
     a_wall_clock_that_jumps_moves_no_lease_no_watch_and_no_process
+    a_hook_runs_once_in_its_run_and_what_became_of_it_is_kept
 }
 
 #[test]

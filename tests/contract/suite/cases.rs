@@ -1,6 +1,7 @@
 //! What is played on two hosts.
 
 use super::moves::Fence;
+use super::moves::Hooked::{Begins, CountsAsDone, Ends, EndsBadly, Runs, RunsAgain};
 use super::moves::Move::{self, *};
 use super::moves::Slot::{Blue, Green};
 use super::moves::Whom::{AnotherBoot, AnotherStart, AnotherUser, Itself};
@@ -289,6 +290,32 @@ cases! {
         Later(40),
         Lock { run: 2, expected: 1, epoch: 2 },
         Stop(by(2, 2, 1), Blue, Itself, None),
+        Look,
+    ];    a_hook_runs_once_in_its_run_and_what_became_of_it_is_kept: [
+        TAKEN,
+        Hook(by(1, 1, 1), 1, Runs),
+        Hook(by(1, 1, 2), 1, Runs),
+        Hook(by(1, 1, 3), 2, Begins),
+        Look,
+        Hook(by(1, 1, 4), 2, Begins),
+        Hook(by(1, 1, 5), 2, Runs),
+        Hook(by(1, 1, 6), 2, RunsAgain),
+        Hook(by(1, 1, 7), 3, Begins),
+        Hook(by(1, 1, 8), 3, EndsBadly),
+        Hook(by(1, 1, 9), 3, Runs),
+        Hook(by(1, 1, 10), 3, CountsAsDone),
+        Hook(by(1, 1, 11), 3, Runs),
+        Hook(by(1, 1, 9), 4, Runs),
+        Hook(by(1, 1, 12), 4, Ends),
+        Hook(by(1, 1, 13), 4, Begins),
+        Look,
+        Reboots,
+        Look,
+        Later(40),
+        Lock { run: 2, expected: 1, epoch: 2 },
+        Hook(by(1, 1, 14), 5, Runs),
+        Look,
+        Hook(by(2, 2, 1), 1, Runs),
         Look,
     ];
 }

@@ -1,9 +1,11 @@
 //! The moves, and what is told of their answers: no pids, times or words of a system.
 
+use std::collections::BTreeSet;
+
 use nonstop::model::lock::LockState;
 use nonstop::model::observed::{HostObserved, SlotObserved};
 use nonstop::remote::answer::{
-    Answer, ArmAnswer, ConfirmAnswer, Fenced, LockAnswer, PrepareAnswer, StartAnswer, StopAnswer,
+    Answer, ArmAnswer, ConfirmAnswer, Fenced, HookAnswer, LockAnswer, PrepareAnswer, StartAnswer, StopAnswer,
     SwitchAnswer,
 };
 
@@ -42,6 +44,23 @@ pub(crate) enum Whom {
     AnotherUser,
 }
 
+/// What is done about a hook.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hooked {
+    /// It runs, and ends well.
+    Runs,
+    /// A person says that it runs again.
+    RunsAgain,
+    /// A person says that it is done.
+    CountsAsDone,
+    /// The controller is about to run it.
+    Begins,
+    /// It did not end well on the controller.
+    EndsBadly,
+    /// What runs of it is ended.
+    Ends,
+}
+
 /// One move. Home is that of run 1, and a lease lasts for 30 seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Move {
@@ -70,6 +89,8 @@ pub(crate) enum Move {
     Start(Fence, Slot, u32),
     /// The process of a slot is stopped, where its successor is there.
     Stop(Fence, Slot, Whom, Option<(Slot, Whom)>),
+    /// Something about a hook of the mover's run, by its number.
+    Hook(Fence, u32, Hooked),
     /// The process of a slot dies by itself.
     Dies(Slot),
     /// The host loses its power and comes up again.
@@ -127,6 +148,18 @@ pub(crate) fn told(answer: &Answer) -> String {
             StopAnswer::SuccessorMissing { .. } => "no successor".to_owned(),
             other => format!("{other:?}"),
         }),
+        Answer::Hook(fenced) => fenced_told(fenced, |answer| {
+            match answer {
+                HookAnswer::Done { .. } => "done",
+                HookAnswer::Failed { .. } => "failed",
+                HookAnswer::WasDone => "was done",
+                HookAnswer::HadFailed { .. } => "had failed",
+                HookAnswer::Unknown => "unknown",
+                HookAnswer::Running => "running",
+                HookAnswer::Noted => "noted",
+            }
+            .to_owned()
+        }),
         other => panic!("no move has such an answer: {other:?}"),
     }
 }
@@ -164,8 +197,12 @@ pub(crate) fn state_told(seen: &HostObserved, serves: &str) -> String {
         .iter()
         .map(|(slot, it)| format!("{slot} {}", slot_told(it)))
         .collect();
+    let hooks = seen.hooks.iter();
+    let hooks: BTreeSet<_> = hooks
+        .map(|it| format!("{} of {} {:?}", it.hook, it.run, it.state))
+        .collect();
     format!(
-        "{tokens:?}; {}; serves {serves}; homes {:?}; {slots:?}",
+        "{tokens:?}; {}; serves {serves}; homes {:?}; {slots:?}; {hooks:?}",
         lock_told(&seen.lock),
         nginx.saved_homes
     )

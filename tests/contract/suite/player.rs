@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use nonstop::model::hook::{HookBody, HookId, HookPoint, Recall, Repeats};
 use nonstop::model::lock::{self, Epoch, Owner};
 use nonstop::model::names::{Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::observed::{HostObserved, NginxObserved};
@@ -13,13 +14,14 @@ use nonstop::model::record::RunRecord;
 use nonstop::model::token::{TokenId, TokenState};
 use nonstop::remote::answer::{Answer, Fenced, StartAnswer};
 use nonstop::remote::command::{
-    Arm, CleanNginx, Command, Commit, Confirm, Lock, NginxPlace, Observe, ObserveNginx, PlacedContent,
-    Placement, Prepare, Put, Record, RenderedRunner, Renew, Revert, Start, Stop, Successor, Unlock,
+    Arm, CleanNginx, Command, Commit, Confirm, Hook, HookAct, HookRun, Lock, NginxPlace, Observe,
+    ObserveNginx, PlacedContent, Placement, Prepare, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
+    Successor, Unlock,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::JAR;
-use super::moves::{Fence, Move, Slot, Whom, state_told, told};
+use super::moves::{Fence, Hooked, Move, Slot, Whom, state_told, told};
 
 /// A host whose nginx serves v1 and is to serve v2, and that has both slots.
 pub(crate) trait Subject {
@@ -84,6 +86,37 @@ fn slot(slot: Slot) -> SlotName {
 
 fn sha256(bytes: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+fn hook(by: Fence, number: u32, what: Hooked) -> Hook {
+    let runs = || {
+        HookAct::Run(HookRun {
+            body: HookBody::Command("true".to_owned()),
+            env: BTreeMap::new(),
+            release: None,
+            run_as: None,
+            timeout: Duration::from_secs(20),
+        })
+    };
+    let (act, recall) = match what {
+        Hooked::Runs => (runs(), Recall::Ask),
+        Hooked::RunsAgain => (runs(), Recall::Again),
+        Hooked::CountsAsDone => (runs(), Recall::Done),
+        Hooked::Begins => (HookAct::Begins, Recall::Ask),
+        Hooked::EndsBadly => (HookAct::Ended(Some("exit status 1".to_owned())), Recall::Ask),
+        Hooked::Ends => (HookAct::End, Recall::Ask),
+    };
+    Hook {
+        fence: fence(by),
+        run: run(by.run),
+        hook: HookId {
+            point: HookPoint::BeforeStop,
+            number,
+        },
+        recall,
+        repeats: Repeats::Never,
+        act,
+    }
 }
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -304,6 +337,7 @@ impl<S: Subject> Player<S> {
                     port: self.subject.port(slot),
                 }),
             }),
+            Move::Hook(by, number, what) => Command::Hook(hook(by, number, what)),
             _ => return None,
         })
     }
