@@ -126,7 +126,7 @@ impl Twists {
         } else {
             Style::Site
         };
-        let slots = if was > 1 && style == Style::Site && random.one_in(6) {
+        let slots = if was > 1 && random.one_in(6) {
             Slots::Hosts
         } else {
             Slots::Ports
@@ -166,8 +166,7 @@ impl Twists {
             random.millis(0, 3_000)
         };
         // The user's server has led somewhere all the while.
-        let whole = style == Style::Site && slots == Slots::Ports;
-        let includes = random.one_in(6) && whole && is_live;
+        let includes = random.one_in(6) && style == Style::Site && is_live;
         let style = if includes { Style::Include } else { style };
         let memory = match tight {
             Some(_) => *random.of(&[MemoryCheck::Refuse, MemoryCheck::Warn, MemoryCheck::Warn]),
