@@ -18,6 +18,7 @@ mod ending;
 mod fleet;
 mod hooks;
 mod judge;
+mod limit;
 mod random;
 mod stage;
 mod story;

@@ -23,6 +23,7 @@ use crate::controller::{LedFleet, Life, Overseer};
 use crate::defects::Planted;
 use crate::fleet;
 use crate::judge::{self, Confirms, Routes};
+use crate::limit;
 use crate::story::{Act, Leaves, Story, What};
 use crate::world::{Shared, SimFleet, SimHost, World};
 
@@ -250,7 +251,9 @@ impl Stage {
             memory.hears(&self.world.borrow(), &event);
             self.hear(name, &event);
         };
-        let interrupt = Interrupt::new(life.signals());
+        let began = Instant::now();
+        let turn = limit::turn(&act, request.playbook);
+        let interrupt = Interrupt::new(life.signals()).until(turn);
         let running = timeout(AN_HOUR, Box::pin(run(&fleet, &request, interrupt, &hear)));
         let verdict = match life.lead(running).await {
             Some(Ok(verdict)) => Some(verdict),
@@ -261,6 +264,11 @@ impl Stage {
             None => None,
         };
         self.tell(&format!("{name} ends: {verdict:?}"));
+        if turn.is_some()
+            && let Err(broken) = limit::is_kept(&self.story, &act, began.elapsed())
+        {
+            self.broken(format!("{name}: {broken}"));
+        }
         self.at_work.set(self.at_work.get() - 1);
         self.leaving.set(self.leaving.get() - leaves);
         if matches!(act.what, What::Deploy(_) | What::Rollback)

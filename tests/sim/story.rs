@@ -5,6 +5,7 @@ use std::time::Duration;
 use nonstop::model::outcome::Signal;
 
 use crate::hooks::Hooks;
+use crate::limit;
 use crate::random::Random;
 use crate::twist::{Beginning, Twists};
 
@@ -95,6 +96,8 @@ pub(crate) enum Fate {
     Dies(u64),
     Signalled(u64, Signal),
     Sleeps(u64, Duration),
+    /// It lives, and is given so long as a whole.
+    Limited(Duration),
 }
 
 /// What is wrong with new instances.
@@ -187,6 +190,7 @@ impl Story {
             story.strikes.extend(Twists::links(twisting));
             let twists = story.twists.clone();
             twists.turn(twisting, &mut story.rounds);
+            limit::are_given(&mut Random::new(seed ^ 0x6c69_6d69), &mut story.rounds);
         }
         story
     }

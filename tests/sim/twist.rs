@@ -213,6 +213,10 @@ impl Twists {
             ("reload by others", struck(|it| matches!(it, Strike::Reloads(_)))),
             ("edit by hand", struck(|it| matches!(it, Strike::Edits(_)))),
             ("hooks", story.hooks.are_there()),
+            (
+                "a deadline as a whole",
+                acts().any(|act| matches!(act.fate, Fate::Limited(_))),
+            ),
             ("long requests", twists.requests_last > Duration::from_secs(3)),
         ];
         kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind)
@@ -250,7 +254,7 @@ impl Twists {
                     Fate::Dies(step) => Fate::Dies(step * times),
                     Fate::Signalled(step, signal) => Fate::Signalled(step * times, signal),
                     Fate::Sleeps(step, long) => Fate::Sleeps(step * times, long),
-                    Fate::Lives => Fate::Lives,
+                    lives => lives,
                 };
             }
         }
