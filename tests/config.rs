@@ -391,6 +391,17 @@ fn more_in_service_than_a_slot_has_hosts_is_refused() {
 }
 
 #[test]
+fn of_a_misspelt_strategy_only_its_name_is_said() {
+    let rolling = "app: sokdak\nupdate: { strategy: roling, max_parallel: 2, auto_promote: false }";
+    let report = report(&with("app: sokdak", rolling));
+    assert!(
+        report.contains("roling") && report.contains("rolling"),
+        "{report}"
+    );
+    assert!(!report.contains("goes with"), "{report}");
+}
+
+#[test]
 fn a_template_of_ones_own_must_hold_the_generation() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("playbook.yml");

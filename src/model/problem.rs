@@ -391,6 +391,12 @@ pub enum Problem {
         /// The release.
         release: ReleaseId,
     },
+    /// A run takes more routings of more instances than its record may hold: let more hosts change at once.
+    #[error("host by host this run has more than {most} instances in all of its routings together")]
+    TooManyRoutings {
+        /// How many a run may have.
+        most: usize,
+    },
     /// The live release is of another tool: a drill could not bring it back.
     #[error("nonstop did not bring the live release, so that a drill could not come back to it")]
     LiveReleaseUnknown,

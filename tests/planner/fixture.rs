@@ -152,6 +152,11 @@ impl Fleet {
         Self::of(INVENTORY, &format!("{PLAYBOOK}{SITE_STYLE}{more}"))
     }
 
+    /// The style `site` on other hosts than the usual ones, with more lines at the playbook's end.
+    pub(crate) fn on_hosts(inventory: &str, more: &str) -> Self {
+        Self::of(inventory, &format!("{PLAYBOOK}{SITE_STYLE}{more}"))
+    }
+
     /// The usual hosts with an `nginx` section and what else is said.
     pub(crate) fn with_nginx(nginx: &str) -> Self {
         Self::of(INVENTORY, &format!("{PLAYBOOK}{nginx}"))

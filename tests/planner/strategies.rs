@@ -273,3 +273,34 @@ fn a_start_that_was_cut_off_between_two_routings_ends_before_its_host_is_started
 fn seen_onward(fleet: &Fleet, record: &RunRecord) -> Plan {
     seen(fleet, |scene| plan::onward(scene, record)).unwrap()
 }
+
+#[test]
+fn a_run_that_nobody_could_read_again_is_refused_before_it_begins() {
+    let hosts: String = (1..=501).map(|number| format!("was-{number}: {{}}, ")).collect();
+    let inventory = format!(
+        "all: {{ children: {{ was: {{ hosts: {{ {hosts} }} }}, nginx: {{ hosts: {{ nginx-1: {{}} }} }} }} }}\n"
+    );
+    let servers: String = (1..=501)
+        .map(|number| format!("server was-{number}:8080; "))
+        .collect();
+    let site = our_site(8080, "run-1");
+    let (_, rest) = site.split_once('}').unwrap();
+    let fleet = |max_parallel: &str| {
+        let update = format!("update: {{ strategy: rolling, max_parallel: {max_parallel} }}\n");
+        let mut fleet = Fleet::on_hosts(&inventory, &update);
+        fleet.has(V1).runs("blue", V1);
+        fleet.file(
+            "nginx-1",
+            "sokdak.conf",
+            &format!("upstream sokdak {{ {servers} }}{rest}"),
+        );
+        fleet.nginx("nginx-1").generation = Some("run-1".to_owned());
+        fleet.deploy(V2)
+    };
+    let problems: Vec<_> = refusals(fleet("1"))
+        .into_iter()
+        .map(|(_, problem)| problem)
+        .collect();
+    assert_eq!(problems, [Problem::TooManyRoutings { most: 500_000 }]);
+    assert_eq!(fleet("50%").unwrap().commits().count(), 3);
+}

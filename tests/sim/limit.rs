@@ -8,13 +8,29 @@ use nonstop::model::playbook::Playbook;
 use tokio::time::Instant;
 
 use crate::random::Random;
-use crate::story::{Act, Fate, Round, Story, What};
+use crate::story::{Act, Bad, Fate, Leaves, Story, What};
 
-/// What some acts get that would otherwise live for as long as they like.
-pub(crate) fn are_given(random: &mut Random, rounds: &mut [Round]) {
-    for act in rounds.iter_mut().flat_map(|round| &mut round.acts) {
-        if act.fate == Fate::Lives && random.one_in(4) {
-            act.fate = Fate::Limited(Duration::from_secs(*random.of(&[35, 60, 75, 90, 120])));
+/// What some acts get that would otherwise live for as long as they like. In some stories nothing else happens, but
+/// that a new instance may get no healthier.
+pub(crate) fn are_given(random: &mut Random, story: &mut Story) {
+    let is_quiet = random.one_in(10);
+    if is_quiet {
+        story.call_faults = 0;
+        story.strikes.clear();
+        story.twists.gone = None;
+        let which = u64::from(random.one_in(2));
+        story.bad = random.one_in(2).then_some((which, Bad::Sick));
+    }
+    for round in &mut story.rounds {
+        if is_quiet {
+            round.acts.truncate(1);
+        }
+        for act in &mut round.acts {
+            if is_quiet || act.fate == Fate::Lives && random.one_in(4) {
+                // A release that gets no healthier takes more than 22 of them where nothing turns it around.
+                act.fate = Fate::Limited(Duration::from_secs(*random.of(&[21, 22, 22, 24, 28, 32, 45, 60])));
+                act.leaves = Leaves::Nobody;
+            }
         }
     }
 }

@@ -190,7 +190,7 @@ impl Story {
             story.strikes.extend(Twists::links(twisting));
             let twists = story.twists.clone();
             twists.turn(twisting, &mut story.rounds);
-            limit::are_given(&mut Random::new(seed ^ 0x6c69_6d69), &mut story.rounds);
+            limit::are_given(&mut Random::new(seed ^ 0x6c69_6d69), &mut story);
         }
         story
     }

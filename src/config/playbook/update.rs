@@ -25,13 +25,16 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
         return default;
     };
     let words = StrategyName::ALL.map(|name| (name.as_str(), name));
-    let name = fields.read_or("strategy", StrategyName::BlueGreen, |item| {
-        values::choice(item, &words)
-    });
+    // What goes with a strategy that is misspelt is not for us to say.
+    let name = match fields.item("strategy") {
+        Some(item) => fields.keep(values::choice(&item, &words)),
+        None => Some(StrategyName::BlueGreen),
+    };
+    let is_other = |of| name.is_some_and(|name| name != of);
     let auto_revert = fields.read_or("auto_revert", true, values::boolean);
     let promotion = fields.read_or("auto_promote", Promotion::Automatic, |item| {
         let by_hand = !values::boolean(item)?;
-        if by_hand && name != StrategyName::BlueGreen {
+        if by_hand && is_other(StrategyName::BlueGreen) {
             let problem = item.problem("`auto_promote: false` goes with `blue_green` only");
             return Err(problem.hint("let a step of the canary wait: `hold: until_promoted`"));
         }
@@ -49,7 +52,7 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
         ("min_in_service", &min_in_service, StrategyName::Rolling),
         ("steps", &steps, StrategyName::Canary),
     ] {
-        if let Some(item) = item.as_ref().filter(|_| name != of) {
+        if let Some(item) = item.as_ref().filter(|_| is_other(of)) {
             let message = format!("`{key}` goes with `strategy: {}` only", of.as_str());
             item.note(Problem::at(&item.key, message));
         }
@@ -57,14 +60,14 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
     let max_parallel = max_parallel.map(|item| share(&item));
     let min_in_service = min_in_service.map(|item| share(&item));
     let strategy = match name {
-        StrategyName::BlueGreen => Strategy::BlueGreen,
-        StrategyName::Rolling => Strategy::Rolling {
+        None | Some(StrategyName::BlueGreen) => Strategy::BlueGreen,
+        Some(StrategyName::Rolling) => Strategy::Rolling {
             max_parallel: max_parallel
                 .and_then(|read| fields.keep(read))
                 .unwrap_or(Share::Count(NonZeroU32::MIN)),
             min_in_service: min_in_service.and_then(|read| fields.keep(read)),
         },
-        StrategyName::Canary => Strategy::Canary {
+        Some(StrategyName::Canary) => Strategy::Canary {
             steps: canary(item, steps.as_ref(), &fields),
         },
     };

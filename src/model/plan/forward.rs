@@ -135,8 +135,15 @@ fn written(
 ) -> Result<Plan, Vec<Finding>> {
     let from = decision.from.as_ref().map(|slot| routed(scene, slot, live));
     let to = routing(scene, &decision.to, Some(&decision.release.id));
+    let from = from.unwrap_or_default();
+    if !course.is_sound(from.instances().count(), to.instances().count()) {
+        // Nobody could read its record again.
+        let most = Course::MAX_ROUTED;
+        findings.push(Finding::refusal(None, Problem::TooManyRoutings { most }));
+        return Err(findings);
+    }
     let is_gone = |instance: &Instance| !scene.topology.was.contains_key(&instance.endpoint.host);
-    let stations = course.stations(&from.unwrap_or_default(), &to, is_gone);
+    let stations = course.stations(&from, &to, is_gone);
     let ahead = Ahead {
         stations: &stations,
         reached: 0,

@@ -141,7 +141,7 @@ pub struct Course {
 
 impl Course {
     /// How many instances all routings of a run can have together: host by host, those of five hundred hosts.
-    const MAX_ROUTED: usize = 500_000;
+    pub(super) const MAX_ROUTED: usize = 500_000;
 
     /// All routings from `from` to `to`, both included. Instances that `gone` names are in no other than the
     /// first: nobody asks for their hosts any more.
@@ -170,6 +170,7 @@ impl Course {
     /// anything, and all routings of its run are written out.
     pub(super) fn is_sound(&self, old: usize, new: usize) -> bool {
         let steps = match &self.strategy {
+            Strategy::Rolling { .. } if old == 0 => 1,
             Strategy::BlueGreen => 1,
             Strategy::Rolling { max_parallel, .. } => new.div_ceil(max_parallel.of(new)),
             Strategy::Canary { steps } => {
@@ -264,6 +265,21 @@ mod tests {
             let stations = strategy.stations(&Routing::default(), &new);
             assert_eq!(stations, [Station::from(Routing::even(new))]);
         }
+    }
+
+    #[test]
+    fn a_run_host_by_host_over_too_many_hosts_has_no_record() {
+        let max_parallel = Share::Count(NonZeroU32::MIN);
+        let course = Course {
+            strategy: Strategy::Rolling {
+                max_parallel,
+                min_in_service: None,
+            },
+            promotion: Promotion::Automatic,
+        };
+        assert!(course.is_sound(500, 500));
+        assert!(!course.is_sound(501, 501));
+        assert!(course.is_sound(0, 501), "without traffic it is one step");
     }
 
     #[test]

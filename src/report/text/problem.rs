@@ -225,6 +225,9 @@ fn instance_hint(problem: &Problem) -> Option<String> {
              from others"
         }
         Problem::ReleaseMissing { .. } => "`nonstop status` lists the releases of every host",
+        Problem::TooManyRoutings { .. } => {
+            "let more hosts change at once: raise `update.max_parallel`, for example to `10%`"
+        }
         Problem::LiveReleaseUnknown => {
             "deploy once with nonstop; after the next deploy there are two to go between"
         }
