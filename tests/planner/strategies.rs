@@ -276,13 +276,12 @@ fn seen_onward(fleet: &Fleet, record: &RunRecord) -> Plan {
 
 #[test]
 fn a_run_that_nobody_could_read_again_is_refused_before_it_begins() {
-    let hosts: String = (1..=501).map(|number| format!("was-{number}: {{}}, ")).collect();
+    let each = |text: &dyn Fn(u32) -> String| (1..=501).map(text).collect::<Vec<_>>();
+    let hosts = each(&|number| format!("was-{number}: {{}}")).join(", ");
     let inventory = format!(
         "all: {{ children: {{ was: {{ hosts: {{ {hosts} }} }}, nginx: {{ hosts: {{ nginx-1: {{}} }} }} }} }}\n"
     );
-    let servers: String = (1..=501)
-        .map(|number| format!("server was-{number}:8080; "))
-        .collect();
+    let servers = each(&|number| format!("server was-{number}:8080;")).join(" ");
     let site = our_site(8080, "run-1");
     let (_, rest) = site.split_once('}').unwrap();
     let fleet = |max_parallel: &str| {

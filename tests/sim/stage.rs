@@ -251,7 +251,7 @@ impl Stage {
             memory.hears(&self.world.borrow(), &event);
             self.hear(name, &event);
         };
-        let began = Instant::now();
+        let start = Instant::now();
         let turn = limit::turn(&act, request.playbook);
         let interrupt = Interrupt::new(life.signals()).until(turn);
         let running = timeout(AN_HOUR, Box::pin(run(&fleet, &request, interrupt, &hear)));
@@ -265,7 +265,7 @@ impl Stage {
         };
         self.tell(&format!("{name} ends: {verdict:?}"));
         if turn.is_some()
-            && let Err(broken) = limit::is_kept(&self.story, &act, began.elapsed())
+            && let Err(broken) = limit::is_kept(&self.story, &act, start.elapsed())
         {
             self.broken(format!("{name}: {broken}"));
         }
