@@ -98,10 +98,7 @@ async fn walk_home<H: Host>(
             record,
             told_to_switch: &told,
             blames_release,
-            because: match reason {
-                Reason::Failed { phase, .. } => Because::Failed(*phase),
-                Reason::Interrupted(_) => Because::Interrupted,
-            },
+            because: because(reason),
         },
     );
     if planted(Defect::NoUndoOfUnknown) {
@@ -121,6 +118,18 @@ async fn walk_home<H: Host>(
         let walked = walk::home(context, job, &stages, &record.owner).await;
         unless_unseen(context, &now, record, walked)
     }
+}
+
+/// The reason in a word, for the playbook's hooks.
+fn because(reason: &Reason) -> Because {
+    let Reason::Failed { phase, failures } = reason else {
+        return Because::Interrupted;
+    };
+    let hook = failures.iter().find_map(|(_, failure)| match failure {
+        Failure::Hook { hook, .. } => Some(hook.point),
+        _ => None,
+    });
+    hook.map_or(Because::Failed(*phase), Because::Hook)
 }
 
 /// Says which instances that had the traffic the kernel killed while the run had two of them up.

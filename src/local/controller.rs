@@ -138,7 +138,7 @@ mod tests {
         let answer = ThisMachine
             .hook(&hook(HookBody::Script(script), LONG), folder.path())
             .await;
-        let output = format!("{}|one|two three\n", PathBuf::from(file).display());
+        let output = format!("{}|one|two three\n", file.display());
         assert_eq!(answer.unwrap(), HookAnswer::Done { output });
     }
 

@@ -221,30 +221,21 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         Step::FinishWas { keep, .. } => format!("removes old releases beyond {keep}"),
         Step::FinishNginx { .. } => "removes what the switch left beside the live file".to_owned(),
         Step::Revert { .. } => "puts back what was there".to_owned(),
-        Step::Hook(call) => {
-            let Hook {
-                id,
-                body,
-                place,
-                timeout,
-                run_as,
-                ..
-            } = &call.hook;
-            let at = if *place == HookPlace::Controller {
-                " on the controller"
-            } else {
-                ""
-            };
-            let user = run_as
-                .as_ref()
-                .map(|user| format!(" as {user}"))
-                .unwrap_or_default();
-            let (line, within) = (harmless(&body.shown()), units::duration(*timeout));
-            format!("{id}{at}: runs {line}{user}, for {within} at most")
-        }
+        Step::Hook(call) => hook(&call.hook),
         Step::EndHook { hook, .. } => format!("ends {hook}"),
         Step::Withdraw { .. } => "ends what the run started".to_owned(),
     }
+}
+
+fn hook(hook: &Hook) -> String {
+    let at = match hook.place {
+        HookPlace::Controller => " on the controller",
+        HookPlace::Was | HookPlace::Nginx | HookPlace::First => "",
+    };
+    let user = hook.run_as.as_ref();
+    let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
+    let (line, within) = (harmless(&hook.body.shown()), units::duration(hook.timeout));
+    format!("{}{at}: runs {line}{user}, for {within} at most", hook.id)
 }
 
 /// The names of environment variables; a value may be a secret.

@@ -1,4 +1,8 @@
 //! Hooks from their lines in the playbook: what is a command and what is a file of the project, and what is refused.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test expects and does not find is a failed test"
+)]
 
 use std::fs;
 use std::path::Path;

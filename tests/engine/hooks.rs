@@ -142,7 +142,7 @@ async fn one_that_fails_before_the_switch_leaves_the_fleet_as_it_was() {
         let (_, _, env) = world.hooks.told.last().unwrap();
         assert_eq!(
             (env["NONSTOP_PHASE"].as_str(), env["NONSTOP_OUTCOME"].as_str()),
-            ("hook", "as_it_was")
+            (point.as_str(), "as_it_was")
         );
     }
 }

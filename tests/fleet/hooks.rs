@@ -9,7 +9,7 @@ const TOLD: &str = "/home/deploy/hooks-told";
 const HOSTS: [&str; 4] = ["was-1", "was-2", "nginx-1", "nginx-2"];
 
 /// A shop on a fleet whose hosts nobody has told anything.
-fn shop<'f>(fleet: &'f Fleet, hooks: Value) -> App<'f> {
+fn shop(fleet: &Fleet, hooks: Value) -> App<'_> {
     for host in HOSTS {
         fleet.on(host, &format!("rm -f {TOLD}"));
     }
@@ -92,7 +92,7 @@ fn a_hook_that_does_not_validate_leaves_traffic_where_it_is() {
     run.says("what is wrong").says("exit status 7");
     load.lost_nothing();
     fleet.is_as_it_was(&before);
-    assert_eq!(told(&fleet, "was-1"), ["hook as_it_was"]);
+    assert_eq!(told(&fleet, "was-1"), ["validate_service as_it_was"]);
     shop.serves("v1");
 }
 

@@ -313,7 +313,7 @@ fn a_hook_that_still_runs_lets_nobody_begin_and_is_ended_on_the_way_back() {
     knows(&mut fleet, "was-2", hook, HookState::Running);
     let run = record.run.clone();
     let runs = ("was-2".to_owned(), Problem::HookRuns { hook, run });
-    assert_eq!(unclear(&fleet, &record, &[]), [runs.clone()]);
+    assert_eq!(unclear(&fleet, &record, &[]), std::slice::from_ref(&runs));
     assert!(refusals(fleet.deploy(V2)).contains(&runs));
     let stages = home(&fleet, &record, Because::Interrupted);
     let ends: Vec<_> = stages.iter().filter(|stage| stage.ends_hooks()).collect();
@@ -351,6 +351,7 @@ fn a_way_back_ends_with_its_own_hooks_which_know_why() {
     let (fleet, record) = confirmed(EVERYWHERE);
     for (because, word) in [
         (Because::Failed(Phase::Bake), "bake"),
+        (Because::Hook(HookPoint::BeforeStop), "before_stop"),
         (Because::Interrupted, "interrupted"),
         (Because::TakenBack, "taken_back"),
     ] {

@@ -8,7 +8,7 @@ use nonstop::model::phase::Phase;
 use nonstop::model::secret::{Gathering, Secrets};
 use nonstop::report::junit;
 
-use crate::fixture::{Story, lines_of};
+use crate::fixture::{Story, lines_of, plain};
 
 const HOOK: HookId = HookId {
     point: HookPoint::ValidateService,
@@ -48,7 +48,8 @@ fn failed(tail: &str) -> Story {
 
 #[test]
 fn what_a_hook_printed_is_told_harmlessly_and_not_without_end() {
-    let many: String = (1..=50).map(|number| format!("line {number}\n")).collect();
+    let many: Vec<String> = (1..=50).map(|number| format!("line {number}")).collect();
+    let many = many.join("\n") + "\n";
     let lines = lines_of(&done(HookPlace::Was, &format!("{many}\u{1b}[2Jred\u{7}\n")));
     assert!(lines.contains("hook      done in "), "{lines}");
     assert!(lines.contains(": validate_service.1\n"), "{lines}");
@@ -65,7 +66,7 @@ fn what_a_hook_printed_is_told_harmlessly_and_not_without_end() {
 #[test]
 fn a_hook_that_failed_is_told_with_the_end_of_what_it_printed() {
     let story = failed("first\nit is \u{1b}[31mill\n");
-    let text = story.text();
+    let text = plain(&story).1.text();
     assert!(
         text.contains("hook validate_service.1: ended with exit status 3"),
         "{text}"

@@ -10,6 +10,8 @@ use nonstop::model::names::HostName;
 use crate::random::Random;
 use crate::world::{HookFate, World};
 
+/// Where they may run.
+const PLACES: [&str; 5] = ["was", "was", "nginx", "first", "controller"];
 /// How long each may run.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -37,9 +39,10 @@ impl Hooks {
             if random.one_in(2) {
                 continue;
             }
+            let place = *random.of(&PLACES);
             carried.push(Carried {
                 point,
-                place: *random.of(&["was", "was", "nginx", "first", "controller"]),
+                place,
                 repeatable: random.one_in(4),
                 takes: random.millis(50, if is_calm { 4_000 } else { 6_000 }),
                 fails: random.one_in(12) && !is_calm,
@@ -94,14 +97,14 @@ impl Hooks {
             }
         }
     }
+}
 
-    /// What a person says of all of them who has looked.
-    pub(crate) fn done(&self, config: &Config) -> Vec<HookWord> {
-        let words = config.playbook.hooks.all().map(|hook| HookWord {
-            hook: hook.id,
-            host: None,
-            recall: Recall::Done,
-        });
-        words.collect()
-    }
+/// What a person says of all hooks who has looked.
+pub(crate) fn done(config: &Config) -> Vec<HookWord> {
+    let words = config.playbook.hooks.all().map(|hook| HookWord {
+        hook: hook.id,
+        host: None,
+        recall: Recall::Done,
+    });
+    words.collect()
 }

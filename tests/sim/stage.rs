@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::controller::{LedFleet, Life, Overseer};
 use crate::defects::Planted;
 use crate::fleet;
+use crate::hooks;
 use crate::judge::{self, Confirms, Routes};
 use crate::limit;
 use crate::story::{Act, Leaves, Story, What};
@@ -333,7 +334,7 @@ impl Stage {
             began: "2026-01-02T10:00:00Z".parse().unwrap(),
             lock_wait: act.lock_wait,
             hook_words: if self.looks.get() {
-                self.story.hooks.done(config)
+                hooks::done(config)
             } else {
                 Vec::new()
             },

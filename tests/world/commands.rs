@@ -4,7 +4,7 @@ use nonstop::engine::fleet::CallError;
 use nonstop::model::names::{HostName, Port, RemotePath};
 use nonstop::model::token::TokenState;
 use nonstop::remote::answer::{Answer, Fenced, LogEnd};
-use nonstop::remote::command::Command;
+use nonstop::remote::command::{CleanNginx, Command};
 use tokio::time::Instant;
 
 use super::{Due, Effect, Job, World};
@@ -80,20 +80,7 @@ impl World {
             Command::Arm(arm) => return self.arm(name, &arm),
             Command::Confirm(confirm) => return self.confirm(name, &confirm),
             Command::Revert(revert) => return self.revert(name, job, &revert),
-            Command::CleanNginx(clean) => {
-                pass!(host, clean.fence, CleanNginx);
-                let cleans_tokens = self.cleans_tokens;
-                let host = self.at(name);
-                let armed = |token: &super::nginx::SimToken| token.state == TokenState::Armed;
-                let nginx = host.nginx.as_mut().expect("an nginx host");
-                if !nginx.tokens.values().any(armed) {
-                    nginx.homes.clear();
-                    if cleans_tokens {
-                        nginx.tokens.clear();
-                    }
-                }
-                Answer::CleanNginx(Fenced::Passed(()))
-            }
+            Command::CleanNginx(clean) => return self.clean_nginx(name, &clean),
             Command::AwaitWorkers(wait) => {
                 let end = Instant::now() + wait.deadline;
                 let nginx = host.nginx.as_ref().expect("an nginx host");
@@ -129,6 +116,22 @@ impl World {
             Command::Fetch(_) => unreachable!("every host forwards"),
         };
         Ok(Effect::Answered(answer))
+    }
+
+    /// Removes homes and tokens, unless something is armed.
+    fn clean_nginx(&mut self, name: &HostName, clean: &CleanNginx) -> Result<Effect, CallError> {
+        let cleans_tokens = self.cleans_tokens;
+        let host = self.at(name);
+        pass!(host, clean.fence, CleanNginx);
+        let armed = |token: &super::nginx::SimToken| token.state == TokenState::Armed;
+        let nginx = host.nginx.as_mut().expect("an nginx host");
+        if !nginx.tokens.values().any(armed) {
+            nginx.homes.clear();
+            if cleans_tokens {
+                nginx.tokens.clear();
+            }
+        }
+        Ok(Effect::Answered(Answer::CleanNginx(Fenced::Passed(()))))
     }
 
     /// Waits until nobody is connected to a port, or for as long as it may.

@@ -106,6 +106,8 @@ pub(super) fn before_stop(scene: &Scene<'_>, decision: &Decision, stops: &[HostS
 pub enum Because {
     /// A phase failed.
     Failed(Phase),
+    /// A hook of that point failed.
+    Hook(HookPoint),
     /// A signal came, or the time was up.
     Interrupted,
     /// Somebody takes it back: a person, or whoever resumes it.
@@ -136,6 +138,7 @@ pub(super) fn on_failure(
     let mut stages = stages(scene, HookPoint::OnFailure, about, (&was, first), Turn::First);
     let phase = match because {
         Because::Failed(phase) => phase.as_str(),
+        Because::Hook(point) => point.as_str(),
         Because::Interrupted => "interrupted",
         Because::TakenBack => "taken_back",
     };
