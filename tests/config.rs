@@ -202,14 +202,38 @@ fn contradictions_are_refused_where_they_stand() {
         (
             "{ java: {} }",
             "{ java: {}, command: { run: [./x] } }",
-            "`start` takes one of `java` and `command`",
+            "`start` takes one of `java`, `command` and `systemd`",
         ),
         (
             "{ java: {} }",
-            "{ systemd: { unit: app@ } }",
-            "`start.systemd` is not supported yet",
+            "{ systemd: { unit: app@8080 } }",
+            "`start.systemd.unit` must end in `.service`",
         ),
-        ("{ java: {} }", "{}", "`start` lacks `java` or `command`"),
+        (
+            "{ java: {} }",
+            "{ systemd: { unit: app@.service } }",
+            "is a template without an instance",
+        ),
+        (
+            "{ java: {} }",
+            "{ systemd: { unit: app.service } }",
+            "slots `blue` and `green` have the same unit on host",
+        ),
+        (
+            "{ java: {} }",
+            "{ systemd: { unit: '{{ slot.name }} x.service' } }",
+            "unit `blue x.service` may hold only letters",
+        ),
+        (
+            "{ java: {} }",
+            "{ systemd: { unit: 'a@{{ release.id }}.service' } }",
+            "`release.id` is not defined",
+        ),
+        (
+            "{ java: {} }",
+            "{}",
+            "`start` lacks `java`, `command` or `systemd`",
+        ),
         (
             "{ java: {} }",
             "{ command: { run: [] } }",

@@ -48,10 +48,12 @@ pub(super) fn gather(inventory: &Inventory, playbook: &Playbook) -> Secrets {
 }
 
 fn environment(playbook: &Playbook) -> impl Iterator<Item = (&String, &Template)> {
-    match &playbook.start {
-        Runner::Java(java) => java.env.iter(),
-        Runner::Command(command) => command.env.iter(),
-    }
+    let env = match &playbook.start {
+        Runner::Java(java) => Some(&java.env),
+        Runner::Command(command) => Some(&command.env),
+        Runner::Systemd(_) => None,
+    };
+    env.into_iter().flatten()
 }
 
 /// What a template of the start becomes on the hosts of the slots.
@@ -113,6 +115,7 @@ pub(super) fn check(inventory: &Inventory, loaded: &LoadedPlaybook, report: &mut
     let words: Vec<(&str, &Vec<Template>)> = match &playbook.start {
         Runner::Java(java) => vec![("start.java.opts", &java.opts), ("start.java.args", &java.args)],
         Runner::Command(command) => vec![("start.command.run", &command.run)],
+        Runner::Systemd(_) => Vec::new(),
     };
     for (path, templates) in words {
         for name in templates.iter().flat_map(Template::names) {

@@ -12,6 +12,7 @@ use crate::model::observed::{HostObserved, NginxObserved, Observed, StateStatus,
 use crate::model::plan;
 use crate::model::playbook::Runner;
 use crate::model::record::RunRecord;
+use crate::model::unit::LostAtBoot;
 
 use super::context::Context;
 use super::fleet::Host;
@@ -34,7 +35,7 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
     let live = Live::read(context.topology, observed);
     found.extend(live.findings.iter().cloned());
     found.extend(live.agreed().err());
-    found.extend(plan::config_files(context.topology, observed, None));
+    found.extend(plan::start_needs(context.topology, observed, None));
     found.extend(identity::findings(context.topology, observed));
     for (host, view) in &live.hosts {
         found.push(routing(host, view));
@@ -45,8 +46,8 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
     let interrupted = plan::interrupted(observed);
     for (host, seen) in &observed.hosts {
         found.extend(machine(host, seen, interrupted, now));
-        if context.topology.was.contains_key(host) && matches!(context.playbook.start, Runner::Java(_)) {
-            found.extend(plan::instance_lives_on(host, seen));
+        if context.topology.was.contains_key(host) {
+            found.extend(instances_last(&context.playbook.start, host, seen));
         }
         found.extend(
             seen.was
@@ -57,6 +58,19 @@ pub async fn examine<H: Host>(context: &Context<'_, H>, observed: &Observed, now
         found.extend(seen.nginx.as_ref().and_then(|nginx| nginx_runs(host, nginx)));
     }
     found
+}
+
+/// What ends an instance though nobody stops it: the end of a login, and a reboot.
+fn instances_last(runner: &Runner, host: &HostName, seen: &HostObserved) -> Vec<Finding> {
+    let lost = |runner| Finding::warning(Some(host), Problem::LostAtBoot { runner });
+    match runner {
+        Runner::Java(_) => plan::instance_lives_on(host, seen)
+            .into_iter()
+            .chain([lost(LostAtBoot::Java)])
+            .collect(),
+        Runner::Command(_) => vec![lost(LostAtBoot::Command)],
+        Runner::Systemd(_) => Vec::new(),
+    }
 }
 
 async fn tried<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Finding> {
@@ -73,7 +87,9 @@ async fn tried<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Findin
     let sudo = found
         .iter()
         .any(|finding| matches!(finding.problem, Problem::SudoRefused { .. }));
-    if context.topology.nginx.contains_key(host) && !sudo {
+    let was = context.topology.was.get(host);
+    let asks_root = context.topology.nginx.contains_key(host) || was.is_some_and(|was| !was.units.is_empty());
+    if asks_root && !sudo {
         found.push(fine(host, "every command that needs root may be run".to_owned()));
     }
     found

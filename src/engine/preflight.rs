@@ -38,7 +38,9 @@ pub async fn on_host<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<
 async fn sudo<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Finding> {
     let nginx = context.topology.nginx.get(host).map(observe::question);
     let users = hook_users(context, host);
-    if nginx.is_none() && users.is_empty() {
+    let was = context.topology.was.get(host);
+    let has_units = was.is_some_and(|was| !was.units.is_empty());
+    if nginx.is_none() && users.is_empty() && !has_units {
         return Vec::new();
     }
     let call = async {

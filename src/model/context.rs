@@ -38,10 +38,16 @@ pub fn slot(vars: &Vars, slot: &Slot) -> Value {
     context
 }
 
-/// For whatever starts an instance: `slot.name`, `slot.port`, `slot.vars` and `release`.
-pub fn instance(vars: &Vars, slot: &Slot, port: Port, release: &ReleaseFacts<'_>) -> Value {
+/// For a slot's unit: `slot.name`, `slot.port` and `slot.vars`.
+pub fn placed(vars: &Vars, slot: &Slot, port: Port) -> Value {
     let mut context = host(vars);
     context["slot"] = json!({ "name": slot.name, "port": port, "vars": slot.vars });
+    context
+}
+
+/// For whatever starts an instance: `slot.name`, `slot.port`, `slot.vars` and `release`.
+pub fn instance(vars: &Vars, slot: &Slot, port: Port, release: &ReleaseFacts<'_>) -> Value {
+    let mut context = placed(vars, slot, port);
     context["release"] = facts(release);
     context
 }

@@ -143,6 +143,27 @@ pub fn lease_left(term: Duration, taken: Duration, now: Duration, same_boot: boo
     term.saturating_sub(since)
 }
 
+/// Who holds a lock, in words.
+pub(super) fn describe_owner(lock: &LockState) -> String {
+    let run = lock
+        .run
+        .as_ref()
+        .map_or_else(String::new, |run| format!(", run {run}"));
+    match &lock.owner {
+        Some(owner) => {
+            let build = owner
+                .build_url
+                .as_ref()
+                .map_or_else(String::new, |url| format!(", {url}"));
+            format!(
+                "{}@{} ({} since {}{build}{run})",
+                owner.who, owner.place, owner.command, owner.since
+            )
+        }
+        None => format!("somebody unknown{run}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,3 +38,4 @@ pub mod strategy;
 pub mod template;
 pub mod token;
 pub mod topology;
+pub mod unit;

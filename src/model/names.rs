@@ -113,6 +113,10 @@ name!(
     StartWord, "start's word", start_word
 );
 name!(
+    /// A service of systemd, such as `app@8081.service`.
+    UnitName, "unit", unit
+);
+name!(
     /// What nginx proxies to and what health asks for: a DNS name, or an IPv4 or IPv6 address.
     Address, "address", address
 );
@@ -306,6 +310,23 @@ fn jar_pattern(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+fn unit(value: &str) -> Result<(), &'static str> {
+    let Some(stem) = value.strip_suffix(".service") else {
+        return Err("must end in `.service`, such as `app@8081.service`");
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":_.@-".contains(c);
+    let begins = stem.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || value.len() > 255 || !stem.chars().all(plain) || stem.contains("..") {
+        return Err("may hold only letters, digits and `:_.@-`, and begins with a letter or a digit");
+    }
+    if stem.ends_with('@') {
+        return Err(
+            "is a template without an instance: write what stands behind the `@`, such as `app@8081.service`",
+        );
+    }
+    Ok(())
+}
+
 /// A TCP port; never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
@@ -407,6 +428,29 @@ mod tests {
             (pattern.folder().as_str(), pattern.file_name()),
             ("/srv/zip", "*.jar")
         );
+    }
+
+    #[test]
+    fn a_unit_is_a_service_with_its_instance_and_nothing_for_a_shell() {
+        for good in ["app.service", "app@8081.service", "a-b_c:1@blue.x.service"] {
+            assert!(UnitName::new(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            "app",
+            "app@.service",
+            ".service",
+            "-app.service",
+            "@8081.service",
+            "app@8081.socket",
+            "a b.service",
+            "a/b.service",
+            "a*.service",
+            "a..b.service",
+            "a;b.service",
+            "a$b.service",
+        ] {
+            assert!(UnitName::new(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

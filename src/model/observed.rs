@@ -12,6 +12,7 @@ use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity, StopTarg
 use super::record::RunRecord;
 use super::release::Offer;
 use super::token::Token;
+use super::unit::UnitObserved;
 
 /// What is true on every host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -160,6 +161,9 @@ pub struct SlotObserved {
     pub record_runs: bool,
     /// The last start, where it put no process on record.
     pub unfinished: Option<UnfinishedStart>,
+    /// What systemd says of the slot's unit, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitObserved>,
     /// The most memory that the listener ever had, in bytes, swap included; 0 where none listens.
     pub peak_memory_bytes: u64,
 }

@@ -12,6 +12,7 @@ use super::names::{AppName, GroupName, JarPattern, RemotePath, SlotName};
 use super::notify::Notify;
 use super::strategy::Course;
 use super::template::Template;
+use super::unit::AtBoot;
 
 /// A playbook, every value checked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,6 +101,17 @@ pub enum Runner {
     Java(Java),
     /// The user's own script.
     Command(UserCommand),
+    /// A unit of systemd.
+    Systemd(Systemd),
+}
+
+/// The runner `systemd`: a unit of the user's own for each slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Systemd {
+    /// Its name; a template of host and slot.
+    pub unit: Template,
+    /// What becomes of it at a boot.
+    pub at_boot: AtBoot,
 }
 
 /// The runner `java`.

@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::hook::HookId;
-use super::lock::LockState;
+use super::lock::{LockState, describe_owner};
 use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
 use super::notify::Moment;
 use super::process::AfterKill;
 use super::record::RunRecord;
+use super::unit::{LostAtBoot, UnitObserved};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -321,6 +322,20 @@ pub enum Problem {
         /// The file.
         path: String,
     },
+    /// The unit of a slot cannot be started.
+    #[error("unit {}, which runs slot {slot}, {}", unit.name, unit.state)]
+    UnitUnfit {
+        /// The slot.
+        slot: SlotName,
+        /// What systemd says of it.
+        unit: UnitObserved,
+    },
+    /// After a reboot of the host nothing starts its instances.
+    #[error("{runner}")]
+    LostAtBoot {
+        /// How they were started.
+        runner: LostAtBoot,
+    },
     /// The kept old slot is still in use.
     #[error("{endpoint} was kept by an earlier run and still has {connections} connections")]
     KeptInstanceInUse {
@@ -478,24 +493,4 @@ pub enum Problem {
         /// What.
         what: String,
     },
-}
-
-fn describe_owner(lock: &LockState) -> String {
-    let run = lock
-        .run
-        .as_ref()
-        .map_or_else(String::new, |run| format!(", run {run}"));
-    match &lock.owner {
-        Some(owner) => {
-            let build = owner
-                .build_url
-                .as_ref()
-                .map_or_else(String::new, |url| format!(", {url}"));
-            format!(
-                "{}@{} ({} since {}{build}{run})",
-                owner.who, owner.place, owner.command, owner.since
-            )
-        }
-        None => format!("somebody unknown{run}"),
-    }
 }

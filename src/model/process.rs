@@ -61,8 +61,8 @@ pub struct InstanceRecord {
     pub release: ReleaseId,
     /// The process.
     pub identity: ProcessIdentity,
-    /// Where its output goes.
-    pub log: RemotePath,
+    /// Where its output goes; `None` where that is systemd's journal.
+    pub log: Option<RemotePath>,
 }
 
 /// A start that put no process on record: it was cut off, it failed, or it is under way. What it left behind

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::endpoint::Endpoint;
 use super::inventory::Vars;
 use super::names::{Address, AppName, HostName, Port, RemotePath, SlotName};
+use super::unit::Unit;
 
 /// All hosts of the application. A host may have both roles.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +48,9 @@ pub struct WasHost {
     pub state_dir: Option<RemotePath>,
     /// The port of each slot that has this host.
     pub ports: BTreeMap<SlotName, Port>,
+    /// The unit of systemd that runs each slot, with the runner `systemd`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<SlotName, Unit>,
     /// The files that the application of each slot reads at its start, as far as its options name them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config_files: BTreeMap<SlotName, BTreeSet<RemotePath>>,

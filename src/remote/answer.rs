@@ -1,9 +1,10 @@
 //! What hosts answer: one type for each command, read by `parse` from `key=value` lines.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::model::lock::LockState;
-use crate::model::names::{ReleaseId, RemotePath};
+use crate::model::names::{ReleaseId, RemotePath, UnitName};
 use crate::model::observed::HostObserved;
 use crate::model::process::{ListeningProcess, ProcessIdentity};
 use crate::model::release::Offer;
@@ -118,8 +119,8 @@ pub enum StartAnswer {
     Listening {
         /// Who it is.
         identity: ProcessIdentity,
-        /// Its log.
-        log: RemotePath,
+        /// Its log; `None` where that is systemd's journal.
+        log: Option<RemotePath>,
     },
     /// It ended, or the user's script failed or started nothing.
     Exited {
@@ -270,10 +271,28 @@ pub enum SwitchAnswer {
 /// The end of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEnd {
-    /// The file.
-    pub path: RemotePath,
+    /// Where it is.
+    pub place: LogPlace,
     /// Its last lines.
     pub text: String,
+}
+
+/// Where a log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogPlace {
+    /// In a file.
+    File(RemotePath),
+    /// In systemd's journal, under a unit.
+    Journal(UnitName),
+}
+
+impl fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.fmt(f),
+            Self::Journal(unit) => write!(f, "journal of {unit}"),
+        }
+    }
 }
 
 /// What an endpoint said through a tool on the host.

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::command::{Arm, Command, Commit, NginxPlace, ObserveNginx, Place, PlacedContent, Placement};
-use super::command::{Hook, HookAct, HookRun, Prepare, Put, RenderedRunner, Start, Stop, Upstreams};
+use super::command::{Hook, HookAct, HookRun, Prepare, Put, Upstreams};
 use super::quote::{base64, hex_digest, milliseconds, one_line, optional_path, path, quoted, words};
 use super::render;
 use crate::model::hook::{HookBody, Recall, Repeats};
 use crate::model::lock::Fence;
 use crate::model::names::{RemotePath, RunId};
 use crate::model::playbook::ReloadWay;
-use crate::model::process::{ProcessIdentity, StopTarget};
+use crate::model::process::ProcessIdentity;
+
+mod instances;
 
 /// Assignments in order; each value is a shell word already.
 #[derive(Default)]
@@ -21,9 +23,9 @@ pub(super) fn assignments(place: &Place, command: &Command) -> Vec<(&'static str
     let mut list = Assignments::of_place(place);
     list.of_lock(command);
     list.of_release(command);
-    list.of_instance(command);
+    list.of_instance(place, command);
     list.of_nginx(place, command);
-    list.of_reading(command);
+    list.of_reading(place, command);
     list.0
 }
 
@@ -103,18 +105,6 @@ fn shadow(place: &Place, prepare: &Prepare) -> String {
         place.app
     );
     prepare.shadow.replace("{candidate}", &candidate)
-}
-
-/// Pid, start, boot and user of a process; empty words where there is none.
-fn identity_words(process: Option<&ProcessIdentity>) -> [String; 4] {
-    process.map_or_else(Default::default, |it| {
-        [
-            it.pid.to_string(),
-            it.start_ticks.to_string(),
-            it.boot_id.clone(),
-            it.uid.to_string(),
-        ]
-    })
 }
 
 impl Assignments {
@@ -215,13 +205,17 @@ impl Assignments {
         }
     }
 
-    fn of_instance(&mut self, command: &Command) {
+    fn of_instance(&mut self, place: &Place, command: &Command) {
         match command {
             Command::Start(start) => self.start(start),
-            Command::Stop(stop) => self.stop(stop),
+            Command::Stop(stop) => {
+                self.stop(stop);
+                self.unit(place.units.get(&stop.slot));
+            }
             Command::Hook(hook) => self.hook(hook),
             Command::LogTail(tail) => {
-                self.set("SLOT", &tail.slot).set("LINES", tail.lines);
+                let unit = place.units.get(&tail.slot);
+                self.set("SLOT", &tail.slot).set("LINES", tail.lines).unit(unit);
             }
             Command::AwaitConnections(wait) => {
                 self.set("PORT", wait.port)
@@ -237,49 +231,6 @@ impl Assignments {
             .set("SHA256", &put.sha256)
             .set("SIZE_BYTES", put.size_bytes)
             .word("JAR_NAME", one_line(&put.jar_name))
-    }
-
-    fn start(&mut self, start: &Start) {
-        let (runner, chdir, script_deadline) = match &start.runner {
-            RenderedRunner::Process { .. } => ("process", None, "0".to_owned()),
-            RenderedRunner::Script { chdir, deadline, .. } => {
-                ("script", chdir.as_ref(), milliseconds(*deadline))
-            }
-        };
-        self.fence(&start.fence)
-            .set("SLOT", &start.slot)
-            .set("PORT", start.port)
-            .set("RELEASE", &start.release)
-            .set("RUNNER", runner)
-            .word("CHDIR", optional_path(chdir))
-            .set("SCRIPT_DEADLINE_MS", script_deadline)
-            .set("DEADLINE_MS", milliseconds(start.deadline));
-    }
-
-    fn stop(&mut self, stop: &Stop) {
-        let successor = stop.successor.as_ref();
-        let (process, word) = match &stop.target {
-            StopTarget::Process(identity) => (Some(identity), String::new()),
-            StopTarget::Start(word) => (None, word.to_string()),
-        };
-        let [pid, start, boot, uid] = identity_words(process);
-        self.fence(&stop.fence)
-            .set("SLOT", &stop.slot)
-            .set("PID", pid)
-            .set("START_TICKS", start)
-            .set("IDENTITY_BOOT", boot)
-            .set("IDENTITY_UID", uid)
-            .set("START_WORD", word)
-            .set("GRACE_MS", milliseconds(stop.grace));
-        let [pid, start, boot, uid] = identity_words(successor.map(|it| &it.identity));
-        self.set("SUCCESSOR_PID", pid)
-            .set("SUCCESSOR_START", start)
-            .set("SUCCESSOR_BOOT", boot)
-            .set("SUCCESSOR_UID", uid)
-            .set(
-                "SUCCESSOR_PORT",
-                successor.map_or_else(String::new, |s| s.port.to_string()),
-            );
     }
 
     fn hook(&mut self, hook: &Hook) {
@@ -377,7 +328,7 @@ impl Assignments {
         }
     }
 
-    fn of_reading(&mut self, command: &Command) {
+    fn of_reading(&mut self, place: &Place, command: &Command) {
         match command {
             Command::Observe(observe) => {
                 let slots = observe.slots.iter();
@@ -385,11 +336,13 @@ impl Assignments {
                 self.set("WAS", yes_or_no(!observe.slots.is_empty()))
                     .word("SLOTS", words(slots))
                     .word("FILES", words(observe.files.iter().map(path)))
+                    .units(place)
                     .observed_nginx(observe.nginx.as_ref());
             }
             Command::SudoCheck(check) => {
                 let users = check.users.iter().map(|user| quoted(user.as_str()));
-                self.observed_nginx(check.nginx.as_ref())
+                self.units(place)
+                    .observed_nginx(check.nginx.as_ref())
                     .word("USERS", words(users));
             }
             Command::Fetch(fetch) => {

@@ -9,6 +9,7 @@ use crate::model::hook::{HookBody, HookId, Recall, Repeats};
 use crate::model::lock::{Epoch, Fence, Owner};
 use crate::model::names::{JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName, UserName};
 use crate::model::process::{ProcessIdentity, StopTarget};
+use crate::model::unit::Unit;
 
 pub use super::nginx_command::{
     Arm, AwaitWorkers, CleanNginx, Commit, Confirm, NginxPlace, PlacedContent, Placement, Prepare, Revert,
@@ -246,6 +247,8 @@ pub enum RenderedRunner {
         /// How long the script itself may run.
         deadline: Duration,
     },
+    /// A unit of systemd: the instance is its main process, or one that this started.
+    Unit(Unit),
 }
 
 /// See [`Command::Stop`].

@@ -1,7 +1,10 @@
 //! Where an application is on a host: what every script begins with, whatever it does.
 
-use crate::model::names::{AppName, HostName, RemotePath};
+use std::collections::BTreeMap;
+
+use crate::model::names::{AppName, HostName, RemotePath, SlotName};
 use crate::model::topology::Topology;
+use crate::model::unit::Unit;
 
 /// What every command on a host knows about where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Place {
     pub release_dir: Option<RemotePath>,
     /// Whether `sudo -n` may be used where root is needed.
     pub may_sudo: bool,
+    /// The unit of systemd that runs each slot, where one does.
+    pub units: BTreeMap<SlotName, Unit>,
 }
 
 impl Place {
@@ -30,6 +35,7 @@ impl Place {
                 .map(|was| was.may_sudo)
                 .or(nginx.map(|nginx| nginx.may_sudo))
                 .unwrap_or(false),
+            units: was.map(|was| was.units.clone()).unwrap_or_default(),
         }
     }
 }

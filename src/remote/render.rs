@@ -120,7 +120,10 @@ fn hook_words(run: &HookRun) -> impl Iterator<Item = String> {
 
 /// The environment as `NAME=value`, then program and arguments.
 fn start_words(start: &Start) -> impl Iterator<Item = String> {
-    let (RenderedRunner::Process { argv } | RenderedRunner::Script { argv, .. }) = &start.runner;
+    let argv = match &start.runner {
+        RenderedRunner::Process { argv } | RenderedRunner::Script { argv, .. } => argv.as_slice(),
+        RenderedRunner::Unit(_) => &[],
+    };
     let environment = start.env.iter().map(|(name, value)| format!("{name}={value}"));
     environment.chain(argv.iter().cloned())
 }

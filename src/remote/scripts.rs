@@ -14,6 +14,9 @@ const TOKENS: &str = include_str!("sh/tokens.sh");
 const ARMING: &str = include_str!("sh/arming.sh");
 const HOOKS: &str = include_str!("sh/hooks.sh");
 const HOOK_RUN: &str = include_str!("sh/hook_run.sh");
+const START_UNIT: &str = include_str!("sh/start_unit.sh");
+const STOP_UNIT: &str = include_str!("sh/stop_unit.sh");
+const UNITS: &str = include_str!("sh/units.sh");
 const RELEASES: &str = include_str!("sh/releases.sh");
 const STORING: &str = include_str!("sh/storing.sh");
 const NGINX: &str = include_str!("sh/nginx.sh");
@@ -44,7 +47,7 @@ impl Body {
         match command {
             Command::Observe(_) => body!(
                 "observe", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, HOOKS,
-                RELEASES, NGINX
+                RELEASES, UNITS, NGINX
             ),
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, TRAIL, FENCE),
@@ -59,9 +62,12 @@ impl Body {
                 body!("discard_upload", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES)
             }
             Command::Start(_) => body!(
-                "start", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, TRAIL, FENCE, RELEASES
+                "start", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, TRAIL, FENCE, RELEASES, UNITS,
+                START_UNIT
             ),
-            Command::Stop(_) => body!("stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE),
+            Command::Stop(_) => body!(
+                "stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, UNITS, STOP_UNIT
+            ),
             Command::Hook(_) => body!(
                 "hook", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, HOOKS, HOOK_RUN, RELEASES
             ),
@@ -81,7 +87,9 @@ impl Body {
             Command::AwaitWorkers(_) => body!("await_workers", BASE, MACHINE, PROCESS, NGINX),
             Command::AwaitConnections(_) => body!("await_connections", BASE, MACHINE, PROCESS, SOCKETS),
             Command::Prune(_) => body!("prune", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, RELEASES),
-            Command::LogTail(_) => body!("log_tail", BASE, MACHINE, STATE, RELEASES),
+            Command::LogTail(_) => body!(
+                "log_tail", BASE, MACHINE, PROCESS, SOCKETS, STATE, RELEASES, UNITS
+            ),
             Command::Audit(_) => body!("audit", BASE, MACHINE, STATE),
             Command::NoteDrill(_) => body!("note_drill", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Fetch(_) => body!("fetch", BASE, MACHINE),

@@ -15,6 +15,7 @@ use crate::model::release::Release;
 use crate::model::routing::Routing;
 use crate::model::strategy::Hold;
 use crate::model::topology::Topology;
+use crate::model::unit::{AtBoot, Unit};
 use crate::report::harmless::{harmless, harmless_indented};
 use crate::report::output::Palette;
 use crate::report::{findings, status, table, units};
@@ -255,6 +256,7 @@ fn run_line(runner: &StartRunner, jar: &str) -> String {
             chdir: Some(folder),
         } => (argv, format!(" in {folder}")),
         StartRunner::Script { argv, chdir: None } => (argv, " in the release's folder".to_owned()),
+        StartRunner::Unit(unit) => return unit_line(unit),
     };
     let argv: Vec<String> = argv
         .iter()
@@ -262,6 +264,14 @@ fn run_line(runner: &StartRunner, jar: &str) -> String {
         .collect();
     let line = shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_else(|_| argv.join(" "));
     harmless(&line) + &place
+}
+
+fn unit_line(unit: &Unit) -> String {
+    let enabled = match unit.at_boot {
+        AtBoot::Follows => ", enabled from then on",
+        AtBoot::Untouched => "",
+    };
+    format!("unit {}{enabled}", unit.name)
 }
 
 fn commit(switch: &Switch) -> String {

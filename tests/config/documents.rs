@@ -19,7 +19,7 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
 fn the_playbooks_and_inventories_of_the_documents_pass() {
     let inventory = Source::new("docs/inventory.md", blocks("docs/inventory.md", "yaml").remove(0));
     let playbooks = blocks("docs/playbook.md", "yaml");
-    assert_eq!(playbooks.len(), 4);
+    assert_eq!(playbooks.len(), 5);
     for playbook in playbooks {
         let playbook = Source::new("docs/playbook.md", playbook);
         config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
@@ -44,7 +44,7 @@ app: x
 artifact: x.jar
 slots: { blue: { qqqqqqqq: 1, group: was, port: 1 }, green: { group: was, port: 2 } }
 release: { qqqqqqqq: 1 }
-start: { qqqqqqqq: 1, java: { qqqqqqqq: 1 }, command: { qqqqqqqq: 1 } }
+start: { qqqqqqqq: 1, java: { qqqqqqqq: 1 }, command: { qqqqqqqq: 1 }, systemd: { qqqqqqqq: 1 } }
 health: { qqqqqqqq: 1 }
 warmup: { qqqqqqqq: 1 }
 nginx: { qqqqqqqq: 1, site: { qqqqqqqq: 1, tls: { qqqqqqqq: 1 } }, conf_per_slot: { qqqqqqqq: 1 }, include: { qqqqqqqq: 1 }, proof: { qqqqqqqq: 1 } }
@@ -61,7 +61,7 @@ hooks: { qqqqqqqq: 1, before_stop: { qqqqqqqq: 1 } }
         .lines()
         .filter_map(|line| line.trim().strip_prefix("hint: known here: "))
         .collect();
-    assert_eq!(lists.len(), 25, "{nonsense}");
+    assert_eq!(lists.len(), 26, "{nonsense}");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         assert!(
             document.contains(&format!("{key}:")),

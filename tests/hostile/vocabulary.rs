@@ -56,6 +56,7 @@ pub(crate) fn place() -> Place {
         state_dir: None,
         release_dir: Some(path("/srv/sokdak")),
         may_sudo: true,
+        units: [].into(),
     }
 }
 

@@ -23,3 +23,4 @@ mod resume_from_anything;
 mod rollback;
 mod strategies;
 mod take_over;
+mod units;

@@ -82,7 +82,7 @@ impl Fleet {
             port: seen.port,
             release: ReleaseId::new(release).unwrap(),
             identity: process(pid),
-            log: RemotePath::new("/home/ubuntu/sokdak/logs/app.log").unwrap(),
+            log: RemotePath::new("/home/ubuntu/sokdak/logs/app.log").ok(),
         });
         seen.record_runs = true;
         seen.connections = 2;
@@ -163,6 +163,7 @@ fn was_host() -> HostObserved {
         record: None,
         record_runs: false,
         unfinished: None,
+        unit: None,
         peak_memory_bytes: 0,
         answers_as: None,
     };

@@ -15,6 +15,7 @@ use std::time::Duration;
 use nonstop::model::lock::{Epoch, Fence, Owner};
 use nonstop::model::names::{AppName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::process::{ProcessIdentity, StopTarget};
+use nonstop::model::unit::Unit;
 use nonstop::remote::answer::{Answer, Fenced, LockAnswer, PutAnswer, StartAnswer, StopAnswer};
 use nonstop::remote::command::{Command, Lock, Observe, Place, Put, RenderedRunner, Start, Stop};
 use nonstop::remote::parse::{Exit, ParseError, RawOutput, parse};
@@ -147,6 +148,8 @@ pub(crate) struct Host {
     pub(crate) folder: tempfile::TempDir,
     environment: Mutex<BTreeMap<String, String>>,
     pub(crate) may_sudo: bool,
+    /// The unit of systemd that runs each slot.
+    pub(crate) units: BTreeMap<SlotName, Unit>,
     sequence: AtomicU64,
     /// How much later than outside it is there, in milliseconds.
     passed: AtomicU64,
@@ -166,6 +169,7 @@ impl Host {
             folder,
             environment: Mutex::default(),
             may_sudo: false,
+            units: BTreeMap::new(),
             sequence: AtomicU64::new(0),
             passed: AtomicU64::new(0),
         }
@@ -211,6 +215,7 @@ impl Host {
             state_dir: Some(remote(self.state())),
             release_dir: Some(remote(self.path("app"))),
             may_sudo: self.may_sudo,
+            units: self.units.clone(),
         }
     }
 

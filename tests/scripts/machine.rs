@@ -12,7 +12,7 @@ use std::time::Duration;
 use nonstop::model::names::Port;
 use nonstop::model::observed::{HostObserved, SlotObserved, StateStatus};
 use nonstop::model::record::RunRecord;
-use nonstop::remote::answer::{Answer, FetchAnswer, StartAnswer};
+use nonstop::remote::answer::{Answer, FetchAnswer, LogPlace, StartAnswer};
 use nonstop::remote::command::{AwaitConnections, Command, Fetch, LogTail, Observe, Peers, Record};
 use nonstop::remote::parse::ParseError;
 
@@ -181,7 +181,8 @@ fn a_slot_without_a_record_shows_its_newest_log_and_one_without_logs_shows_none(
         fs::write(host.path("app/logs/r1-green.log"), "green\n").expect("written");
         match tail() {
             Answer::LogTail(Some(end)) => {
-                assert_eq!(end.path, remote(host.path("app/logs/r1-blue.log")));
+                let file = remote(host.path("app/logs/r1-blue.log"));
+                assert_eq!(end.place, LogPlace::File(file));
                 assert_eq!(end.text, "two\nthree\u{fffd}[2J\n");
             }
             other => panic!("{other:?}"),

@@ -23,5 +23,6 @@ mod switching;
 mod systemd;
 mod take_over;
 mod tokens;
+mod units;
 mod vocabulary;
 mod watch;

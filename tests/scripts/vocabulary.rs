@@ -38,6 +38,7 @@ pub(crate) fn place() -> Place {
         state_dir: None,
         release_dir: Some(path("~/sokdak")),
         may_sudo: true,
+        units: [].into(),
     }
 }
 

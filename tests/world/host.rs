@@ -200,7 +200,7 @@ impl SimHost {
             port: self.ports[slot],
             release: release.clone(),
             identity: identity.clone(),
-            log: RemotePath::new("/srv/logs/app.log").unwrap(),
+            log: RemotePath::new("/srv/logs/app.log").ok(),
         };
         self.instances.insert(slot.clone(), record);
     }
@@ -335,6 +335,7 @@ impl SimHost {
             record_runs: record.as_ref().is_some_and(|record| self.runs(&record.identity)),
             record,
             listener,
+            unit: None,
             peak_memory_bytes: if has_peak { 1 << 30 } else { 0 },
             answers_as: None,
         }

@@ -177,7 +177,7 @@ impl World {
         let ran = host.instances.get(&start.slot);
         let runs_again = ran.is_some_and(|record| record.release == start.release);
         let identity = match start.runner {
-            RenderedRunner::Script { .. } => host.spawn_by_script(start, takes),
+            RenderedRunner::Script { .. } | RenderedRunner::Unit(_) => host.spawn_by_script(start, takes),
             RenderedRunner::Process { .. } => takes.map(|takes| {
                 let identity = host.spawn(start.port, takes).identity.clone();
                 host.put_on_record(&start.slot, &start.release, &identity);
@@ -245,7 +245,7 @@ impl World {
             if let Some(port) = started.map(|process| process.port) {
                 host.struck.remove(&port);
             }
-            let log = RemotePath::new("/srv/logs/app.log").unwrap();
+            let log = RemotePath::new("/srv/logs/app.log").ok();
             StartAnswer::Listening { identity, log }
         } else {
             match host.memory_kills {

@@ -82,7 +82,7 @@ fn section(host: &HostName, slot: Option<&SlotName>, end: Option<LogEnd>, lines:
         None => format!("==> {host} {slot}: no log of a process that nonstop started\n"),
         Some(end) => {
             let lines = harmless_tail(&end.text, usize::try_from(lines).unwrap_or(usize::MAX));
-            format!("==> {host} {slot} {}\n{}\n", end.path, lines.join("\n"))
+            format!("==> {host} {slot} {}\n{}\n", end.place, lines.join("\n"))
         }
     }
 }

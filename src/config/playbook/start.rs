@@ -1,10 +1,12 @@
-//! `start`: one runner, `java` or `command`.
+//! `start`: one runner, `java`, `command` or `systemd`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::playbook::{Java, Runner, UserCommand};
+use crate::model::names::UnitName;
+use crate::model::playbook::{Java, Runner, Systemd, UserCommand};
 use crate::model::template::Template;
+use crate::model::unit::AtBoot;
 
 use super::super::fields::{Fields, Item, Read};
 use super::super::report::Problem;
@@ -16,30 +18,53 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The runner.
 pub(super) fn read(item: &Item<'_>) -> Option<Runner> {
     let mut fields = Fields::of(item)?;
-    fields.later("systemd", "use `java`, or `command` with a script of your own");
-    let (java_item, command_item) = (fields.item("java"), fields.item("command"));
-    let java = java_item.as_ref().and_then(|item| java(item));
-    let command = command_item.as_ref().and_then(|item| command(item));
-    let spot = fields.spot().clone();
     let written = fields.items().len();
+    let items: Vec<_> = ["java", "command", "systemd"]
+        .into_iter()
+        .filter_map(|key| Some((key, fields.item(key)?)))
+        .collect();
+    let spot = fields.spot().clone();
     fields.finish();
-    match (java_item, command_item) {
-        (Some(_), Some(command)) => {
-            item.note(Problem::at(
-                &command.key,
-                "`start` takes one of `java` and `command`, and these are both",
-            ));
-            None
-        }
-        (Some(_), None) => java.map(Runner::Java),
-        (None, Some(_)) => command.map(Runner::Command),
-        (None, None) => {
+    let runner = |(key, item): &(&str, Item<'_>)| match *key {
+        "java" => java(item).map(Runner::Java),
+        "command" => command(item).map(Runner::Command),
+        _ => systemd(item).map(Runner::Systemd),
+    };
+    match items.as_slice() {
+        [] => {
             if written == 0 {
-                item.note(Problem::at(&spot, "`start` lacks `java` or `command`"));
+                item.note(Problem::at(&spot, "`start` lacks `java`, `command` or `systemd`"));
             }
             None
         }
+        [one] => runner(one),
+        [_, (_, more), ..] => {
+            items.iter().for_each(|item| drop(runner(item)));
+            let message = format!(
+                "`start` takes one of `java`, `command` and `systemd`, and these are {}",
+                items.len()
+            );
+            item.note(Problem::at(&more.key, message));
+            None
+        }
     }
+}
+
+fn systemd(item: &Item<'_>) -> Option<Systemd> {
+    let mut fields = Fields::of(item)?;
+    let unit = fields.require("unit", |item| {
+        values::ruled_template(item, |text| {
+            UnitName::new(text).map(|_| ()).map_err(|error| error.reason)
+        })
+    });
+    let enable = fields.read_or("enable", true, values::boolean);
+    fields.finish();
+    let at_boot = if enable {
+        AtBoot::Follows
+    } else {
+        AtBoot::Untouched
+    };
+    Some(Systemd { unit: unit?, at_boot })
 }
 
 fn java(item: &Item<'_>) -> Option<Java> {

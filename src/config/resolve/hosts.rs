@@ -69,7 +69,9 @@ impl Resolver<'_> {
         let release_dir = self.value("release.dir", &playbook.release.dir, name, &context, path);
         let state_dir = self.state_dir(name, &context);
         let release_dir = release_dir?;
+        let units = self.units(name, &vars, &ports);
         Some(WasHost {
+            units,
             address: host.address.clone(),
             config_files: self.config_files(&vars, &release_dir, &ports),
             release_dir,

@@ -8,6 +8,7 @@ mod include;
 mod render;
 mod samples;
 mod service;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -63,6 +63,8 @@ impl Resolver<'_> {
                     self.value("start.command.chdir", chdir, host, context, path);
                 }
             }
+            // It knows no release, and was rendered with the host.
+            Runner::Systemd(_) => {}
         }
     }
 

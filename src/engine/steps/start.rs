@@ -31,7 +31,7 @@ pub(super) async fn start<H: Host>(
     let deadline = context.playbook.health.healthy_deadline;
     let script_deadline = match &context.playbook.start {
         Runner::Command(command) => command.deadline,
-        Runner::Java(_) => deadline,
+        Runner::Java(_) | Runner::Systemd(_) => deadline,
     };
     let runner = match runner.clone() {
         StartRunner::Process { argv } => RenderedRunner::Process { argv },
@@ -40,6 +40,7 @@ pub(super) async fn start<H: Host>(
             chdir,
             deadline: script_deadline,
         },
+        StartRunner::Unit(unit) => RenderedRunner::Unit(unit),
     };
     let command = Command::Start(Start {
         fence: context.crew.fence(host),

@@ -400,7 +400,7 @@ fn instances(scene: &Scene<'_>, goal: &Goal, decision: &Decision, findings: &mut
     findings.extend(others.map(|finding| Finding { severity, ..finding }));
     if decision.target != TargetSlot::Up {
         let to = Some(&decision.to);
-        findings.extend(preflight::config_files(scene.topology, scene.observed, to));
+        findings.extend(preflight::start_needs(scene.topology, scene.observed, to));
     }
 }
 

@@ -56,8 +56,8 @@ pub fn onward(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<Finding
     }
     instances_live_on(scene, onward.iter().flatten(), &mut findings);
     let starts = onward.iter().flatten().any(|stage| stage.phase == Phase::Start);
-    let config_files = preflight::config_files(scene.topology, scene.observed, Some(&decision.to));
-    findings.extend(config_files.into_iter().filter(|_| starts));
+    let lacking = preflight::start_needs(scene.topology, scene.observed, Some(&decision.to));
+    findings.extend(lacking.into_iter().filter(|_| starts));
     let refused = findings.iter().any(|it| it.severity == Severity::Refusal);
     let Some(onward) = onward.filter(|_| !refused) else {
         return Err(findings);

@@ -15,6 +15,7 @@ mod stages;
 mod start;
 mod step;
 mod switch;
+mod units;
 mod victims;
 mod waiting;
 
@@ -25,7 +26,7 @@ pub use history::intent;
 pub use home::{HomeGoal, home};
 pub use hooks::{Because, unclear_hooks};
 pub use on_host::offered;
-pub use preflight::{config_files, instance_lives_on, preflight};
+pub use preflight::{instance_lives_on, preflight, start_needs};
 pub use resume::{asked, back_again, evidence, gone_on_with, interrupted, is_converged, obstacles};
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, UpstreamFile, Viewed};
 pub use switch::GENERATION_PATH;

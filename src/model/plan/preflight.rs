@@ -13,7 +13,7 @@ use crate::model::record::{RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::topology::Topology;
 
-use super::hooks;
+use super::{hooks, units};
 
 /// Room for logs and for the file system's own needs beside the jar.
 const DISK_RESERVE_BYTES: u64 = 16 << 20;
@@ -155,8 +155,15 @@ fn room_on(host: &HostName, was: &WasObserved, sends: Option<&Release>, findings
     }
 }
 
-/// The files that the application is told to read and that are not there: on `slot`, or on every slot.
-pub fn config_files(topology: &Topology, observed: &Observed, slot: Option<&SlotName>) -> Vec<Finding> {
+/// What a start needs and a host has not, of `slot` or of every slot: files that the application is told to read,
+/// and the unit that is started.
+pub fn start_needs(topology: &Topology, observed: &Observed, slot: Option<&SlotName>) -> Vec<Finding> {
+    let mut findings = config_files(topology, observed, slot);
+    findings.extend(units::findings(topology, observed, slot));
+    findings
+}
+
+fn config_files(topology: &Topology, observed: &Observed, slot: Option<&SlotName>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (host, was) in &topology.was {
         let Some(seen) = observed.hosts.get(host).and_then(|seen| seen.was.as_ref()) else {

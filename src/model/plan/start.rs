@@ -56,6 +56,10 @@ pub(super) fn start(
                 .transpose()?;
             (StartRunner::Script { argv, chdir }, variables(&command.env)?)
         }
+        Runner::Systemd(_) => {
+            let unit = was.units.get(name).ok_or("it has no unit for that slot")?.clone();
+            (StartRunner::Unit(unit), BTreeMap::new())
+        }
     };
     Ok(Step::Start {
         slot: name.clone(),

@@ -17,6 +17,7 @@ use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::release::Release;
 use crate::model::routing::Routing;
 use crate::model::strategy::{Course, Hold};
+use crate::model::unit::Unit;
 
 /// The way from one routing to the next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -227,6 +228,8 @@ pub enum StartRunner {
         /// The working folder; the release's own where it is absent.
         chdir: Option<RemotePath>,
     },
+    /// A unit of systemd.
+    Unit(Unit),
 }
 
 /// What a switch must know of a running nginx.

@@ -7,8 +7,8 @@ use crate::model::process::{ListeningProcess, ProcessIdentity, is_boot_id};
 use crate::model::release::{Offer, OfferedJar};
 use crate::model::token::TokenState;
 use crate::remote::answer::{
-    Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, HookAnswer, LockAnswer, LogEnd, PrepareAnswer,
-    PutAnswer, StartAnswer, StopAnswer, SudoEntry, SwitchAnswer,
+    Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, HookAnswer, LockAnswer, LogEnd, LogPlace,
+    PrepareAnswer, PutAnswer, StartAnswer, StopAnswer, SudoEntry, SwitchAnswer,
 };
 use crate::remote::command::{Command, FindJar};
 
@@ -217,7 +217,7 @@ fn start(fields: &mut Fields) -> Read<StartAnswer> {
     match fields.text("start")?.as_str() {
         "listening" => Ok(StartAnswer::Listening {
             identity: identity(fields, "identity")?,
-            log: fields.value("log")?,
+            log: fields.maybe_value("log")?,
         }),
         "exited" => Ok(StartAnswer::Exited {
             reason: fields.text("reason")?,
@@ -344,11 +344,13 @@ pub(super) fn token_state(word: &str) -> Option<TokenState> {
 }
 
 fn log_tail(fields: &mut Fields) -> Read<Option<LogEnd>> {
-    let Some(path) = fields.maybe_value("log")? else {
+    let file = fields.maybe_value("log")?.map(LogPlace::File);
+    let journal = fields.maybe_value("journal")?.map(LogPlace::Journal);
+    let Some(place) = file.or(journal) else {
         return Ok(None);
     };
     Ok(Some(LogEnd {
-        path,
+        place,
         text: fields.text("text")?,
     }))
 }

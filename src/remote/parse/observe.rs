@@ -17,6 +17,7 @@ use crate::model::observed::{
 use crate::model::process::{InstanceRecord, ProcessIdentity, UnfinishedStart, is_boot_id};
 use crate::model::record::RunRecord;
 use crate::model::token::{Token, TokenId, WatchProcess};
+use crate::model::unit::{UnitObserved, UnitState};
 
 type Read<T> = Result<T, ParseError>;
 
@@ -195,7 +196,7 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
             port: recorded_port,
             release: fields.value("slot.record.release")?,
             identity: identity(&mut fields, "slot.record")?,
-            log: fields.value("slot.record.log")?,
+            log: fields.maybe_value("slot.record.log")?,
         });
         record_runs = flag(&mut fields, "slot.record.runs")?;
     }
@@ -213,6 +214,13 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
     } else {
         None
     };
+    let unit = match fields.maybe_value("slot.unit")? {
+        None => None,
+        Some(name) => Some(UnitObserved {
+            name,
+            state: unit_state(&fields.text("slot.unit.state")?)?,
+        }),
+    };
     let slot = SlotObserved {
         port,
         listener,
@@ -221,10 +229,23 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
         record,
         record_runs,
         unfinished,
+        unit,
         peak_memory_bytes: kilobytes(&mut fields, "slot.peak_memory_kb")?,
     };
     fields.finish()?;
     Ok((name, slot))
+}
+
+fn unit_state(word: &str) -> Read<UnitState> {
+    Ok(match word {
+        "ready" => UnitState::Ready,
+        "static" => UnitState::Static,
+        "unknown" => UnitState::Unknown,
+        "masked" => UnitState::Masked,
+        "broken" => UnitState::Broken,
+        "no_systemd" => UnitState::NoSystemd,
+        _ => return Err(bad("slot.unit.state", "is not one of the known words")),
+    })
 }
 
 fn nginx(fields: &mut Fields) -> Read<NginxObserved> {

@@ -1,10 +1,10 @@
 #!/bin/sh
-# shellcheck disable=SC2034
+# shellcheck disable=SC2034,SC2153
 # observe: reads everything that the planner needs, and changes nothing. A switch that is under way is
 # waited for.
 #
-# Parameters: SLOTS (words `NAME=PORT`), FILES (words, what the application reads at its start), WAS (yes where the host has a slot), NGINX (empty on a host
-# without nginx), CONF, ENTRY, SLOT_FILES (words `NAME=PATH`).
+# Parameters: SLOTS (words `NAME=PORT`), UNITS (words `NAME=UNIT`), FILES (words, what the application reads at its
+# start), WAS (yes where the host has a slot), NGINX (empty on a host without nginx), CONF, ENTRY, SLOT_FILES (words `NAME=PATH`).
 # Prints: user, clock, missing tools, memory, state folder, lock, record, hooks, then `was=yes` with disk,
 # releases and slots, then `nginx=yes` with master, files, dump, entry, siblings and addresses. The
 # parser src/remote/parse/observe.rs names every key.
@@ -55,10 +55,18 @@ peak_memory() {
 slot_say() {
     say slot "$1"
     say slot.port "$2"
-    o_own='' PEAK_KB=0
-    if instance_read "$1"; then
+    o_own='' PEAK_KB=0 o_recorded=no o_unit=no
+    ! instance_read "$1" || o_recorded=yes
+    unit_of "$1"
+    if [ -n "${I_UNIT:-$SLOT_UNIT}" ] && unit_instance "${I_UNIT:-$SLOT_UNIT}" "$2"; then
+        o_unit=yes
+    fi
+    if [ "$o_recorded" = yes ]; then
         o_runs=no
-        if same_process "$I_PID" "$I_START" "$I_BOOT" "$I_UID"; then
+        if [ -n "$I_UNIT" ] && [ "$o_unit" = yes ] && unit_is_recorded; then
+            o_runs=yes
+            I_PID=$N_PID I_START=$N_START I_BOOT=$BOOT_ID I_UID=$N_UID
+        elif same_process "$I_PID" "$I_START" "$I_BOOT" "$I_UID"; then
             o_runs=yes o_own=$I_PID
         fi
         say slot.record "$I_PORT"
@@ -67,21 +75,35 @@ slot_say() {
         say slot.record.start_ticks "$I_START"
         text slot.record.boot_id "$I_BOOT"
         say slot.record.uid "$I_UID"
-        text slot.record.log "$I_LOG"
+        [ -n "$I_UNIT" ] || text slot.record.log "$I_LOG"
         say slot.record.runs "$o_runs"
-    elif [ -n "$I_WORD" ] && [ "$I_BOOT" = "$BOOT_ID" ]; then
-        carriers_read "$I_WORD"
+    elif [ -n "$I_WORD" ] && { [ -n "$I_UNIT" ] || [ "$I_BOOT" = "$BOOT_ID" ]; }; then
+        if [ -z "$I_UNIT" ]; then
+            carriers_read "$I_WORD"
+        else
+            CARRIERS=
+            [ "$o_unit" = no ] || CARRIERS=" $N_PID"
+        fi
         text slot.start "$I_WORD"
         text slot.start.run "$I_RUN"
         text slot.start.release "$I_RELEASE"
         say slot.start.pids "${CARRIERS# }"
     fi
-    listener_of "$2" "$o_own"
+    # Where a unit has the port, unit_instance has found it.
+    if [ "$o_unit" = no ] || [ "$LISTENER" != own ]; then
+        listener_of "$2" "$o_own"
+    fi
     if [ "$LISTENER" != none ]; then
         listener_say slot.listener
         [ -z "$LISTENER_PID" ] || peak_memory "$LISTENER_PID"
     fi
     say slot.peak_memory_kb "$PEAK_KB"
+    if [ -n "$SLOT_UNIT" ]; then
+        unit_read "$SLOT_UNIT" || :
+        unit_state
+        say slot.unit "$SLOT_UNIT"
+        say slot.unit.state "$U_STATE"
+    fi
     established "$2"
     say slot.connections "$ESTABLISHED"
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # shellcheck disable=SC2034
 # prune: removes old releases and their logs. What is protected stays, and so does a release that a
-# process runs from: one that has its jar open, works in its folder or names it in its command line.
+# process runs from: one that has its jar open, works in its folder or names it in its command line; and one that a
+# unit of systemd is led to.
 #
 # Parameters: the fence's, KEEP, PROTECTED (words). Prints: the fence's answer, and `pruned` for each.
 EVENT=prune
@@ -45,6 +46,14 @@ recorded() {
     return 1
 }
 
+# led_to RELEASE: whether a port's link leads to it.
+led_to() {
+    for p_link in "$RELEASE_DIR"/current/*; do
+        [ "$(readlink -- "$p_link" 2>/dev/null || :)" != "../releases/$1" ] || return 0
+    done
+    return 1
+}
+
 # logs_remove RELEASE: its logs, but not those of a release whose id goes on where this one ends.
 logs_remove() {
     for p_log in "$LOGS/$1"-*.log; do
@@ -64,7 +73,8 @@ sed -n 's/.* -> //p' "$SCRATCH/open" >"$SCRATCH/folders"
 OLD='' COUNT=0
 for p_folder in "$RELEASES"/*; do
     p_release=${p_folder##*/}
-    if ! meta_read "$p_release" || is_protected "$p_release" || recorded "$p_release" || in_use "$p_release"; then
+    if ! meta_read "$p_release" || is_protected "$p_release" || recorded "$p_release" ||
+        led_to "$p_release" || in_use "$p_release"; then
         continue
     fi
     OLD="$OLD $p_release" COUNT=$((COUNT + 1))

@@ -12,10 +12,14 @@
 # own, or CHDIR; NONSTOP_JAR, NONSTOP_PORT, NONSTOP_SLOT and NONSTOP_RELEASE are in the environment, too; a
 # word `{jar}` becomes the jar's path. A process of ours that cannot have its port is ended here.
 #
-# Parameters: the fence's, SLOT, PORT, RELEASE, RUNNER (process or script), CHDIR (may be empty),
-# SCRIPT_DEADLINE_MS, DEADLINE_MS; the positional ones are words `NAME=value`, then program and
+# With `unit` systemd starts UNIT, which finds the release behind `current/PORT`: the instance is its main process,
+# or one that this started. What cannot have its port, or ends, is stopped and disabled here, so that systemd does
+# not go on trying.
+#
+# Parameters: the fence's, SLOT, PORT, RELEASE, RUNNER (process, script or unit), CHDIR (may be empty), UNIT and
+# UNIT_ENABLE (yes where it is enabled, too), SCRIPT_DEADLINE_MS, DEADLINE_MS; the positional ones are words `NAME=value`, then program and
 # arguments.
-# Prints: the fence's answer, and `start=listening` with `identity.*` and `log`, `start=exited` with
+# Prints: the fence's answer, and `start=listening` with `identity.*` and, without a unit, `log`, `start=exited` with
 # `reason` and `tail`, `start=out_of_memory` with `available_kb`, `kills` and `tail` where it was the kernel that
 # ended it, `start=not_listening` with `identity.*` and `tail`, or `start=port_taken` with
 # `by.*` and `tail`.
@@ -27,6 +31,10 @@ STARTED='' STARTED_AT='' ADOPTED=no
 
 # tail_say: answers what this start added to the log, its last 200 lines.
 tail_say() {
+    if [ "$RUNNER" = unit ]; then
+        journal_of "$UNIT" --since="@$SINCE" --lines=200 | tail -c 65536 | text_from tail 65536
+        return
+    fi
     { tail -c "+$((LOG_SIZE + 1))" -- "$LOG" 2>/dev/null || :; } | tail -n 200 | tail -c 65536 | text_from tail 65536
 }
 
@@ -71,7 +79,7 @@ release=$RELEASE
 run=$FENCE_RUN
 word=$WORD
 boot_id=$BOOT_ID
-log=$LOG
+$RECORD_REST
 END
 }
 
@@ -85,7 +93,7 @@ pid=$1
 start_ticks=$2
 boot_id=$BOOT_ID
 uid=$3
-log=$LOG
+$RECORD_REST
 END
 }
 
@@ -164,7 +172,7 @@ listening() {
     say fence passed
     say start listening
     identity_say identity "$1" "$l_start" "$l_uid"
-    text log "$LOG"
+    [ "$RUNNER" = unit ] || text log "$LOG"
     answered
 }
 
@@ -264,11 +272,17 @@ adopt_carriers() {
 }
 
 mkdir -p -- "$LOGS"
+RECORD_REST=log=$LOG
+if [ "$RUNNER" = unit ]; then
+    RECORD_REST="unit=$UNIT
+enabled=$UNIT_ENABLE"
+fi
 memory_read
 memory_kills_read
 KILLS=$MEMORY_KILLS
 fence_or_refuse
 [ -f "$HOME_FOLDER/app.jar" ] || exited "$HOME_FOLDER/app.jar is not there"
+[ "$RUNNER" != unit ] || start_unit
 : >>"$LOG"
 LOG_SIZE=$(stat -c %s -- "$LOG")
 if adopt; then

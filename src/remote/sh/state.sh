@@ -100,9 +100,10 @@ write_file() {
 
 # instance_read SLOT: sets I_PORT, I_RELEASE, I_PID, I_START, I_BOOT, I_UID and I_LOG from what the last start
 # left; false if no process is on record. Of a start that did not get that far, I_WORD is the word that its
-# processes carry, and I_RUN the run that it belongs to.
+# processes carry, and I_RUN the run that it belongs to. I_UNIT is the unit of systemd that runs the slot, where
+# one does, and I_ENABLED whether it was enabled with it.
 instance_read() {
-    I_PORT='' I_RELEASE='' I_PID='' I_START='' I_BOOT='' I_UID='' I_LOG='' I_WORD='' I_RUN=
+    I_PORT='' I_RELEASE='' I_PID='' I_START='' I_BOOT='' I_UID='' I_LOG='' I_WORD='' I_RUN='' I_UNIT='' I_ENABLED=
     [ -f "$STATE/instance.$1" ] || return 1
     while IFS= read -r i_line; do
         i_value=${i_line#*=}
@@ -116,6 +117,8 @@ instance_read() {
         log) I_LOG=$i_value ;;
         word) I_WORD=$i_value ;;
         run) I_RUN=$i_value ;;
+        unit) I_UNIT=$i_value ;;
+        enabled) I_ENABLED=$i_value ;;
         esac
     done <"$STATE/instance.$1"
     [ -z "$I_WORD" ] || return 1

@@ -5,8 +5,12 @@
 # signal, under the flock and the fence; the grace itself runs unlocked. Where a successor is named and is not
 # alive and listening, nothing is signalled.
 #
+# What a unit of systemd runs is ended by systemd, which would start it again otherwise: where the process is the main
+# process of the unit on record, or of the slot's own, or was started by it; and where it is gone and the unit on
+# record runs another, which systemd started in its place. The unit is then disabled, where it was enabled with it.
+#
 # Parameters: the fence's, SLOT, either PID, START_TICKS, IDENTITY_BOOT and IDENTITY_UID or START_WORD (the others
-# empty), GRACE_MS, and, or empty, SUCCESSOR_PID, SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT.
+# empty), UNIT (may be empty) and UNIT_ENABLE, GRACE_MS, and, or empty, SUCCESSOR_PID, SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT.
 # Prints: the fence's answer, and `stop=terminated|killed|already_gone`, `stop=still_runs` with
 # `reason`, or `stop=successor_missing` with `reason`.
 EVENT=stop
@@ -111,6 +115,8 @@ await_end() {
 }
 
 fence_or_refuse
+find_unit
+[ -z "$BY_UNIT" ] || stop_unit
 victim || gone already_gone
 look_at_successor
 victim || gone already_gone

@@ -2,7 +2,8 @@
 # sudo_check: asks sudo, for every root command that the vocabulary needs, whether it would run it
 # without a password; runs none of them. Where root's work needs no sudo, all are allowed.
 #
-# Parameters: NGINX (empty on a host without nginx), CONF, ENTRY, SLOT_FILES, USERS (words).
+# Parameters: NGINX (empty on a host without nginx), CONF, ENTRY, SLOT_FILES, UNITS (words `SLOT=UNIT`), UNIT_ENABLE,
+# USERS (words).
 # Prints: `sudo=allowed|denied` and `sudo.command` for each.
 
 # check COMMAND...: answers one.
@@ -82,6 +83,17 @@ users_check() {
     done
 }
 
+# unit_check UNIT: what a start and a stop of it call.
+unit_check() {
+    check systemctl start --no-block "$1"
+    check systemctl stop --no-block "$1"
+    check systemctl reset-failed "$1"
+    check systemctl kill --signal=KILL "$1"
+    [ "$UNIT_ENABLE" = yes ] || return 0
+    check systemctl enable "$1"
+    check systemctl disable "$1"
+}
+
 ROOT_WAY=direct NEEDS_ROOT=no
 users_check
 state_find
@@ -91,4 +103,12 @@ if [ "$STATE_STATUS" != ready ] && [ "$STATE" = "$SHARED_STATE/$APP" ]; then
     check install -d -o "$MY_UID" -m 0755 -- "$STATE"
 fi
 [ -z "$NGINX" ] || nginx_check
+if [ -n "$UNITS" ]; then
+    NEEDS_ROOT=no
+    use_root
+    [ "$MY_UID" = 0 ] || NEEDS_ROOT=yes
+    for k_unit in $UNITS; do
+        unit_check "${k_unit#*=}"
+    done
+fi
 answered

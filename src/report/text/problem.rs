@@ -1,6 +1,7 @@
 //! Findings in words, and what helps against each.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::unit::UnitState;
 use crate::report::harmless::harmless;
 use crate::report::text::advice::Advice;
 use crate::report::text::token;
@@ -146,8 +147,8 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
         Problem::NginxNotRunning => "start it; a switch is only ever a reload",
         Problem::InstanceNotKept { user } => {
             return Some(format!(
-                "set `KillUserProcesses=no` or `KillExcludeUsers=root {}` in that host's logind.conf, or let a script \
-                 start it as a service of systemd (the runner `command`)",
+                "set `KillUserProcesses=no` or `KillExcludeUsers=root {}` in that host's logind.conf, or let \
+                 systemd start it (the runner `systemd`)",
                 harmless(user)
             ));
         }
@@ -220,6 +221,10 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         Problem::ConfigFileMissing { .. } => {
             "put it there, readable for the login user; `optional:` in front of its name makes it optional"
         }
+        Problem::UnitUnfit { unit, .. } => unit_hint(unit.state),
+        Problem::LostAtBoot { .. } => {
+            "have somebody start them again after a reboot, or let systemd do it: the runner `systemd`"
+        }
         Problem::ProcessOpaque { .. } => {
             "deploy as the user that runs it, or stop it once by hand: without root it cannot be told \
              from others"
@@ -248,6 +253,22 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn unit_hint(state: UnitState) -> &'static str {
+    match state {
+        UnitState::Masked => "`systemctl unmask` it, or name another unit",
+        UnitState::Static => {
+            "add `[Install]` with `WantedBy=multi-user.target`, or write `enable: false` into the playbook"
+        }
+        UnitState::Broken => {
+            "`systemctl status` and `systemd-analyze verify` say what is wrong with its file"
+        }
+        UnitState::NoSystemd => "let `java` or a script of your own start it: `start: { java: … }`",
+        UnitState::Ready | UnitState::Unknown => {
+            "put its file into /etc/systemd/system and `systemctl daemon-reload`; examples/systemd has one"
+        }
+    }
 }
 
 fn run_hint(problem: &Problem) -> Option<String> {

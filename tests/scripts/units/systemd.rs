@@ -1,0 +1,148 @@
+//! A stand-in for systemd: a `systemctl` that writes down what it is asked and really starts and ends processes, and
+//! a `journalctl` that shows what they wrote. Like the real one it starts what crashed again, where it is told to.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nonstop::model::names::{Port, UnitName};
+use nonstop::model::unit::{AtBoot, Unit};
+
+use crate::helper;
+use crate::host::{Host, Shell, blue};
+
+const SYSTEMCTL: &str = r#"#!/bin/sh
+set -eu
+for last; do :; done
+unit=$last D=@S@/$unit
+[ ! -e @S@/silent ] || exit 1
+alive() {
+    [ -s "$D/main" ] && read -r pid <"$D/main" && [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status"
+}
+run() {
+    rm -f "$D/failed"
+    : >"$D/wanted"
+    env -i PATH="$PATH" setsid sh "$D/exec" </dev/null >>"$D/journal" 2>&1 3>&- 8<&- 9<&- &
+    echo $! >"$D/main"
+}
+case $1 in
+show)
+    main=0 active=inactive result=success status=0 load=loaded file=disabled
+    if [ ! -d "$D" ]; then
+        load=not-found file=
+    elif alive; then
+        main=$pid active=active
+        [ -e "$D/wanted" ] || active=deactivating
+    elif [ -e "$D/wanted" ] && [ -e "$D/restart" ]; then
+        run
+        read -r main <"$D/main"
+        active=active
+    elif [ -e "$D/wanted" ]; then
+        rm -f "$D/wanted"
+        : >"$D/failed"
+    fi
+    [ ! -e "$D/failed" ] || active=failed result=exit-code status=7
+    [ ! -e "$D/masked" ] || load=masked
+    [ ! -e "$D/enabled" ] || file=enabled
+    [ ! -e "$D/static" ] || file=static
+    printf '%s\n' "UnitFileState=$file" "Id=$unit" "Result=$result" "MainPID=$main" "ExecMainStatus=$status" \
+        "LoadState=$load" "ActiveState=$active"
+    exit 0
+    ;;
+esac
+echo "$*" >>@S@/asked
+[ ! -e "$D/refuses-$1" ] || { printf 'Failed to do that:\033[31m no\n' >&2; exit 1; }
+case $1 in
+start) alive || run ;;
+stop)
+    rm -f "$D/wanted"
+    ! alive || kill -TERM "$pid"
+    ;;
+kill) ! alive || kill -KILL "$pid" ;;
+reset-failed) rm -f "$D/failed" ;;
+enable) : >"$D/enabled" ;;
+disable) rm -f "$D/enabled" ;;
+*) exit 1 ;;
+esac
+"#;
+
+const JOURNALCTL: &str = r#"#!/bin/sh
+for word; do
+    case $word in
+    --unit=*) unit=${word#--unit=} ;;
+    esac
+done
+cat @S@/"$unit"/journal
+"#;
+
+/// A host on which systemd runs the slot `blue`.
+pub(super) struct Booted {
+    pub(super) host: Host,
+    pub(super) port: Port,
+    pub(super) unit: String,
+}
+
+impl Booted {
+    /// With the release `r1` in place, and a unit that runs the tests' application from wherever the port's link leads.
+    pub(super) fn new(shell: Shell) -> Self {
+        let mut host = Host::new(shell);
+        let port = crate::host::free_port();
+        let unit = format!("sokdak@{port}.service");
+        let at = host.path("systemd").to_str().expect("UTF-8").to_owned();
+        host.program("systemctl", &SYSTEMCTL.replace("@S@", &at));
+        host.program("journalctl", &JOURNALCTL.replace("@S@", &at));
+        let name = UnitName::new(&unit).expect("a unit");
+        let at_boot = AtBoot::Follows;
+        host.units = [(blue(), Unit { name, at_boot })].into();
+        host.lock();
+        host.put("r1", b"a jar");
+        let booted = Self { host, port, unit };
+        fs::create_dir_all(booted.place("")).expect("a folder");
+        booted.runs(&format!(
+            "NONSTOP_PORT={port} NONSTOP_SLOT=a-unit exec {}",
+            helper::shell_words()
+        ));
+        booted
+    }
+
+    /// Lets the unit run a line of shell, in the folder that the port's link leads to.
+    pub(super) fn runs(&self, line: &str) {
+        let folder = self.host.path(&format!("app/current/{}", self.port));
+        let text = format!("cd -P {}\n{line}\n", folder.display());
+        fs::write(self.place("exec"), text).expect("written");
+    }
+
+    /// Something in the stand-in's folder of the unit.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        self.host.path("systemd").join(&self.unit).join(name)
+    }
+
+    /// Sets one of the stand-in's marks.
+    pub(super) fn is(&self, mark: &str) {
+        fs::write(self.place(mark), "").expect("written");
+    }
+
+    /// Has it done by hand.
+    pub(super) fn by_hand(&self, verb: &str) {
+        let path = self.host.path("bin/systemctl");
+        let status = std::process::Command::new("sh")
+            .arg(path)
+            .args([verb, self.unit.as_str()])
+            .status();
+        assert!(status.expect("it runs").success(), "{verb}");
+        let _ = fs::remove_file(self.host.path("systemd/asked"));
+    }
+
+    /// What it was asked to change since it was last asked for this, without the unit's name.
+    pub(super) fn asked(&self) -> Vec<String> {
+        let file = self.host.path("systemd/asked");
+        let asked = fs::read_to_string(&file).unwrap_or_default();
+        let _ = fs::remove_file(file);
+        asked
+            .lines()
+            .map(|line| {
+                let verb = line.strip_suffix(&self.unit).expect("nobody else's unit");
+                verb.trim().to_owned()
+            })
+            .collect()
+    }
+}
