@@ -5,6 +5,7 @@
 //! turns.
 
 mod bench;
+mod codedeploy_scripts;
 mod contract;
 mod crash;
 mod deploys;
