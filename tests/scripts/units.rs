@@ -61,15 +61,6 @@ impl Booted {
         self.host.stop(self.host.stop_command(identity))
     }
 
-    /// Ends its process as a crash would; systemd sees it when it is next asked.
-    fn crashes(&self, identity: &ProcessIdentity) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(identity.pid).expect("a pid"));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it is there");
-        while runs(identity) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
     /// What the port's link leads to.
     fn led_to(&self) -> String {
         let link = fs::read_link(self.host.path(&format!("app/current/{}", self.port)));
@@ -86,6 +77,15 @@ impl Booted {
         assert!(seen.is_empty() && seen.record.is_none(), "{seen:?}");
         assert!(!self.is_enabled() && !self.place("wanted").exists());
         assert!(!self.host.state().join("instance.blue").exists());
+    }
+}
+
+/// Ends a process as a crash would; systemd sees it when it is next asked.
+fn crashes(identity: &ProcessIdentity) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(identity.pid).expect("a pid"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it is there");
+    while runs(identity) {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -143,7 +143,7 @@ fn what_systemd_started_again_after_a_crash_is_the_instance_and_is_ended_for_goo
     in_every_shell(|booted| {
         booted.is("restart");
         let first = booted.started();
-        booted.crashes(&first);
+        crashes(&first);
         let seen = until_listens(booted);
         let second = seen.identity().expect("it runs").clone();
         assert_ne!(first, second);
@@ -388,7 +388,7 @@ fn without_an_answer_of_systemd_nothing_that_it_would_start_again_is_ended() {
         fs::write(booted.host.path("systemd/silent"), "").expect("written");
         match booted.stops(&identity) {
             StopAnswer::StillRuns { reason } => {
-                assert!(reason.starts_with("systemd does not answer"), "{reason}")
+                assert!(reason.starts_with("systemd does not answer"), "{reason}");
             }
             other => panic!("{other:?}"),
         }

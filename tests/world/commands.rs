@@ -3,7 +3,7 @@
 use nonstop::engine::fleet::CallError;
 use nonstop::model::names::{HostName, Port, RemotePath};
 use nonstop::model::token::TokenState;
-use nonstop::remote::answer::{Answer, Fenced, LogEnd};
+use nonstop::remote::answer::{Answer, Fenced, LogEnd, LogPlace};
 use nonstop::remote::command::{CleanNginx, Command};
 use tokio::time::Instant;
 
@@ -101,7 +101,7 @@ impl World {
                 Answer::Prune(Fenced::Passed(Vec::new()))
             }
             Command::LogTail(_) => Answer::LogTail(Some(LogEnd {
-                path: RemotePath::new("/srv/logs/app.log").unwrap(),
+                place: LogPlace::File(RemotePath::new("/srv/logs/app.log").unwrap()),
                 text: "the end of the log".to_owned(),
             })),
             Command::Audit(audit) => {

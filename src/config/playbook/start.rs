@@ -39,7 +39,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Runner> {
         }
         [one] => runner(one),
         [_, (_, more), ..] => {
-            items.iter().for_each(|item| drop(runner(item)));
+            let _all_of_their_mistakes: Vec<_> = items.iter().map(runner).collect();
             let message = format!(
                 "`start` takes one of `java`, `command` and `systemd`, and these are {}",
                 items.len()
