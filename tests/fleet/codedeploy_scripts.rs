@@ -3,6 +3,7 @@
 //! examples/codedeploy, which the same agent calls on that machine, with no hand on it; and back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use crate::fixture::{App, Fleet, Load, get};
 
@@ -34,16 +35,28 @@ impl<'f> Machine<'f> {
         self.on(&format!(
             "rm -rf /tmp/bundle && cp -r {bundle} /tmp/bundle && cd /tmp/bundle &&
              cp /fleet/state/jars/app-{version}.jar segansig-1.0.1-{version}.jar && {{ {more}; }} &&
-             sh {AGENT} d-$(date +%s%N) /tmp/bundle 2>&1 || :"
+             {{ sh {AGENT} d-$(date +%s%N) /tmp/bundle 2>&1 || :; }}"
         ))
     }
 
-    /// The same, which must succeed and leave that version live.
+    /// A deployment by nonstop's hooks, which must succeed and leave that version live.
     #[track_caller]
-    fn has_deployed(&self, bundle: &str, version: &str, more: &str) {
-        let said = self.deploys(bundle, version, more);
+    fn has_deployed(&self, version: &str, more: &str) {
+        let said = self.deploys(NEW, version, more);
         assert!(!said.contains("FAILED"), "{said}");
         assert_eq!(answers("/version"), [version], "{said}");
+    }
+
+    /// A deployment by the scripts, which do not wait for nginx to have reloaded.
+    fn had_deployed(&self, version: &str, profile: &str) {
+        let said = self.deploys(OLD, version, ":");
+        assert!(!said.contains("FAILED"), "{said}");
+        let began = Instant::now();
+        while answers("/version") != [version] {
+            assert!(began.elapsed() < Duration::from_secs(30), "{said}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(answers("/profile"), [profile]);
     }
 
     /// The ports that the applications listen on, with their pids.
@@ -95,10 +108,8 @@ fn answers(path: &str) -> Vec<String> {
 fn the_machine_of_the_old_scripts_is_deployed_to_by_hooks_and_rolled_back_without_a_hand_on_it() {
     let fleet = Fleet::reset();
     let machine = Machine::set_up(&fleet);
-    machine.has_deployed(OLD, "v1", ":");
-    assert_eq!(answers("/profile"), ["real1"]);
-    machine.has_deployed(OLD, "v2", ":");
-    assert_eq!(answers("/profile"), ["real2"]);
+    machine.had_deployed("v1", "real1");
+    machine.had_deployed("v2", "real2");
     let left = machine.listeners();
     assert_eq!(left.len(), 2, "the scripts leave the old one up: {left:?}");
 
@@ -115,13 +126,13 @@ fn the_machine_of_the_old_scripts_is_deployed_to_by_hooks_and_rolled_back_withou
         "cp {OLD}/stop.sh {OLD}/profile.sh . && \
          sed -i 's/^    - location: look.sh$/    - location: stop.sh\\n      timeout: 60\\n      runas: ec2-user\\n&/' appspec.yml"
     );
-    machine.has_deployed(NEW, "v3", &keeps);
+    machine.has_deployed("v3", &keeps);
     assert_eq!(answers("/profile"), ["real1"]);
     assert_eq!(machine.line(), "set $service_url http://127.0.0.1:8081;");
     // The old slot is kept until the next deployment, and is still the scripts' own process.
     let second = left.iter().find(|(port, _)| *port == 8082).expect("it was there");
     assert!(machine.listeners().contains(second));
-    machine.has_deployed(NEW, "v1", ":");
+    machine.has_deployed("v1", ":");
     assert_eq!(answers("/profile"), ["real2"]);
     assert!(!machine.listeners().contains(second));
     let rolled_back = machine.on("su ec2-user -c 'cd /tmp/bundle && nonstop rollback' 2>&1 || echo FAILED");
