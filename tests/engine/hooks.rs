@@ -393,3 +393,49 @@ async fn an_interrupted_resume_ends_its_hook_and_leaves_the_run_open() {
     ended.ends(&scene, Outcome::RolledBack, 0);
     scene.is_as_it_was();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_as_whom_sudo_runs_nothing_is_refused_before_any_change() {
+    let more = "hooks: { before_stop: { run: x, run_as: app }, before_allow_traffic: { run: y, on: nginx, run_as: app } }\n";
+    let scene = Scene::with(more);
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    for (on, hosts) in [("was", ["was-1", "was-2"]), ("nginx", ["nginx-1", "nginx-2"])] {
+        let scene = Scene::with(&format!(
+            "hooks: {{ before_stop: {{ run: x, on: {on}, run_as: root }} }}\n"
+        ));
+        let ended = scene.deploy().await;
+        ended.ends(&scene, Outcome::AsItWas, 4);
+        let refused = ended.events.iter().filter_map(|event| match event {
+            Event::Refused { findings } => Some(findings),
+            _ => None,
+        });
+        let refused = refused.flatten().filter_map(|finding| match &finding.problem {
+            Problem::SudoRefused { command } if command == "-u root env" => finding.host.as_ref(),
+            _ => None,
+        });
+        assert_eq!(refused.map(HostName::as_str).collect::<Vec<_>>(), hosts);
+        scene.is_as_it_was();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_hook_of_which_nobody_knows_asks_nobody_and_does_not_run_again() {
+    let scene = failing(HookPoint::ValidateService).change(|world| {
+        let fate = HookFate {
+            takes: Duration::from_secs(30),
+            fails: false,
+        };
+        let point = HookPoint::OnFailure;
+        world.hooks.fates.insert((place(point), point), fate);
+    });
+    dies_at_hook(&scene, HookPoint::OnFailure, Duration::from_secs(2)).await;
+    let was = HostName::new("was-1").unwrap();
+    let scene = scene.change(|world| world.crash(&was));
+    scene.rests(5).await;
+    let scene = scene.change(|world| world.boot(&was));
+    scene.rests(60).await;
+    let ended = scene.resume().await;
+    assert!(failed(&ended, HookPoint::OnFailure), "{:#?}", ended.events);
+    assert_eq!(begun(&scene, HookPoint::OnFailure), 1);
+    assert_eq!(scene.records(), [RunStatus::Done; 4]);
+}

@@ -112,7 +112,7 @@ impl World {
             Command::Peers(peers) => {
                 Answer::Peers(host.peers.get(&peers.port).cloned().into_iter().collect())
             }
-            Command::SudoCheck(_) => Answer::SudoCheck(Vec::new()),
+            Command::SudoCheck(check) => Answer::SudoCheck(host.may_become(&check)),
             Command::Fetch(_) => unreachable!("every host forwards"),
         };
         Ok(Effect::Answered(answer))

@@ -9,8 +9,8 @@ use nonstop::engine::fleet::{CallError, Controller};
 use nonstop::model::hook::{HookId, HookObserved, HookPoint, HookState, Recall, Repeats};
 use nonstop::model::lock::Fence;
 use nonstop::model::names::{HostName, RunId};
-use nonstop::remote::answer::{Answer, Fenced, HookAnswer};
-use nonstop::remote::command::{Hook, HookAct};
+use nonstop::remote::answer::{Answer, Fenced, HookAnswer, SudoEntry};
+use nonstop::remote::command::{Hook, HookAct, SudoCheck};
 use tokio::time::{Instant, sleep};
 
 use super::commands::pass;
@@ -88,6 +88,15 @@ fn answered(answer: HookAnswer) -> Effect {
 }
 
 impl super::SimHost {
+    /// As which users hooks may run there.
+    pub(super) fn may_become(&self, check: &SudoCheck) -> Vec<SudoEntry> {
+        let users = check.users.iter().map(|user| SudoEntry {
+            command: format!("-u {user} env"),
+            allowed: user.as_str() != "root",
+        });
+        users.collect()
+    }
+
     pub(super) fn hooks_observed(&self) -> Vec<HookObserved> {
         let hooks = self.hooks.iter().map(|((run, hook), kept)| HookObserved {
             run: run.clone(),
