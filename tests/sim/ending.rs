@@ -229,6 +229,10 @@ impl Stage {
         if let Err(broken) = closed {
             self.broken(format!("a run ended with 0, and {broken}"));
         }
+        let runs = judge::hook_that_runs(&self.world.borrow());
+        if let Some(runs) = runs {
+            self.broken(format!("a run ended with 0, and {runs}"));
+        }
         let orphan = judge::orphan(&self.world.borrow());
         if let Some(orphan) = orphan.filter(|_| self.gone.is_none()) {
             self.broken(format!("a run ended with 0, and {orphan}"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nonstop::engine::run::Verdict;
 use nonstop::model::decision::stays_with;
+use nonstop::model::hook::HookState;
 use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::record::RunStatus;
@@ -264,6 +265,17 @@ pub(crate) fn is_closed(world: &World, left_out: Option<&HostName>) -> Result<()
         }
         _ => Ok(()),
     }
+}
+
+/// A hook that runs on.
+pub(crate) fn hook_that_runs(world: &World) -> Option<String> {
+    let observed = world.observed();
+    let mut hooks = observed
+        .hosts
+        .iter()
+        .flat_map(|(name, seen)| seen.hooks.iter().map(move |it| (name, it)));
+    let (name, it) = hooks.find(|(_, it)| it.state == HookState::Running)?;
+    Some(format!("hook {} of {} runs on {name}", it.hook, it.run))
 }
 
 /// A process that a start left behind and that is on record nowhere.

@@ -7,7 +7,7 @@ use nonstop::remote::answer::{Answer, Fenced, LogEnd, LogPlace};
 use nonstop::remote::command::{CleanNginx, Command};
 use tokio::time::Instant;
 
-use super::{Due, Effect, Job, World};
+use super::{Due, Effect, Job, World, hooks};
 
 /// Ends the effect where the fence does not let it pass.
 macro_rules! pass {
@@ -112,7 +112,7 @@ impl World {
             Command::Peers(peers) => {
                 Answer::Peers(host.peers.get(&peers.port).cloned().into_iter().collect())
             }
-            Command::SudoCheck(check) => Answer::SudoCheck(host.may_become(&check)),
+            Command::SudoCheck(check) => Answer::SudoCheck(hooks::may_become(&check)),
             Command::Fetch(_) => unreachable!("every host forwards"),
         };
         Ok(Effect::Answered(answer))

@@ -87,16 +87,16 @@ fn answered(answer: HookAnswer) -> Effect {
     Effect::Answered(Answer::Hook(Fenced::Passed(answer)))
 }
 
-impl super::SimHost {
-    /// As which users hooks may run there.
-    pub(super) fn may_become(&self, check: &SudoCheck) -> Vec<SudoEntry> {
-        let users = check.users.iter().map(|user| SudoEntry {
-            command: format!("-u {user} env"),
-            allowed: user.as_str() != "root",
-        });
-        users.collect()
-    }
+/// As which users hooks may run on a host: as any but root.
+pub(super) fn may_become(check: &SudoCheck) -> Vec<SudoEntry> {
+    let users = check.users.iter().map(|user| SudoEntry {
+        command: format!("-u {user} env"),
+        allowed: user.as_str() != "root",
+    });
+    users.collect()
+}
 
+impl super::SimHost {
     pub(super) fn hooks_observed(&self) -> Vec<HookObserved> {
         let hooks = self.hooks.iter().map(|((run, hook), kept)| HookObserved {
             run: run.clone(),
