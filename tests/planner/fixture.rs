@@ -219,7 +219,7 @@ impl Fleet {
             port: seen.port,
             release: release_id(id),
             identity: seen.listener_identity().unwrap().clone(),
-            log: RemotePath::new("/home/ubuntu/sokdak/logs/app.log").unwrap(),
+            log: RemotePath::new("/home/ubuntu/sokdak/logs/app.log").ok(),
         });
         seen.record_runs = true;
         self
