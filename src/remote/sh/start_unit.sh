@@ -73,7 +73,7 @@ unit_adopted() {
     instance_read "$SLOT" || [ -n "$I_WORD" ] || return 1
     [ "$I_UNIT $I_RELEASE $I_PORT" = "$UNIT $RELEASE $PORT" ] && unit_up || return 1
     if [ -n "$I_WORD" ]; then
-        [ "$I_RUN" = "$FENCE_RUN" ] || exited "an earlier start on this slot was cut off, and left unit $UNIT"
+        [ "$I_RUN" = "$FENCE_RUN" ] || return 1
         WORD=$I_WORD
         return 0
     fi
@@ -95,9 +95,9 @@ await_unit() {
             [ "$LISTENER" != own ] || listening "$N_PID"
         elif [ -n "$U_ACTIVE" ]; then
             uptime_read
-            if [ "$a_main" != 0 ] || [ "$U_ACTIVE" = failed ]; then
+            if [ "$a_main" != 0 ]; then
                 unit_ended
-            elif ! unit_up && [ "$UPTIME_CS" -gt "$a_soon" ]; then
+            elif ! unit_up && { [ "$U_ACTIVE" = failed ] || [ "$UPTIME_CS" -gt "$a_soon" ]; }; then
                 unit_ended
             fi
             listener_of "$PORT" ''
@@ -139,8 +139,9 @@ start_unit() {
     *) exited "unit $UNIT cannot be started: it is $U_LOAD" ;;
     esac
     if unit_up; then
-        [ "$U_MAIN" = 0 ] || exited "unit $UNIT runs already, as process $U_MAIN, and does not listen on port $PORT"
-        # systemd is about to start it once more, after it crashed.
+        # What a start of this slot left there, or systemd is about to start once more after a crash, is ended first.
+        [ "$U_MAIN" = 0 ] || [ "$I_UNIT" = "$UNIT" ] ||
+            exited "unit $UNIT runs already, as process $U_MAIN, and does not listen on port $PORT"
         unit_halt || exited "$ERROR"
     fi
     # One that crashed too often is not started before somebody says so.

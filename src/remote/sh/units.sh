@@ -9,13 +9,14 @@
 #
 # Parameters: RELEASE_DIR, and UNITS (words `SLOT=UNIT`) where a script asks for a slot's. Prints: nothing.
 
-# unit_read UNIT: sets U_LOAD, U_ACTIVE, U_MAIN (0 where there is none), U_RESULT, U_STATUS and U_FILE from what
-# systemd says of it; false where it says nothing. It needs no root.
+# unit_read UNIT: sets U_LOAD, U_ACTIVE, U_MAIN (0 where there is none), U_RESULT, U_STATUS, U_FILE and U_JOB (the
+# number of what systemd is going to do to it; empty where that is nothing) from what systemd says of it; false where
+# it says nothing. It needs no root.
 unit_read() {
-    U_LOAD='' U_ACTIVE='' U_MAIN=0 U_RESULT='' U_STATUS='' U_FILE=
+    U_LOAD='' U_ACTIVE='' U_MAIN=0 U_RESULT='' U_STATUS='' U_FILE='' U_JOB=
     command -v systemctl >/dev/null 2>&1 || return 1
     u_shown=$(within 10 systemctl show -p LoadState -p ActiveState -p MainPID -p Result -p ExecMainStatus \
-        -p UnitFileState -- "$1" 2>/dev/null </dev/null) || return 1
+        -p UnitFileState -p Job -- "$1" 2>/dev/null </dev/null) || return 1
     while IFS= read -r u_line; do
         u_value=${u_line#*=}
         case ${u_line%%=*} in
@@ -25,6 +26,7 @@ unit_read() {
         Result) U_RESULT=$u_value ;;
         ExecMainStatus) U_STATUS=$u_value ;;
         UnitFileState) U_FILE=$u_value ;;
+        Job) [ "$u_value" = 0 ] || U_JOB=$u_value ;;
         esac
     done <<END
 $u_shown
@@ -33,10 +35,10 @@ END
     [ -n "$U_LOAD" ] && [ -n "$U_ACTIVE" ]
 }
 
-# unit_up: whether it runs, or systemd is about to start it (again).
+# unit_up: whether it runs, or systemd is about to start it (again): a job may wait for others.
 unit_up() {
     case $U_ACTIVE in
-    inactive | failed) return 1 ;;
+    inactive | failed) [ -n "$U_JOB" ] ;;
     esac
 }
 

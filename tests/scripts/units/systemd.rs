@@ -44,6 +44,7 @@ show)
     [ ! -e "$D/masked" ] || load=masked
     [ ! -e "$D/enabled" ] || file=enabled
     [ ! -e "$D/static" ] || file=static
+    [ ! -e "$D/queued" ] || echo Job=7
     printf '%s\n' "UnitFileState=$file" "Id=$unit" "Result=$result" "MainPID=$main" "ExecMainStatus=$status" \
         "LoadState=$load" "ActiveState=$active"
     exit 0
@@ -52,7 +53,14 @@ esac
 echo "$*" >>@S@/asked
 [ ! -e "$D/refuses-$1" ] || { printf 'Failed to do that:\033[31m no\n' >&2; exit 1; }
 case $1 in
-start) alive || run ;;
+start)
+    if [ -e "$D/waits" ]; then
+        : >"$D/queued"
+        (sleep 5; run; rm -f "$D/queued") </dev/null >/dev/null 2>&1 3>&- 8<&- 9<&- &
+    else
+        alive || run
+    fi
+    ;;
 stop)
     rm -f "$D/wanted"
     ! alive || kill -TERM "$pid"
