@@ -54,9 +54,14 @@ stop: { qqqqqqqq: 1 }
 bake: { qqqqqqqq: 1 }
 notify: [{ qqqqqqqq: 1 }, { slack: { qqqqqqqq: 1 } }, { webhook: { qqqqqqqq: 1 } }]
 identify: { qqqqqqqq: 1 }
-hooks: { qqqqqqqq: 1, before_stop: { qqqqqqqq: 1 } }
 ",
     );
+    // No report shows more than some of them.
+    let hooks = with(
+        "health:",
+        "hooks: { qqqqqqqq: 1, before_stop: { qqqqqqqq: 1 } }\nhealth:",
+    );
+    let nonsense = nonsense + &report(&hooks);
     let lists: Vec<&str> = nonsense
         .lines()
         .filter_map(|line| line.trim().strip_prefix("hint: known here: "))

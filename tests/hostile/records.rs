@@ -146,6 +146,8 @@ fn a_record_whose_routings_would_fill_the_memory_or_that_no_playbook_could_bring
             ..Course::default()
         }))
         .unwrap();
+        // Without traffic before it a run has one step.
+        grown["from_routing"]["weights"] = [instance(0)].into_iter().collect();
         grown["to_routing"]["weights"] = (0..instances).map(instance).collect();
         grown.to_string()
     };
