@@ -185,9 +185,14 @@ fn contradictions_are_refused_where_they_stand() {
             "key `blue` is written twice",
         ),
         (
+            "green: { group: was, port: 8081 }",
+            "green: { group: was, port: 8081 }, red: { group: was, port: 8082 }",
+            "`slots` takes two slots, or one where a host cannot carry two instances, and these are 3",
+        ),
+        (
             ", green: { group: was, port: 8081 }",
             "",
-            "`slots` takes two slots, and these are 1",
+            ":3:1: a single slot carries one instance a host",
         ),
         (
             "nginx: { group: was",
@@ -508,4 +513,44 @@ all:
     insta::with_settings!({ omit_expression => true }, {
         insta::assert_debug_snapshot!((connections, wrong));
     });
+}
+
+#[test]
+fn a_single_slot_needs_a_host_that_may_leave() {
+    let single = |update: &str| {
+        let text = with(", green: { group: was, port: 8081 }", "");
+        format!("{text}update: {{ strategy: rolling, {update} }}\n")
+    };
+    let load = |inventory: &str, playbook: String| {
+        let inventory = Source::new("inventory.yml", inventory);
+        config::load_sources(&inventory, &Source::new("p.yml", playbook))
+    };
+    assert!(load(INVENTORY, single("max_parallel: 9")).is_ok());
+    for (inventory, update, expected) in [
+        (
+            INVENTORY.replace(", w2: { base: 9080 }", ""),
+            "max_parallel: 1",
+            "slot `blue` is the only one and has one host: the last one in service never leaves",
+        ),
+        (
+            INVENTORY.to_owned(),
+            "min_in_service: 100%",
+            "all 2 hosts of slot `blue` are to be in service, and it is the only one: none may leave",
+        ),
+        (
+            INVENTORY.to_owned(),
+            "max_parallel: 1 }\nhooks: { before_install: [{ run: [./x] }]",
+            "with a single slot no hooks run yet",
+        ),
+        (
+            INVENTORY.to_owned(),
+            "max_parallel: 1 }\nbake: { then: keep",
+            "with a single slot nothing old is left that could be kept",
+        ),
+    ] {
+        let report = load(&inventory, single(update))
+            .expect_err("it is refused")
+            .to_string();
+        assert!(report.contains(expected), "{report}");
+    }
 }

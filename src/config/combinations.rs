@@ -1,7 +1,7 @@
-//! Which strategy goes with which style of nginx's files: the one table. `check` refuses the rest at its line,
-//! `docs/strategies.md` prints it, and tests go through it.
+//! Which strategy goes with which style of nginx's files, with two slots and with one: the one table. `check`
+//! refuses the rest at its line, `docs/strategies.md` prints it, and tests go through it.
 
-use crate::model::playbook::SwitchStyle;
+use crate::model::playbook::{Slot, SwitchStyle};
 use crate::model::strategy::Strategy;
 
 /// A strategy by its word.
@@ -26,18 +26,81 @@ pub enum StyleName {
     Include,
 }
 
-/// Every pair, and what speaks against it.
-pub const TABLE: [(StrategyName, StyleName, Result<(), &str>); 9] = [
-    (StrategyName::BlueGreen, StyleName::Site, Ok(())),
-    (StrategyName::BlueGreen, StyleName::ConfPerSlot, Ok(())),
-    (StrategyName::BlueGreen, StyleName::Include, Ok(())),
-    (StrategyName::Rolling, StyleName::Site, Ok(())),
-    (StrategyName::Rolling, StyleName::ConfPerSlot, Err(WHOLE_SLOTS)),
-    (StrategyName::Rolling, StyleName::Include, Err(ONE_NAME)),
-    (StrategyName::Canary, StyleName::Site, Ok(())),
-    (StrategyName::Canary, StyleName::ConfPerSlot, Err(WHOLE_SLOTS)),
-    (StrategyName::Canary, StyleName::Include, Err(ONE_NAME)),
+/// What speaks against something, if anything does.
+type Goes = Result<(), &'static str>;
+
+/// A pair, and what speaks against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The strategy.
+    pub strategy: StrategyName,
+    /// The style.
+    pub style: StyleName,
+    /// With two slots.
+    pub two_slots: Goes,
+    /// With a single one.
+    pub single_slot: Goes,
+}
+
+const fn row(strategy: StrategyName, style: StyleName, two_slots: Goes, single_slot: Goes) -> Row {
+    Row {
+        strategy,
+        style,
+        two_slots,
+        single_slot,
+    }
+}
+
+/// Every pair.
+pub const TABLE: [Row; 9] = [
+    row(
+        StrategyName::BlueGreen,
+        StyleName::Site,
+        Ok(()),
+        Err(ROLLING_ONLY),
+    ),
+    row(
+        StrategyName::BlueGreen,
+        StyleName::ConfPerSlot,
+        Ok(()),
+        Err(ROLLING_ONLY),
+    ),
+    row(
+        StrategyName::BlueGreen,
+        StyleName::Include,
+        Ok(()),
+        Err(ROLLING_ONLY),
+    ),
+    row(StrategyName::Rolling, StyleName::Site, Ok(()), Ok(())),
+    row(
+        StrategyName::Rolling,
+        StyleName::ConfPerSlot,
+        Err(WHOLE_SLOTS),
+        Err(WHOLE_SLOTS),
+    ),
+    row(
+        StrategyName::Rolling,
+        StyleName::Include,
+        Err(ONE_NAME),
+        Err(ONE_NAME),
+    ),
+    row(StrategyName::Canary, StyleName::Site, Ok(()), Err(ROLLING_ONLY)),
+    row(
+        StrategyName::Canary,
+        StyleName::ConfPerSlot,
+        Err(WHOLE_SLOTS),
+        Err(ROLLING_ONLY),
+    ),
+    row(
+        StrategyName::Canary,
+        StyleName::Include,
+        Err(ONE_NAME),
+        Err(ROLLING_ONLY),
+    ),
 ];
+
+const ROLLING_ONLY: &str = "a single slot carries one instance a host, so that the old one ends before the new one \
+                            starts: only `strategy: rolling` goes with it, or name two slots";
 
 const WHOLE_SLOTS: &str = "files of your own lead to a whole slot each (`nginx.conf_per_slot`), and between two \
                            slots there is none of them: only `blue_green` goes with them, or take `nginx.site`";
@@ -85,12 +148,14 @@ impl StyleName {
     }
 }
 
-/// Whether a strategy goes with a style, or why not.
-pub(super) fn check(strategy: &Strategy, style: &SwitchStyle) -> Result<(), &'static str> {
+/// Whether a strategy goes with a style and these slots, or why not.
+pub(super) fn check(strategy: &Strategy, style: &SwitchStyle, slots: &[Slot]) -> Goes {
     let (strategy, style) = (StrategyName::of(strategy), StyleName::of(style));
     let mut rows = TABLE.iter();
-    let row = rows.find(|row| (row.0, row.1) == (strategy, style));
-    row.map_or(Err("is in no row of the table of what goes together"), |row| {
-        row.2
-    })
+    let row = rows.find(|row| (row.strategy, row.style) == (strategy, style));
+    match (row, slots) {
+        (None, _) => Err("is in no row of the table of what goes together"),
+        (Some(row), [_]) => row.single_slot,
+        (Some(row), _) => row.two_slots,
+    }
 }

@@ -26,7 +26,7 @@ use super::homeward::{self, Reason};
 use super::run::{Request, Verdict, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::{Job, drain};
-use super::{ending, record};
+use super::{ending, journey, record};
 
 /// How a run ended, with what reporters want to know of it.
 #[derive(Debug, Clone)]
@@ -74,6 +74,10 @@ pub async fn execute<H: Host>(
         | Wanted::Resume
         | Wanted::Promote(_) => None,
     };
+    let converges = matches!(request.wanted, Wanted::Converge { .. });
+    if context.playbook.only_slot().is_some() && plan.from.is_some() && !converges {
+        return journey::go(context, request, before, plan, jar).await;
+    }
     let job = Job {
         plan,
         home: context.crew.run_id(),
@@ -89,8 +93,22 @@ pub(super) async fn through<H: Host>(
     context: &Context<'_, H>,
     before: &Observed,
     job: &Job<'_>,
-    mut record: RunRecord,
+    record: RunRecord,
 ) -> Ended {
+    match follow(context, before, job, record).await {
+        Ok((record, switch_took)) => ending::forward(context, job, record, switch_took).await,
+        Err(ended) => ended,
+    }
+}
+
+/// Follows the stages of a plan until nothing is left but the end of what is old, or tells how it ended before: it
+/// went home, or a person says how it goes on.
+pub(super) async fn follow<H: Host>(
+    context: &Context<'_, H>,
+    before: &Observed,
+    job: &Job<'_>,
+    mut record: RunRecord,
+) -> Result<(RunRecord, Option<Duration>), Ended> {
     let plan = job.plan;
     let mut switch_took = None;
     remember_memory(context, before);
@@ -100,7 +118,7 @@ pub(super) async fn through<H: Host>(
         }
         let recorded = match stage.phase {
             Phase::Hold if stage.waits() => match context.interrupt.cause() {
-                None => return wait(context, job, stage, record).await,
+                None => return Err(wait(context, job, stage, record).await),
                 Some(_) => Ok(()),
             },
             Phase::Upload | Phase::Retire | Phase::Start | Phase::Commit | Phase::Hold => {
@@ -113,7 +131,7 @@ pub(super) async fn through<H: Host>(
         };
         let began = Instant::now();
         let mut end = match recorded {
-            Ok(()) if stage.phase == Phase::Retire => retire(context, job, stage).await,
+            Ok(()) if stage.phase == Phase::Retire => retire(context, job, stage, &record).await,
             Ok(()) => step_forward(context, job, stage).await,
             Err(failures) => StageEnd::Failed(failures),
         };
@@ -124,7 +142,7 @@ pub(super) async fn through<H: Host>(
             switch_took = Some(switch_took.unwrap_or_default() + began.elapsed());
             end = match confirm(context, job, stage).await {
                 Ok(end) => end,
-                Err(outcome) => return stuck(outcome),
+                Err(outcome) => return Err(stuck(outcome)),
             };
         }
         let reason = match end {
@@ -150,11 +168,11 @@ pub(super) async fn through<H: Host>(
         let serves = stage.phase == Phase::Bake || follows_traffic(stage);
         let keep = serves && !context.playbook.update.auto_revert;
         if keep && matches!(reason, Reason::Failed { .. }) {
-            return hold(plan, switch_took);
+            return Err(hold(plan, switch_took));
         }
-        return homeward::go(context, before, job, record, reason).await;
+        return Err(homeward::go(context, before, job, record, reason).await);
     }
-    ending::forward(context, job, record, switch_took).await
+    Ok((record, switch_took))
 }
 
 /// The phase that goes on record before the first of these stages: hooks belong to what they stand before.
@@ -207,7 +225,18 @@ async fn wait<H: Host>(
 }
 
 /// Ends what an earlier run kept, once no old nginx worker can send it requests any more.
-async fn retire<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) -> StageEnd {
+async fn retire<H: Host>(
+    context: &Context<'_, H>,
+    job: &Job<'_>,
+    stage: &Stage,
+    record: &RunRecord,
+) -> StageEnd {
+    if record.journey.is_some() {
+        return match journey::may_end(context, record, stage).await {
+            Ok(()) => step_forward(context, job, stage).await,
+            Err(failures) => StageEnd::Failed(failures),
+        };
+    }
     let gone = drain::not_gone(context, job.plan);
     let failures = tokio::select! {
         biased;

@@ -85,7 +85,7 @@ async fn walk_home<H: Host>(
 ) -> Walked {
     let now = look(context).await;
     let told = context.ledger.borrow().told_to_switch.clone();
-    let home = async { told.is_empty() || home_is_there(context, job).await };
+    let home = async { told.is_empty() || home_is_there(context, record).await };
     let (blames_release, home_is_there) = futures::join!(blames_release(context, reason), home);
     let mut stages = plan::home(
         &Scene {
@@ -212,15 +212,14 @@ fn forget_unknown(stages: &mut [Stage], reason: &Reason) {
 }
 
 /// Whether there is anybody to go back to.
-async fn home_is_there<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> bool {
-    let from = job.plan.from.as_ref();
-    let endpoints = |slot| context.topology.endpoints(slot);
-    let old = from.map(endpoints).unwrap_or_default();
+async fn home_is_there<H: Host>(context: &Context<'_, H>, record: &RunRecord) -> bool {
+    let old = plan::at_home(context.topology, record);
+    let new = plan::in_question(context.topology, record, 0);
     let old = census::census(context, old, census::answers_at_all);
-    let new = census::census(context, endpoints(&job.plan.to), |_| true);
+    let new = census::census(context, new, |_| true);
     let (old, new) = futures::join!(old, new);
     decision::home_is_there(Home {
-        old: from.map(|_| old),
+        old: record.from_slot.as_ref().map(|_| old),
         new,
         switched: match context.ledger.borrow().confirmed {
             Some(_) => Switched::Confirmed,

@@ -19,6 +19,7 @@ use super::context::Context;
 use super::execute::Ended;
 use super::fleet::{CallError, Host};
 use super::going_on;
+use super::journey;
 use super::lock::{self, LockError, Taken, Terms};
 use super::resume::{self, Went};
 use super::run::{Request, Wanted, make_plan};
@@ -159,6 +160,11 @@ async fn look_again<H: Host>(
         Went::Over(ended) => return Ok(Opening::Over(ended)),
         Went::Converged(so_far) => so_far,
     };
+    if let (Wanted::Resume, Some(journey)) = (&request.wanted, &record.journey) {
+        return Ok(Opening::Over(
+            journey::go_on(context, request, &record, journey).await,
+        ));
+    }
     let opened = match context.interrupt.cause() {
         Some(_) => Err(Vec::new()),
         None => match observe_all(context, request).await {

@@ -31,14 +31,19 @@ pub(super) fn begin<H: Host>(
         observed: before,
         run: &request.run,
     };
-    let kind = match request.wanted {
+    let kind = kind_of(&request.wanted);
+    let opened = RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone());
+    plan::intent(&scene, plan, kind, opened)
+}
+
+/// What a person asks for with that.
+pub(super) fn kind_of(wanted: &Wanted) -> RunKind {
+    match wanted {
         Wanted::Jar(_) | Wanted::OnHosts(_) | Wanted::Resume | Wanted::Promote(_) => RunKind::Deploy,
         Wanted::Earlier(_) => RunKind::Rollback,
         Wanted::Drill(_) => RunKind::Drill,
         Wanted::Converge { .. } => RunKind::Converge,
-    };
-    let opened = RunRecord::opened(request.run.clone(), context.crew.epoch(), request.owner.clone());
-    plan::intent(&scene, plan, kind, opened)
+    }
 }
 
 /// Puts on record how far a way home is, under the epoch of now. Where a lease of ours was over and nobody has
@@ -66,7 +71,8 @@ pub(super) async fn close<H: Host>(context: &Context<'_, H>, record: &RunRecord,
         return walked;
     }
     let mut record = record.clone();
-    if walked.rest == Rest::None {
+    // A leg that went home is not the end of its run.
+    if walked.rest == Rest::None && record.journey.is_none() {
         record.status = RunStatus::Done;
     }
     for attempt in 1..=TRIES {

@@ -10,7 +10,6 @@ use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
 use crate::model::hook::HookPoint;
 use crate::model::lock::Owner;
-use crate::model::names::SlotName;
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
@@ -53,8 +52,10 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    fn of(request: &Request<'_>) -> Self {
+    fn of(request: &Request<'_>, record: &RunRecord) -> Self {
         match request.wanted {
+            // What comes after a leg is planned from what is true then.
+            _ if record.journey.is_some() => Self::OneMind,
             Wanted::Resume | Wanted::Promote(_) => Self::Through,
             Wanted::Jar(_)
             | Wanted::OnHosts(_)
@@ -127,7 +128,7 @@ pub(super) async fn go_on<H: Host>(
             run: &record.run.clone(),
         };
         let way = choose(context, request, &scene, &record, &began_by, hooked).await;
-        if round == 0 && way == Way::Forward && Ending::of(request) == Ending::Through {
+        if round == 0 && way == Way::Forward && Ending::of(request, &record) == Ending::Through {
             let unclear = plan::unclear_hooks(&scene, &record, &request.hook_words);
             if !unclear.is_empty() {
                 return Err(unclear);
@@ -135,7 +136,7 @@ pub(super) async fn go_on<H: Host>(
         }
         let round = match way {
             Way::Forward => forward(context, request, &scene, &mut record).await,
-            Way::Back => back(context, Ending::of(request), &scene, &mut record).await,
+            Way::Back => back(context, Ending::of(request, &record), &scene, &mut record).await,
             Way::Hold(_) => Round::stuck(Outcome::Mixed),
         };
         match round {
@@ -169,7 +170,7 @@ async fn choose<H: Host>(
     let slots = slots(context, record, &evidence).await;
     let halfway = (1..record.switches()).contains(&evidence.reached);
     let mut way = decision::decide(evidence.tokens, slots);
-    if Ending::of(request) == Ending::OneMind && halfway {
+    if Ending::of(request, record) == Ending::OneMind && halfway {
         way = decision::for_another(way, slots);
     }
     if hooked == Hooked::Failed && way == Way::Forward && slots.old_is_alive {
@@ -199,18 +200,16 @@ pub(super) async fn slots<H: Host>(
     let switched = Switched::of(&evidence.tokens);
     let is_asked = switched != Switched::Nowhere && !record.point_of_no_return;
     let from = record.from_slot.as_ref();
-    let endpoints = |slot: &SlotName| context.topology.endpoints(slot);
+    let old = from
+        .filter(|_| is_asked)
+        .map(|_| plan::at_home(context.topology, record));
     // Only what was decided hangs on health.
     let enough: Enough = match switched {
         Switched::Confirmed => HealthAnswer::is_healthy,
         Switched::Nowhere | Switched::Armed => census::answers_at_all,
     };
     let (old, new) = futures::join!(
-        census::census(
-            context,
-            from.filter(|_| is_asked).map(endpoints).unwrap_or_default(),
-            enough
-        ),
+        census::census(context, old.unwrap_or_default(), enough),
         census::census(
             context,
             plan::in_question(context.topology, record, evidence.reached),
@@ -263,7 +262,7 @@ async fn forward<H: Host>(
         jar: None,
     };
     execute::remember_running(context, scene.observed, &plan);
-    let sees_through = Ending::of(request) == Ending::Through;
+    let sees_through = Ending::of(request, record) == Ending::Through;
     if sees_through && !halfway {
         context.tell(plan.announced());
     }

@@ -6,7 +6,7 @@ use super::finding::{Finding, Problem};
 use super::live::{Agreed, Live, Share};
 use super::names::SlotName;
 use super::observed::Observed;
-use super::record::RunRecord;
+use super::record::{RunRecord, RunStatus};
 use super::topology::Topology;
 
 /// Hosts that the last run went on without: a WAS host that gets no traffic, an nginx host that was not
@@ -23,13 +23,18 @@ pub(super) fn findings(topology: &Topology, observed: &Observed, live: &Live) ->
     }
     let Ok(Agreed {
         slot: Some(slot),
-        share: Share::Whole,
+        share,
     }) = live.agreed()
     else {
         return findings;
     };
     let mut missed = topology.endpoints(&slot);
-    missed.retain(|endpoint| was_absent(topology, Some(last), &slot, endpoint));
+    match share {
+        Share::Whole => missed.retain(|endpoint| was_absent(topology, Some(last), &slot, endpoint)),
+        // While a run is at it, who is out comes back.
+        Share::Part if last.status == RunStatus::Done => {}
+        Share::Part | Share::Between => return findings,
+    }
     let routed = live.routed();
     missed.retain(|endpoint| !routed.contains(endpoint) && !behind.contains_key(&endpoint.host));
     for endpoint in missed {

@@ -41,6 +41,8 @@ pub enum Defect {
     WaitingIsInterrupted,
     /// A hook of which nobody knows how it ended runs again.
     HookRunsTwice,
+    /// With a single slot nobody looks who else is in service when a host leaves.
+    LastInServiceLeaves,
 }
 
 #[cfg(feature = "defects")]
@@ -53,7 +55,7 @@ mod planted {
         static PLANTED: Cell<Option<Defect>> = const { Cell::new(None) };
     }
 
-    const BY_NAME: [(&str, Defect); 15] = [
+    const BY_NAME: [(&str, Defect); 16] = [
         ("no_barrier_before_commit", Defect::NoBarrierBeforeCommit),
         ("stop_before_proof", Defect::StopBeforeProof),
         ("no_undo_of_unknown", Defect::NoUndoOfUnknown),
@@ -75,6 +77,7 @@ mod planted {
         ("weights_left_behind", Defect::WeightsLeftBehind),
         ("waiting_is_interrupted", Defect::WaitingIsInterrupted),
         ("hook_runs_twice", Defect::HookRunsTwice),
+        ("last_in_service_leaves", Defect::LastInServiceLeaves),
     ];
 
     /// Plants the defect of that name in this thread; false where there is none.

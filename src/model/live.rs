@@ -52,6 +52,8 @@ pub enum Share {
     Whole,
     /// The last run, which is not over, stands between two slots.
     Between,
+    /// Some of its hosts: with a single slot they leave and come back.
+    Part,
 }
 
 impl Share {
@@ -125,7 +127,8 @@ impl Live {
 
     /// The slot on which all hosts agree, or the finding that they do not.
     pub fn agreed(&self) -> Result<Agreed, Finding> {
-        let between = |view: &NginxView| (view.share == Share::Between).then(|| view.endpoints.clone());
+        let between =
+            |view: &NginxView| (!view.share.is_whole()).then(|| (view.share, view.endpoints.clone()));
         let slots: BTreeSet<_> = self
             .hosts
             .values()
@@ -133,13 +136,17 @@ impl Live {
             .collect();
         if slots.len() <= 1 {
             let (slot, between) = slots.into_iter().next().unwrap_or((&None, None));
-            let share = between.map_or(Share::Whole, |_| Share::Between);
+            let share = between.map_or(Share::Whole, |(share, _)| share);
             let slot = slot.clone();
             return Ok(Agreed { slot, share });
         }
         let view = |(host, view): (&HostName, &NginxView)| match &view.slot {
             Some(slot) if view.share == Share::Between => {
                 format!("{host} stands between {slot} and the other slot")
+            }
+            Some(slot) if view.share == Share::Part => {
+                let endpoints: Vec<_> = view.endpoints.iter().map(Endpoint::to_string).collect();
+                format!("{host} routes to {} of {slot}", endpoints.join(", "))
             }
             Some(slot) => format!("{host} routes to {slot}"),
             None => format!("{host} routes to no slot"),
@@ -178,7 +185,7 @@ impl Reader<'_> {
         let endpoints = self.endpoints(&own, source, findings);
         let (slot, share) = match self.between(&endpoints) {
             Some(slot) => (Some(slot), Share::Between),
-            None => (self.slot_of(&endpoints, findings), Share::Whole),
+            None => self.slot_of(&endpoints, findings),
         };
         self.strays(&own, takes_over.as_ref(), findings);
         let content = match &takes_over {
@@ -295,8 +302,12 @@ impl Reader<'_> {
         is_between.then(|| run.from_slot.clone())?
     }
 
-    /// The slot of these endpoints: all of it, as far as its hosts are not left out.
-    fn slot_of(&self, endpoints: &BTreeSet<Endpoint>, findings: &mut Vec<Finding>) -> Option<SlotName> {
+    /// The slot of these endpoints: all of it, as far as its hosts are not left out, unless there is no other.
+    fn slot_of(
+        &self,
+        endpoints: &BTreeSet<Endpoint>,
+        findings: &mut Vec<Finding>,
+    ) -> (Option<SlotName>, Share) {
         let slots: BTreeSet<_> = endpoints
             .iter()
             .filter_map(|endpoint| self.topology.slot_of(endpoint))
@@ -308,7 +319,12 @@ impl Reader<'_> {
                     || behind::was_absent(self.topology, self.last_run, slot, &endpoint)
             })
         });
-        if slots.len() > 1 || !whole {
+        let share = if !whole && self.topology.has_single_slot() {
+            Share::Part
+        } else {
+            Share::Whole
+        };
+        if slots.len() > 1 || !whole && share.is_whole() {
             let targets = endpoints
                 .iter()
                 .map(Endpoint::to_string)
@@ -319,7 +335,7 @@ impl Reader<'_> {
                 Problem::PartialSlot { targets },
             ));
         }
-        slots.into_iter().next().cloned()
+        (slots.into_iter().next().cloned(), share)
     }
 
     fn strays(&self, own: &[&SiteRoute], takes_over: Option<&RemotePath>, findings: &mut Vec<Finding>) {

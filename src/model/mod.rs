@@ -14,6 +14,7 @@ pub mod finding;
 pub mod hook;
 pub mod identity;
 pub mod inventory;
+pub mod journey;
 pub mod live;
 pub mod lock;
 pub mod names;

@@ -155,6 +155,12 @@ impl RunId {
         }
     }
 
+    /// The name of a leg of the run: it has tokens and a home of its own.
+    #[must_use]
+    pub fn leg(&self, number: u32) -> Self {
+        Self(format!("{}-{number}", self.0))
+    }
+
     /// Which switch of `run` has this name; `None` for one of another run.
     pub fn switch_of(&self, run: &Self) -> Option<u32> {
         let rest = self.0.strip_prefix(run.as_str())?;

@@ -42,7 +42,8 @@ impl Observed {
         };
         let missed = |(host, seen): (&HostName, &HostObserved)| {
             // Whoever goes on with a run may leave out a host that was in it before.
-            let is_last = |record: &RunRecord| record.run == last.run && record.epoch == last.epoch;
+            let is_last =
+                |record: &RunRecord| record.place().0 == last.place().0 && record.epoch == last.epoch;
             let took_part = seen.record.as_ref().is_some_and(is_last);
             last.without.contains(host) && !took_part
         };
@@ -53,7 +54,7 @@ impl Observed {
     /// The record of the newest run that any host knows of.
     pub fn last_run(&self) -> Option<&RunRecord> {
         let records = self.hosts.values().filter_map(|seen| seen.record.as_ref());
-        records.max_by_key(|record| (record.epoch, &record.run))
+        records.max_by_key(|record| (record.epoch, record.place()))
     }
 
     /// A slot on a WAS host.

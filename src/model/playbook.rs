@@ -21,8 +21,9 @@ pub struct Playbook {
     pub app: AppName,
     /// Which jar is deployed.
     pub artifact: Artifact,
-    /// The two slots, in the order in which they are written; the first is used first.
-    pub slots: [Slot; 2],
+    /// The two slots, in the order in which they are written; the first is used first. One alone where hosts
+    /// cannot carry two instances.
+    pub slots: Vec<Slot>,
     /// Where releases are kept on a WAS host.
     pub release: ReleasePolicy,
     /// The state folder on every host, where the default will not do.
@@ -385,12 +386,17 @@ impl Playbook {
         self.slots.iter().find(|slot| slot.name == *name)
     }
 
-    /// The slot that is not `name`.
+    /// The slot that is not `name`; the only one where there is no other.
     pub fn other_slot(&self, name: &SlotName) -> &Slot {
-        if self.slots[0].name == *name {
-            &self.slots[1]
-        } else {
-            &self.slots[0]
+        let other = self.slots.iter().find(|slot| slot.name != *name);
+        other.unwrap_or(&self.slots[0])
+    }
+
+    /// The only slot, where hosts carry one instance each.
+    pub fn only_slot(&self) -> Option<&Slot> {
+        match self.slots.as_slice() {
+            [only] => Some(only),
+            _ => None,
         }
     }
 }

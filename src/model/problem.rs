@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::hook::HookId;
+use super::journey::Rolling;
 use super::lock::{LockState, describe_owner};
 use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
 use super::notify::Moment;
@@ -36,7 +37,7 @@ pub enum Problem {
         lock: LockState,
     },
     /// An earlier run never ended.
-    #[error("run {} never ended: it was interrupted in its phase {}", record.run, record.phase)]
+    #[error("run {} never ended: it was interrupted in its phase {}", record.place().0, record.phase)]
     InterruptedRun {
         /// Its record.
         record: Box<RunRecord>,
@@ -468,6 +469,12 @@ pub enum Problem {
     LeftUndone {
         /// What.
         reason: String,
+    },
+    /// A single slot: what a person should know of it, or what speaks against a run.
+    #[error("{what}")]
+    Rolling {
+        /// What.
+        what: Rolling,
     },
     /// A webhook of the playbook has no address here.
     #[error("`notify` names the variable {variable}, {reason}: nobody is told there")]

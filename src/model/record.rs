@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Endpoint, Instance};
+use super::journey::Journey;
 use super::lock::{Epoch, Owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::phase::Phase;
@@ -14,9 +15,11 @@ use super::routing::Routing;
 use super::strategy::{Course, Hold, Station};
 
 /// The version of the record that this program writes. It reads every earlier one.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The version of a record that says nothing which the last one could not: an earlier program may read it.
 const PLAIN_VERSION: u32 = 2;
+/// The version of a record of several routings.
+const COURSE_VERSION: u32 = 3;
 
 /// How many characters of the reason why a record cannot be read are kept.
 const MAX_REASON: usize = 300;
@@ -89,6 +92,9 @@ pub struct RunRecord {
     /// known again by the next run.
     #[serde(default)]
     pub adopted: BTreeSet<ProcessIdentity>,
+    /// What it is a leg of, with a single slot; then it is none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journey: Option<Journey>,
     /// The last phase that it entered.
     pub phase: Phase,
     /// Whether the old slot's end has begun: from then on the only way is forward.
@@ -159,6 +165,7 @@ impl RunRecord {
             from_release: None,
             left: BTreeSet::new(),
             adopted: BTreeSet::new(),
+            journey: None,
             phase: Phase::Preflight,
             point_of_no_return: false,
             status: RunStatus::Open,
@@ -207,11 +214,36 @@ impl RunRecord {
     /// is none that it may read.
     #[must_use]
     pub fn on(self, course: Course) -> Self {
-        let version = if course.is_plain() { PLAIN_VERSION } else { VERSION };
+        let version = if course.is_plain() {
+            PLAIN_VERSION
+        } else {
+            COURSE_VERSION
+        };
         Self {
             version,
             course,
             ..self
+        }
+    }
+
+    /// The record as that of a leg, whose home and tokens have its own name. It starts nothing again that the kernel
+    /// killed: what a host runs is looked at before the next leg.
+    #[must_use]
+    pub fn as_leg(self, journey: Journey) -> Self {
+        Self {
+            version: VERSION,
+            run: journey.run.leg(journey.leg),
+            memory_kills: BTreeMap::new(),
+            journey: Some(journey),
+            ..self
+        }
+    }
+
+    /// The run that it is of, and how far on it: a record without legs is the run's first or last word.
+    pub fn place(&self) -> (&RunId, u32) {
+        match &self.journey {
+            Some(journey) => (&journey.run, journey.leg),
+            None => (&self.run, u32::MAX),
         }
     }
 
@@ -244,6 +276,10 @@ impl RunRecord {
         }
         if let Some(release) = &self.release {
             self.left.remove(release);
+        }
+        // The last word is the run's own.
+        if let Some(journey) = self.journey.take() {
+            self.run = journey.run;
         }
         let here = |instance: &Instance| !self.without.contains(&instance.endpoint.host);
         self.to_routing = self.to_routing.only(here);

@@ -148,6 +148,13 @@ impl Topology {
         has.map(|(host, _)| host).collect()
     }
 
+    /// Whether there is one slot alone.
+    pub fn has_single_slot(&self) -> bool {
+        let hosts = self.was.values().chain(self.without.was.values());
+        let slots: BTreeSet<_> = hosts.flat_map(|was| was.ports.keys()).collect();
+        slots.len() == 1
+    }
+
     /// The slot that an endpoint belongs to, of a host that is left out too.
     pub fn slot_of(&self, endpoint: &Endpoint) -> Option<&SlotName> {
         let was = self.was.get(&endpoint.host);

@@ -167,6 +167,15 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
                 identity.pid
             )
         }
+        Step::Vacate {
+            slot, port, target, ..
+        } => {
+            let what = match target {
+                StopTarget::Process(identity) => format!("pid {}", identity.pid),
+                StopTarget::Start(_) => "what a start that was cut off left there".to_owned(),
+            };
+            format!("stops {slot} ({port}), {what}, once no nginx routes to it and others are in service")
+        }
         Step::Start {
             slot,
             port,

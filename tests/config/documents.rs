@@ -1,6 +1,6 @@
 //! What the documents show is true: their files pass, and every key is there.
 
-use nonstop::config::combinations::{StrategyName, StyleName, TABLE};
+use nonstop::config::combinations::{Row, StrategyName, StyleName, TABLE};
 use nonstop::config::{self, Source};
 
 use super::{INVENTORY, report, with};
@@ -78,7 +78,13 @@ identify: { qqqqqqqq: 1 }
 #[test]
 fn what_goes_together_is_what_the_table_says() {
     let document = std::fs::read_to_string("docs/strategies.md").unwrap();
-    for (strategy, style, goes) in TABLE {
+    for Row {
+        strategy,
+        style,
+        two_slots: goes,
+        single_slot,
+    } in TABLE
+    {
         let nginx = match style {
             StyleName::Site => "site: { file: /etc/nginx/conf.d/x.conf, listen: 80 }",
             StyleName::ConfPerSlot => {
@@ -90,6 +96,7 @@ fn what_goes_together_is_what_the_table_says() {
             StrategyName::Canary => ", steps: [{ weight: 5 }]",
             StrategyName::BlueGreen | StrategyName::Rolling => "",
         };
+        let both = ", green: { group: was, port: 8081 }";
         let text = with(
             "nginx: { group: was, site: { file: /etc/nginx/conf.d/x.conf, listen: 80 } }",
             &format!(
@@ -97,12 +104,16 @@ fn what_goes_together_is_what_the_table_says() {
                 strategy.as_str()
             ),
         );
-        let read = config::load_playbook(&Source::new("p.yml", text));
-        match goes {
-            Ok(()) => assert!(read.is_ok(), "{strategy:?} {style:?}"),
-            Err(reason) => {
-                let report = read.expect_err("it is refused").to_string();
-                assert!(report.contains(reason) && report.contains("p.yml:8:"), "{report}");
+        let single = text.replace(both, "").replace(", green: /g", "");
+        assert_ne!(single, text);
+        for (text, goes) in [(text, goes), (single, single_slot)] {
+            let read = config::load_playbook(&Source::new("p.yml", text));
+            match goes {
+                Ok(()) => assert!(read.is_ok(), "{strategy:?} {style:?}"),
+                Err(reason) => {
+                    let report = read.expect_err("it is refused").to_string();
+                    assert!(report.contains(reason) && report.contains("p.yml:8:"), "{report}");
+                }
             }
         }
         let row = document
@@ -114,11 +125,14 @@ fn what_goes_together_is_what_the_table_says() {
             StyleName::ConfPerSlot => 3,
             StyleName::Include => 4,
         };
-        let cell = cells[column];
+        let says = |column: usize| cells[column] == "yes";
         assert_eq!(
-            cell == "yes",
+            says(column),
             goes.is_ok(),
             "docs/strategies.md on {strategy:?} and {style:?}"
         );
+        if style == StyleName::Site {
+            assert_eq!(says(5), single_slot.is_ok(), "docs/strategies.md on {strategy:?}");
+        }
     }
 }

@@ -24,6 +24,7 @@ mod memory;
 mod on_hosts;
 mod resume;
 mod scene;
+mod single;
 mod slots;
 mod strategies;
 mod truth;

@@ -22,7 +22,7 @@ use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
 use tokio::sync::{Notify, watch};
 
-use crate::world::{Fault, Rule, Shared, SimFleet, SimHost, SimNginx, World};
+use crate::world::{Fault, Rule, Shared, Shares, SimFleet, SimHost, SimNginx, World};
 
 pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 pub(crate) const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
@@ -44,6 +44,12 @@ all:
   children:
     was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
     others: { hosts: { was-3: { address: 10.0.0.3 }, was-4: { address: 10.0.0.4 }, was-5: { address: 10.0.0.5 } } }
+    nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
+";
+const THREE_HOSTS: &str = "
+all:
+  children:
+    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 }, was-3: { address: 10.0.0.3 } } }
     nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
 ";
 const PLAYBOOK: &str = "
@@ -116,6 +122,20 @@ impl Scene {
     pub(crate) fn on_two_sets(more: &str) -> Self {
         let playbook = PLAYBOOK.replace("green: { group: was,", "green: { group: others,");
         Self::of(TWO_SETS, &format!("{playbook}{more}")).live_on_blue()
+    }
+
+    /// Three hosts that carry one instance each, with more lines at the playbook's end.
+    pub(crate) fn on_a_single_slot(more: &str) -> Self {
+        Self::single(more).live_on_blue()
+    }
+
+    /// The same, and nothing is there yet.
+    pub(crate) fn single(more: &str) -> Self {
+        let playbook = PLAYBOOK.replace(", green: { group: was, port: 8081 }", "");
+        let update = "update: { strategy: rolling, max_parallel: 1 }\n";
+        let scene = Self::of(THREE_HOSTS, &format!("{playbook}{update}{more}"));
+        scene.world.borrow_mut().shares = Shares::Single;
+        scene
     }
 
     /// The same on a single host with both parts.
@@ -242,6 +262,18 @@ impl Scene {
             turn: Some(after),
             ..self
         }
+    }
+
+    /// Nothing happens any more.
+    pub(crate) fn mended(mut self) -> Self {
+        self.hooks.clear();
+        self
+    }
+
+    /// Requests that are left at the drain's deadline are cut.
+    pub(crate) fn cuts(mut self) -> Self {
+        self.config.playbook.drain.on_deadline = nonstop::model::playbook::OnDeadline::Cut;
+        self
     }
 
     /// No signal comes any more.

@@ -22,6 +22,7 @@ mod neighbours;
 mod refused;
 mod reverted;
 mod rollback;
+mod single;
 mod stays_as_it_was;
 mod strategies;
 #[path = "../contract/suite/mod.rs"]

@@ -21,6 +21,7 @@ mod refusals;
 mod resume;
 mod resume_from_anything;
 mod rollback;
+mod single;
 mod strategies;
 mod take_over;
 mod units;

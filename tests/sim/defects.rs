@@ -15,7 +15,7 @@ pub(crate) enum Planted {
 }
 
 /// Every defect, by the name under which it can be asked for.
-pub(crate) const ALL: [(&str, Planted); 25] = [
+pub(crate) const ALL: [(&str, Planted); 26] = [
     (
         "no_barrier_before_commit",
         Planted::Program(Defect::NoBarrierBeforeCommit),
@@ -69,6 +69,10 @@ pub(crate) const ALL: [(&str, Planted); 25] = [
         Planted::Program(Defect::ForgetsWhoIsLeftOut),
     ),
     ("weights_left_behind", Planted::Program(Defect::WeightsLeftBehind)),
+    (
+        "last_in_service_leaves",
+        Planted::Program(Defect::LastInServiceLeaves),
+    ),
     (
         "waiting_is_interrupted",
         Planted::Program(Defect::WaitingIsInterrupted),

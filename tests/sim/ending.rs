@@ -13,7 +13,7 @@ use crate::fleet;
 use crate::judge;
 use crate::stage::{ActEnd, Stage};
 use crate::story::{Act, Fate, Leaves, What};
-use crate::twist::{Beginning, How};
+use crate::twist::{Beginning, How, Slots};
 
 impl Stage {
     /// The end, after the last act.
@@ -159,7 +159,12 @@ impl Stage {
                     .filter(|(name, host)| asked(name) && host.ports.values().any(|own| *own == port));
                 was.all(|(_, host)| host.listener(port).is_some())
             };
-            [0, 1].into_iter().find(is_up)
+            let slots = if self.story.twists.slots == Slots::Single {
+                1
+            } else {
+                2
+            };
+            (0..slots).find(is_up)
         };
         if let Some(slot) = slot {
             self.faultless(name, What::Converge(slot), leaves, spared).await;
@@ -192,7 +197,10 @@ impl Stage {
             let disagree = judge::uniform(&routes).is_none_or(judge::is_between);
             // A first release that is sick on one host has no home, and is held.
             let spared = spared.filter(|_| self.story.is_live);
-            let is_excused = judge::was_struck(&world, spared) || self.story.has_edits();
+            // Requests that are left at the drain's deadline keep the only instance of their host.
+            let drains = self.story.twists.slots != Slots::Single
+                || self.story.twists.requests_last < Duration::from_secs(4);
+            let is_excused = judge::was_struck(&world, spared) || self.story.has_edits() || !drains;
             (disagree, is_excused)
         };
         let end = self.act(name, act).await;
@@ -218,13 +226,14 @@ impl Stage {
             ));
         }
         if exit == Some(Exit::Done) {
-            self.is_whole(what, left_out);
+            self.is_whole(&end, left_out);
         }
         exit
     }
 
     /// After a faultless end nothing is left open.
-    fn is_whole(&self, what: What, left_out: Option<&HostName>) {
+    fn is_whole(&self, end: &ActEnd, left_out: Option<&HostName>) {
+        let what = end.act.what;
         let closed = judge::is_closed(&self.world.borrow(), left_out);
         if let Err(broken) = closed {
             self.broken(format!("a run ended with 0, and {broken}"));
@@ -232,6 +241,14 @@ impl Stage {
         let runs = judge::hook_that_runs(&self.world.borrow());
         if let Some(runs) = runs {
             self.broken(format!("a run ended with 0, and {runs}"));
+        }
+        let one_release = judge::is_one_release(&self.world.borrow(), left_out);
+        // Where nothing was to be done, a host that was left out is still out.
+        let moved = end
+            .verdict
+            .is_some_and(|verdict| verdict.outcome != Outcome::AsItWas);
+        if let Some(broken) = one_release.err().filter(|_| moved) {
+            self.broken(format!("{what:?} ended with 0, and {broken}"));
         }
         let orphan = judge::orphan(&self.world.borrow());
         if let Some(orphan) = orphan.filter(|_| self.gone.is_none()) {

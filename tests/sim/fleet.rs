@@ -31,8 +31,9 @@ pub(crate) fn config(story: &Story) -> Config {
         let _ = write!(was, "was-{number}: {{ address: 10.0.0.{number} }}, ");
     }
     let green = match story.twists.slots {
-        Slots::Ports => "was",
-        Slots::Hosts => "others",
+        Slots::Ports => ", green: { group: was, port: 8081 }",
+        Slots::Hosts => ", green: { group: others, port: 8081 }",
+        Slots::Single => "",
     };
     let mut nginx = String::new();
     for number in 1..=story.size.1 {
@@ -74,7 +75,7 @@ pub(crate) fn config(story: &Story) -> Config {
     };
     let playbook = format!(
         "app: sokdak\nartifact: build/libs/*.jar\n\
-         slots: {{ blue: {{ group: was, port: 8080 }}, green: {{ group: {green}, port: 8081 }} }}\n\
+         slots: {{ blue: {{ group: was, port: 8080 }}{green} }}\n\
          release: {{ dir: /srv/sokdak }}\nstart: {{ {start} }}\n\
          health: {{ path: /health, json: {{ status: UP }}, min_healthy_time: 1s, healthy_deadline: 20s }}\n\
          nginx:\n  group: nginx\n  {style}\n\
@@ -153,6 +154,7 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     world.borrow_mut().cleans_tokens = true;
     let moves = story.twists.moves;
     world.borrow_mut().shares = match moves {
+        _ if story.twists.slots == Slots::Single => Shares::Single,
         Moves::AtOnce | Moves::AtOnceByHand => Shares::Whole,
         _ => Shares::Split,
     };

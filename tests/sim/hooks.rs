@@ -29,10 +29,15 @@ struct Carried {
 }
 
 impl Hooks {
+    /// None.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Those of a seed: of most there are none.
     pub(crate) fn of(random: &mut Random, is_calm: bool) -> Self {
         if !random.one_in(4) {
-            return Self(Vec::new());
+            return Self::none();
         }
         let mut carried = Vec::new();
         for point in HookPoint::ALL {

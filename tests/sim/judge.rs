@@ -36,7 +36,7 @@ pub(crate) fn all_routes(world: &World) -> Routes {
             SimNginx::shares_on(&nginx.files)
         };
         let lead = |((address, port), weight): &((String, Port), u32)| {
-            let exactly = (world.shares == Shares::Split).then(|| format!("{address}*{weight}"));
+            let exactly = (world.shares != Shares::Whole).then(|| format!("{address}*{weight}"));
             (port.number(), exactly.unwrap_or_default())
         };
         Some((name.clone(), shares.iter().map(lead).collect()))
@@ -202,6 +202,35 @@ pub(crate) fn is_true(
     }
 }
 
+/// What is wrong with the end of a run on a single slot: every host that it had a part in is routed to and runs the
+/// same release.
+pub(crate) fn is_one_release(world: &World, left_out: Option<&HostName>) -> Result<(), String> {
+    let is_empty = routes(world).values().all(BTreeSet::is_empty);
+    if world.shares != Shares::Single || is_empty {
+        return Ok(());
+    }
+    let was = world
+        .hosts
+        .iter()
+        .filter(|(name, host)| Some(*name) != left_out && !host.ports.is_empty());
+    let mut releases = BTreeSet::new();
+    for (name, host) in was {
+        let address = host.address.as_str();
+        let routed = |host: &SimHost| {
+            let nginx = host.nginx.as_ref().filter(|_| host.is_up && !host.is_left_out);
+            nginx.is_none_or(|nginx| nginx.targets().iter().any(|(target, _)| target == address))
+        };
+        if !world.hosts.values().all(routed) {
+            return Err(format!("{name} is out of a routing"));
+        }
+        releases.extend(host.instances.values().map(|record| &record.release));
+    }
+    if releases.len() > 1 {
+        return Err(format!("hosts run {releases:?}"));
+    }
+    Ok(())
+}
+
 /// Whether a fault ever hit something that serves, on another host than this one.
 pub(crate) fn was_struck(world: &World, but: Option<&HostName>) -> bool {
     let mut others = world.hosts.iter().filter(|(name, _)| Some(*name) != but);
@@ -255,9 +284,9 @@ pub(crate) fn is_closed(world: &World, left_out: Option<&HostName>) -> Result<()
     }
     // What one host says to be done is done: another one may have missed the word.
     let records = || asked().filter_map(|(_, host)| host.record.as_ref());
-    let newest = records().map(|record| (record.epoch, &record.run)).max();
+    let newest = records().map(|record| (record.epoch, record.place().0)).max();
     let mut of_newest = records()
-        .filter(|record| Some((record.epoch, &record.run)) == newest)
+        .filter(|record| Some((record.epoch, record.place().0)) == newest)
         .peekable();
     match of_newest.peek().map(|record| record.run.clone()) {
         Some(run) if of_newest.all(|record| record.status == RunStatus::Open) => {

@@ -7,7 +7,7 @@ use nonstop::model::outcome::Signal;
 use crate::hooks::Hooks;
 use crate::limit;
 use crate::random::Random;
-use crate::twist::{Beginning, Twists};
+use crate::twist::{Beginning, Slots, Twists};
 
 /// One seed's story.
 #[derive(Debug, Clone)]
@@ -132,6 +132,15 @@ pub(crate) enum Strike {
     Link(u64, u64, Duration),
 }
 
+impl Strike {
+    /// There is no second port.
+    fn on_the_first_port(&mut self) {
+        if let Self::Kill(_, second) | Self::Restart(_, second) | Self::Sick(_, second, _) = self {
+            *second = false;
+        }
+    }
+}
+
 impl Story {
     /// The story of a seed.
     pub(crate) fn of(seed: u64) -> Self {
@@ -146,7 +155,7 @@ impl Story {
             *random.of(&[0, 0, 1, 1, 2, 3])
         };
         let twisting = &mut Random::new(seed ^ 0x7477_6973);
-        let twists = Twists::of(twisting, size, is_live);
+        let twists = Twists::of(twisting, size, is_live).single(seed, size);
         let mut story = Self {
             size,
             is_live,
@@ -192,7 +201,24 @@ impl Story {
             twists.turn(twisting, &mut story.rounds);
             limit::are_given(&mut Random::new(seed ^ 0x6c69_6d69), &mut story);
         }
+        if story.twists.slots == Slots::Single {
+            story.has_a_single_slot();
+        }
         story
+    }
+
+    /// Takes away what does not go with a single slot.
+    fn has_a_single_slot(&mut self) {
+        self.keeps_old_slot = false;
+        self.hooks = Hooks::none();
+        for (_, strike) in &mut self.strikes {
+            strike.on_the_first_port();
+        }
+        for act in self.rounds.iter_mut().flat_map(|round| &mut round.acts) {
+            if matches!(act.fate, Fate::Limited(_)) {
+                act.fate = Fate::Lives;
+            }
+        }
     }
 
     /// Whether a person edits a file or starts an instance: only a person can undo that.

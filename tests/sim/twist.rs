@@ -39,6 +39,8 @@ pub(crate) enum Slots {
     Ports,
     /// Every second WAS host.
     Hosts,
+    /// Nothing: there is one, and each host carries one instance.
+    Single,
 }
 
 /// How traffic moves.
@@ -208,6 +210,7 @@ impl Twists {
             ),
             ("waits for a person", twists.moves.wait()),
             ("slots on two sets of hosts", twists.slots == Slots::Hosts),
+            ("a single slot", twists.slots == Slots::Single),
             ("link cut", struck(|it| matches!(it, Strike::Link(..)))),
             ("disk full", struck(|it| matches!(it, Strike::DiskFull(..)))),
             ("reload by others", struck(|it| matches!(it, Strike::Reloads(_)))),
@@ -220,6 +223,25 @@ impl Twists {
             ("long requests", twists.requests_last > Duration::from_secs(3)),
         ];
         kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind)
+    }
+
+    /// Those of a story with a single slot, in some of those that can have it. Drawn apart once more.
+    pub(crate) fn single(self, seed: u64, (was, _): (u32, u32)) -> Self {
+        let random = &mut Random::new(seed ^ 0x7369_6e67);
+        if was < 2 || self.style != Style::Site || !random.one_in(5) {
+            return self;
+        }
+        // With one of two left out nobody may leave.
+        let gone = self.gone.filter(|gone| was > 2 || gone.host >= u64::from(was));
+        Self {
+            gone,
+            start: Beginning::Alike,
+            tight: None,
+            memory: MemoryCheck::Refuse,
+            moves: Moves::Rolling,
+            slots: Slots::Single,
+            ..self
+        }
     }
 
     /// What a calm story has of them.
@@ -249,7 +271,7 @@ impl Twists {
         if !matches!(self.moves, Moves::AtOnce | Moves::AtOnceByHand) {
             // More routings take more steps.
             for act in rounds.iter_mut().flat_map(|round| &mut round.acts) {
-                let times = 1 + random.below(3);
+                let times = 1 + random.below(if self.slots == Slots::Single { 8 } else { 3 });
                 act.fate = match act.fate {
                     Fate::Dies(step) => Fate::Dies(step * times),
                     Fate::Signalled(step, signal) => Fate::Signalled(step * times, signal),

@@ -55,6 +55,45 @@ impl World {
             let broken = format!("I1: {host}:{port} was stopped while {name} {why}");
             self.broken.push(broken);
         }
+        self.stops_the_last_one(host, port);
+    }
+
+    /// Whether an instance is healthy, or was until a fault struck it a short while ago.
+    fn serves(&self, (address, port): &(String, Port)) -> bool {
+        let there = self.hosts.values().find(|it| it.address.as_str() == address);
+        there.is_some_and(|it| {
+            let well = |process: &super::Process| process.health == Health::Up;
+            it.listener(*port).is_some_and(well) || struck_lately(it, *port)
+        })
+    }
+
+    /// With a single slot nothing healthy ends while nothing else serves.
+    fn stops_the_last_one(&mut self, host: &HostName, port: Port) {
+        let own = (self.hosts[host].address.to_string(), port);
+        if self.shares != Shares::Single || !self.serves(&own) {
+            return;
+        }
+        for (name, it) in &self.hosts {
+            let Some(nginx) = it.nginx.as_ref().filter(|_| it.is_up) else {
+                continue;
+            };
+            let targets = nginx.targets();
+            if !targets.is_empty() && !targets.iter().any(|target| self.serves(target)) {
+                let broken = format!("in service: {host}:{port} was stopped while {name} has nobody else");
+                self.broken.push(broken);
+                return;
+            }
+        }
+    }
+
+    /// With a single slot no nginx is led to where nobody serves, unless nobody did before.
+    fn leads_to_somebody(&mut self, host: &HostName, before: &[(String, Port)]) {
+        let nginx = self.hosts[host].nginx.as_ref().expect("it was switched");
+        let served = |targets: &[(String, Port)]| targets.iter().any(|target| self.serves(target));
+        if self.shares == Shares::Single && served(before) && !served(nginx.targets()) {
+            self.broken
+                .push(format!("in service: {host} was led to where nobody serves"));
+        }
     }
 
     /// I2: nginx is led only to what is healthy, and to what it reaches. Between its slots a run leaves old
@@ -65,7 +104,11 @@ impl World {
         let homes = nginx.homes.values();
         let old: Vec<_> = homes.flat_map(|home| SimNginx::targets_on(&home.files)).collect();
         let was_there = |target: &(String, Port)| before.contains(target) || old.contains(target);
-        let stays = |target: &&(String, Port)| self.shares == Shares::Split && was_there(target);
+        let stays = |target: &&(String, Port)| match self.shares {
+            Shares::Whole => false,
+            Shares::Split => was_there(target),
+            Shares::Single => before.contains(target),
+        };
         for (address, port) in nginx.targets().iter().filter(|target| !stays(target)) {
             let there = self.hosts.iter().find(|(_, it)| it.address.as_str() == address);
             let well = there.is_some_and(|(_, it)| {
@@ -85,6 +128,7 @@ impl World {
             }
         }
         self.broken.extend(broken);
+        self.leads_to_somebody(host, before);
     }
 
     /// Since when an nginx host cannot reach a WAS host, which the controllers can.

@@ -63,6 +63,8 @@ pub(crate) enum Shares {
     Whole,
     /// By routings between the two: the instances and their weights do.
     Split,
+    /// There is one slot, and hosts leave it and come back: the instances do, and the releases that they run.
+    Single,
 }
 
 /// All hosts, and all that is under way.

@@ -80,12 +80,18 @@ async fn saying(
     Ok(verdict?.exit)
 }
 
+const NO_DEADLINE: &str = "`--deadline` does not go with a single slot: its way back is a rolling run of its own, and \
+                           takes as long as the way forward";
+
 /// How long a run with a deadline goes forward.
 fn forward(changing: &Changing, project: &Project, wanted: &Wanted) -> Result<Option<Duration>, CliError> {
     let Some(whole) = changing.deadline else {
         return Ok(None);
     };
     let playbook = &project.config.playbook;
+    if playbook.only_slot().is_some() {
+        return Err(CliError::Usage(NO_DEADLINE.to_owned()));
+    }
     let least = match wanted {
         Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } => Duration::ZERO,
         Wanted::Jar(_) | Wanted::OnHosts(_) | Wanted::Resume | Wanted::Promote(_) => {

@@ -64,7 +64,8 @@ pub(super) async fn run(common: &Common, unlock: &Unlock) -> Ended {
     if let Some(record) = open.into_iter().find(|record| record.status == RunStatus::Open) {
         console::say(&format!(
             "this breaks into run {}, which was in its phase {}; `nonstop resume` finishes it",
-            record.run, record.phase
+            record.place().0,
+            record.phase
         ));
     }
     let hosts: Vec<_> = held

@@ -10,7 +10,7 @@ use super::super::report::Problem;
 use super::super::{rules, suggest, values};
 
 /// The path, and the answer of each slot.
-pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>) -> Option<Identify> {
+pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName]>) -> Option<Identify> {
     let mut fields = Fields::of(item)?;
     let path = fields.require("path", |item| values::ruled(item, rules::url_path));
     let is = fields.require_item("is").and_then(|item| answers(&item, slots));
@@ -18,7 +18,7 @@ pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>) -> Option<Ide
     Some(Identify { path: path?, is: is? })
 }
 
-fn answers(item: &Item<'_>, slots: Option<&[SlotName; 2]>) -> Option<BTreeMap<SlotName, String>> {
+fn answers(item: &Item<'_>, slots: Option<&[SlotName]>) -> Option<BTreeMap<SlotName, String>> {
     let fields = Fields::of(item)?;
     let mut answers: BTreeMap<SlotName, String> = BTreeMap::new();
     for (name, item) in fields.items() {

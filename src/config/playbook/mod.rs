@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::playbook::{Artifact, Playbook, ReleasePolicy};
+use crate::model::playbook::{Artifact, Playbook, ReleasePolicy, Slot};
 
 use super::fields::{Fields, Item, Notes};
 use super::report::{Problem, Report};
@@ -106,10 +106,26 @@ pub(super) fn read_as_far_as_possible(source: &Arc<Source>) -> (Option<LoadedPla
     )
 }
 
+/// How many instances a host carries while traffic moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    /// One: there is a single slot.
+    One,
+    /// The old one and the new one.
+    Two,
+}
+
+impl Carries {
+    fn of(slots: &[Slot]) -> Self {
+        if slots.len() == 1 { Self::One } else { Self::Two }
+    }
+}
+
 fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let app = top.require("app", values::name);
     let artifact = top.require_item("artifact").and_then(|item| artifact(&item));
-    let slots = top.require_item("slots").and_then(|item| slots::read(&item));
+    let slots_item = top.require_item("slots");
+    let slots = slots_item.as_ref().and_then(slots::read);
     let release = top.require_item("release").and_then(|item| release(&item));
     let state_dir = top.read("state_dir", |item| {
         values::ruled_template(item, rules::remote_path)
@@ -117,31 +133,36 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let start = top.require_item("start").and_then(|item| start::read(&item));
     let health = top.require_item("health").and_then(|item| health::read(&item));
     let warmup = top.item("warmup").and_then(|item| health::warmup(&item));
-    let names = slots
+    let names: Option<Vec<_>> = slots
         .as_ref()
-        .map(|slots| [slots[0].name.clone(), slots[1].name.clone()]);
+        .map(|slots| slots.iter().map(|slot| slot.name.clone()).collect());
     let identify = top
         .item("identify")
-        .and_then(|item| identify::read(&item, names.as_ref()));
+        .and_then(|item| identify::read(&item, names.as_deref()));
     let nginx = top
         .require_item("nginx")
-        .and_then(|item| nginx::read(&item, names.as_ref(), source));
+        .and_then(|item| nginx::read(&item, names.as_deref(), source));
     let update_item = top.item("update");
     let update = update::read(update_item.as_ref());
-    if let Some(nginx) = &nginx {
-        update::fits(update_item.as_ref(), &update, &nginx.style);
+    if let (Some(nginx), Some(item), Some(slots)) = (&nginx, &slots_item, &slots) {
+        update::fits(update_item.as_ref(), &update, &nginx.style, (item, slots));
     }
     let watch = timing::watch(top.item("watch").as_ref());
     let lock = timing::lock(top.item("lock").as_ref());
     let drain = timing::drain(top.item("drain").as_ref());
     let stop = timing::stop(top.item("stop").as_ref());
-    let bake = timing::bake(top.item("bake").as_ref());
+    let carries = slots.as_ref().map_or(Carries::Two, |slots| Carries::of(slots));
+    let bake = timing::bake(top.item("bake").as_ref(), carries);
     let memory = memory::memory(top.item("memory").as_ref());
     let secrets = top.read_or("secrets", Vec::new(), |item| {
         values::list(item, |item| values::ruled(item, rules::variable_name))
     });
     let notify = notify::read(top.item("notify").as_ref());
-    let hooks = hooks::read(top.item("hooks").as_ref(), source);
+    let hooks_item = top.item("hooks");
+    if let Some(item) = hooks_item.as_ref().filter(|_| carries == Carries::One) {
+        item.note(Problem::at(&item.key, "with a single slot no hooks run yet"));
+    }
+    let hooks = hooks::read(hooks_item.as_ref(), source);
     top.finish();
     Some(Playbook {
         app: app?,

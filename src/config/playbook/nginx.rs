@@ -17,7 +17,7 @@ use super::include;
 const MAX_TEMPLATE_BYTES: u64 = 1 << 20;
 
 /// The switch of nginx.
-pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>, source: &Arc<Source>) -> Option<Nginx> {
+pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName]>, source: &Arc<Source>) -> Option<Nginx> {
     let mut fields = Fields::of(item)?;
     let group = fields.require("group", values::name);
     let style = style(&mut fields, item, slots, source);
@@ -50,7 +50,7 @@ pub(super) fn read(item: &Item<'_>, slots: Option<&[SlotName; 2]>, source: &Arc<
 fn style<'n>(
     fields: &mut Fields<'n>,
     item: &Item<'n>,
-    slots: Option<&[SlotName; 2]>,
+    slots: Option<&[SlotName]>,
     source: &Arc<Source>,
 ) -> Option<SwitchStyle> {
     let written = ["site", "conf_per_slot", "include"].map(|key| fields.item(key));
@@ -140,7 +140,7 @@ fn template(item: &Item<'_>, source: &Arc<Source>) -> Read<SiteTemplate> {
     Ok(SiteTemplate { path, text })
 }
 
-fn conf_per_slot(item: &Item<'_>, slots: Option<&[SlotName; 2]>) -> Option<ConfPerSlot> {
+fn conf_per_slot(item: &Item<'_>, slots: Option<&[SlotName]>) -> Option<ConfPerSlot> {
     let mut fields = Fields::of(item)?;
     let file = fields.require("file", |item| values::ruled_template(item, rules::remote_path));
     let listen = fields.require("listen", |item| values::ruled_template(item, rules::listen));
@@ -168,7 +168,7 @@ fn conf_per_slot(item: &Item<'_>, slots: Option<&[SlotName; 2]>) -> Option<ConfP
 
 fn slot_files(
     item: &Item<'_>,
-    slots: Option<&[SlotName; 2]>,
+    slots: Option<&[SlotName]>,
 ) -> Option<std::collections::BTreeMap<SlotName, Template>> {
     let fields = Fields::of(item)?;
     let mut files = std::collections::BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `slots`: two names, each with a group, a port and variables.
+//! `slots`: two names, or one, each with a group, a port and variables.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,18 @@ use super::super::fields::{Fields, Item};
 use super::super::report::Problem;
 use super::super::{rules, values};
 
-/// The two slots in the order in which they are written.
-pub(super) fn read(item: &Item<'_>) -> Option<[Slot; 2]> {
+/// The slots in the order in which they are written.
+pub(super) fn read(item: &Item<'_>) -> Option<Vec<Slot>> {
     let fields = Fields::of(item)?;
     let items = fields.items();
     let count = items.len();
     let slots: Vec<Option<Slot>> = items.iter().map(|(name, item)| slot(name, item)).collect();
-    if count != 2 {
+    if count == 0 || count > 2 {
         let problem = Problem::at(
             &item.key,
-            format!("`slots` takes two slots, and these are {count}"),
+            format!(
+                "`slots` takes two slots, or one where a host cannot carry two instances, and these are {count}"
+            ),
         );
         item.note(
             problem
@@ -26,11 +28,11 @@ pub(super) fn read(item: &Item<'_>) -> Option<[Slot; 2]> {
         );
         return None;
     }
-    let slots: [Option<Slot>; 2] = slots.try_into().ok()?;
-    let [Some(first), Some(second)] = slots else {
-        return None;
-    };
-    if first.group == second.group && first.port == second.port {
+    let slots = slots.into_iter().collect::<Option<Vec<Slot>>>()?;
+    if let [first, second] = slots.as_slice()
+        && first.group == second.group
+        && first.port == second.port
+    {
         let message = format!(
             "`{}` has the same port as `{}`: {}",
             second.name,
@@ -43,7 +45,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<[Slot; 2]> {
                 .hint("both run on one host while traffic moves: give each its own port"),
         );
     }
-    Some([first, second])
+    Some(slots)
 }
 
 fn slot(name: &str, item: &Item<'_>) -> Option<Slot> {

@@ -6,6 +6,7 @@ use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Stop, Wat
 
 use super::super::fields::{Fields, Item};
 use super::super::values;
+use super::Carries;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -63,7 +64,7 @@ pub(super) fn stop(item: Option<&Item<'_>>) -> Stop {
 }
 
 /// `bake`; no time and then stop where it is absent.
-pub(super) fn bake(item: Option<&Item<'_>>) -> Bake {
+pub(super) fn bake(item: Option<&Item<'_>>, carries: Carries) -> Bake {
     let mut bake = Bake {
         duration: Duration::ZERO,
         then: AfterBake::Stop,
@@ -73,7 +74,11 @@ pub(super) fn bake(item: Option<&Item<'_>>) -> Bake {
             values::duration(item, Duration::ZERO..=24 * HOUR)
         });
         bake.then = fields.read_or("then", bake.then, |item| {
-            values::choice(item, &[("stop", AfterBake::Stop), ("keep", AfterBake::Keep)])
+            let then = values::choice(item, &[("stop", AfterBake::Stop), ("keep", AfterBake::Keep)])?;
+            if then == AfterBake::Keep && carries == Carries::One {
+                return Err(item.problem("with a single slot nothing old is left that could be kept"));
+            }
+            Ok(then)
         });
         fields.later(
             "detach",

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::model::playbook::{SwitchStyle, Update};
+use crate::model::playbook::{Slot, SwitchStyle, Update};
 use crate::model::strategy::{CanaryStep, Course, Hold, Promotion, Share, Strategy};
 
 use super::super::combinations::{self, StrategyName};
@@ -78,11 +78,22 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
     }
 }
 
-/// Refuses a strategy that cannot be written down in the style of the playbook's nginx.
-pub(super) fn fits(item: Option<&Item<'_>>, update: &Update, style: &SwitchStyle) {
-    let Some(item) = item else { return };
-    if let Err(reason) = combinations::check(&update.course.strategy, style) {
+/// Refuses a strategy that cannot be written down in the style of the playbook's nginx, or that its slots do not
+/// carry. Where the playbook names none, the slots are what does not fit.
+pub(super) fn fits(
+    item: Option<&Item<'_>>,
+    update: &Update,
+    style: &SwitchStyle,
+    (slots_item, slots): (&Item<'_>, &[Slot]),
+) {
+    let Err(reason) = combinations::check(&update.course.strategy, style, slots) else {
+        return;
+    };
+    if let Some(item) = item {
         item.note(Problem::at(&item.place("strategy"), reason));
+    } else {
+        let problem = Problem::at(&slots_item.key, reason);
+        slots_item.note(problem.hint("such as `update: { strategy: rolling, max_parallel: 1 }`"));
     }
 }
 

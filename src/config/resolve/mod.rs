@@ -31,10 +31,12 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
         by_host: BTreeMap::new(),
         report: Report::default(),
     };
-    let [first, second] = &playbook.playbook.slots;
-    let mut was = resolver.members(&first.group, &format!("slots.{}.group", first.name));
-    if second.group != first.group {
-        was.extend(resolver.members(&second.group, &format!("slots.{}.group", second.name)));
+    let mut was = BTreeSet::new();
+    let mut groups = BTreeSet::new();
+    for slot in &playbook.playbook.slots {
+        if groups.insert(&slot.group) {
+            was.extend(resolver.members(&slot.group, &format!("slots.{}.group", slot.name)));
+        }
     }
     let nginx = resolver.members(&playbook.playbook.nginx.group, "nginx.group");
     for host in was.union(&nginx) {

@@ -46,6 +46,9 @@ pub async fn run<H: Host>(
         Step::Retire {
             slot, port, target, ..
         } => stop::retire(context, host, slot, *port, target).await,
+        Step::Vacate {
+            slot, port, target, ..
+        } => stop::vacate(context, host, slot, *port, target).await,
         Step::Start { .. } => start::start(context, &job.plan.release.id, host, &on.step).await,
         Step::Restart { release, start, own } => start::again(context, release, host, start, own).await,
         Step::Verify {

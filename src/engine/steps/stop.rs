@@ -101,6 +101,24 @@ pub(super) async fn retire<H: Host>(
     end(context, host, slot, port, target.clone(), None).await
 }
 
+/// Ends what gets no requests any more, unless requests were left at the drain's deadline that the playbook does
+/// not cut.
+pub(super) async fn vacate<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    slot: &SlotName,
+    port: Port,
+    target: &StopTarget,
+) -> Result<Option<Note>, Failure> {
+    let at = endpoint(host, port);
+    if is_kept(context, &at) {
+        let reason =
+            "requests were left at the drain's deadline, and `drain.on_deadline` keeps them".to_owned();
+        return Err(Failure::StillRuns { endpoint: at, reason });
+    }
+    end(context, host, slot, port, target.clone(), None).await
+}
+
 /// Takes back what this run did on a WAS host.
 pub(super) async fn withdraw<H: Host>(
     context: &Context<'_, H>,

@@ -10,7 +10,7 @@ use crate::model::names::RemotePath;
 use crate::model::nginx_conf::{Beside, NginxConfError, SetVariable};
 use crate::model::topology::{NginxHost, ServiceUrl};
 
-use super::{NginxView, Reader, Share};
+use super::{NginxView, Reader};
 
 impl NginxView {
     /// The main file as it tests a candidate in place of the host's entry, together with the upstreams that
@@ -47,10 +47,11 @@ impl Reader<'_> {
         let routes = self.dump.routes().iter();
         let own: Vec<_> = routes.filter(|route| route.includes.contains(&entry)).collect();
         self.strays(&own, None, findings);
+        let (slot, share) = self.slot_of(&endpoints, findings);
         NginxView {
             dump: self.dump.clone(),
-            slot: self.slot_of(&endpoints, findings),
-            share: Share::Whole,
+            slot,
+            share,
             endpoints,
             takes_over: None,
             content: self.nginx.entry.content.clone(),

@@ -140,7 +140,7 @@ fn is_up(scene: &Scene<'_>, decision: &Decision, endpoint: &Endpoint) -> bool {
     }
 }
 
-fn starts(
+pub(super) fn starts(
     scene: &Scene<'_>,
     decision: &Decision,
     fresh: &BTreeSet<Endpoint>,
@@ -160,7 +160,7 @@ fn starts(
 }
 
 /// The switches to a routing: from what is there now, or from what the switches before will have put there.
-fn next(
+pub(super) fn next(
     scene: &Scene<'_>,
     live: &Live,
     before: &BTreeMap<HostName, Switch>,

@@ -17,7 +17,7 @@ use super::between::{self, Ahead};
 use super::preflight;
 use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
-use super::{history, resume, stages, waiting};
+use super::{history, resume, single, stages, waiting};
 
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Goal {
 
 impl Goal {
     /// The release that is sent to hosts that have it not.
-    fn sends(&self) -> Option<&Release> {
+    pub(super) fn sends(&self) -> Option<&Release> {
         match self {
             Self::Deploy(release) => Some(release),
             Self::Rollback(_) => None,
@@ -87,6 +87,9 @@ pub(super) enum TargetSlot {
 ///
 /// An interrupted run refuses it until its nginx hosts are of one mind again, see [`resume::is_converged`].
 pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
+    if let Some(slot) = scene.playbook.only_slot() {
+        return single::forward(scene, goal, &slot.name);
+    }
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight::unready(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
@@ -319,7 +322,11 @@ fn kept_release(scene: &Scene<'_>, slot: &SlotName) -> Option<ReleaseId> {
 }
 
 /// The release as the hosts of a slot have it on record, or every one of them that has it not.
-fn known_release(scene: &Scene<'_>, slot: &SlotName, id: &ReleaseId) -> Result<Release, Vec<Finding>> {
+pub(super) fn known_release(
+    scene: &Scene<'_>,
+    slot: &SlotName,
+    id: &ReleaseId,
+) -> Result<Release, Vec<Finding>> {
     let on_record = |host| stages::recorded(scene, host, id);
     let missing = |host| {
         let problem = Problem::ReleaseMissing { release: id.clone() };
@@ -391,7 +398,7 @@ pub(super) fn idle_slot(scene: &Scene<'_>, decision: &Decision, live: &Live, fin
 
 /// Processes that are not what their slot is, and files that a start would miss. Whoever goes back is told of
 /// the first and not kept from it.
-fn instances(scene: &Scene<'_>, goal: &Goal, decision: &Decision, findings: &mut Vec<Finding>) {
+pub(super) fn instances(scene: &Scene<'_>, goal: &Goal, decision: &Decision, findings: &mut Vec<Finding>) {
     let severity = match goal {
         Goal::Deploy(_) => Severity::Refusal,
         Goal::Rollback(_) => Severity::Warning,
@@ -434,7 +441,7 @@ pub(super) fn running_generation(scene: &Scene<'_>, findings: &mut Vec<Finding>)
 
 /// An earlier run that nobody has ended. While its nginx hosts are not of one mind, nothing can be planned
 /// from them: whoever is to change the fleet brings them to one slot first. Afterwards it is only said.
-fn interrupted(scene: &Scene<'_>) -> Option<Finding> {
+pub(super) fn interrupted(scene: &Scene<'_>) -> Option<Finding> {
     let mut locks = scene.observed.hosts.values().map(|seen| &seen.lock);
     if locks.any(|lock| lock.is_held() && lock.run.as_ref() != Some(scene.run)) {
         // Somebody is at it; whoever wants to change the fleet waits for the lock first.

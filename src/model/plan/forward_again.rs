@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::decision;
-use crate::model::endpoint::Endpoint;
+use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::live::{self, Live, NginxView};
 use crate::model::names::{HostName, SlotName};
@@ -54,7 +54,8 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
     let live = Live::read(scene.topology, scene.observed);
     let rest = match record.kind {
-        _ if !is_last => Vec::new(),
+        // What comes after a leg is planned from what is true then.
+        _ if !is_last || record.journey.is_some() => Vec::new(),
         RunKind::Converge => stages::in_order([(Phase::Finish, stages::finish_nginx(scene, &live))]),
         RunKind::Deploy | RunKind::Rollback | RunKind::Drill => {
             stages::after(scene, &decision, &live, is_ours)
@@ -163,7 +164,10 @@ impl Target {
             Finding::refusal(None, Problem::ReleaseMissing { release })
         })?;
         let number = evidence(scene.topology, scene.observed, record).reached.max(1);
-        let routing = if number == record.switches() {
+        let is_here = |instance: &Instance| scene.topology.was.contains_key(&instance.endpoint.host);
+        let routing = if record.journey.is_some() {
+            record.to_routing.only(is_here)
+        } else if number == record.switches() {
             routing(scene, slot, Some(&release.id))
         } else {
             let station = stations(scene, record).into_iter().nth(number as usize);

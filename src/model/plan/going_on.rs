@@ -126,6 +126,19 @@ fn endpoints(stations: &[Station], number: u32) -> BTreeSet<Endpoint> {
     endpoints.cloned().collect()
 }
 
+/// The endpoints that a run's way back leads to: those of its old slot, or those that had the traffic before a
+/// leg.
+pub fn at_home(topology: &Topology, record: &RunRecord) -> Vec<Endpoint> {
+    let mut all = record
+        .from_slot
+        .as_ref()
+        .map_or_else(Vec::new, |slot| topology.endpoints(slot));
+    if record.journey.is_some() {
+        all.retain(|endpoint| record.from_routing.routes_to(endpoint));
+    }
+    all
+}
+
 /// The endpoints of a run's new slot that its routing of that number has: those whose health decides. Before
 /// the first switch these are all of them.
 pub fn in_question(topology: &Topology, record: &RunRecord, number: u32) -> Vec<Endpoint> {
@@ -133,6 +146,10 @@ pub fn in_question(topology: &Topology, record: &RunRecord, number: u32) -> Vec<
         return Vec::new();
     };
     let mut all = topology.endpoints(slot);
+    if record.journey.is_some() {
+        all.retain(|endpoint| record.to_routing.routes_to(endpoint));
+        return all;
+    }
     if number > 0 && number < record.switches() {
         let routed = endpoints(&record.stations(), number);
         all.retain(|endpoint| routed.contains(endpoint));

@@ -132,7 +132,7 @@ fn went_forward(observed: &Observed, run: &RunRecord) -> bool {
     let mut newest = nginx.filter_map(|nginx| nginx.newest_token(&run.run));
     let is_last = |token: &Token| token.id.run == run.run.of_switch(run.switches());
     let went = |token: &Token| token.state == TokenState::Confirmed && is_last(token);
-    run.status == RunStatus::Open && newest.any(went)
+    run.status == RunStatus::Open && run.journey.is_none() && newest.any(went)
 }
 
 /// The releases that every host of a slot has and none has marked as failed.

@@ -38,11 +38,11 @@ pub fn interrupted(observed: &Observed) -> Option<&RunRecord> {
             RunStatus::Waiting => !planted(Defect::WaitingIsInterrupted),
             RunStatus::Done => true,
         })
-        .map(|record| &record.run)
+        .map(|record| record.place().0)
         .collect();
     of_newest()
-        .filter(|record| !over.contains(&record.run))
-        .max_by_key(|record| (&record.run, record.point_of_no_return, record.phase))
+        .filter(|record| !over.contains(record.place().0))
+        .max_by_key(|record| (record.place(), record.point_of_no_return, record.phase))
 }
 
 /// What the newest tokens of the run say, on each of its nginx hosts that is not left out, in their order.

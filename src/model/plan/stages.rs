@@ -88,7 +88,7 @@ pub(super) fn recorded<'a>(
 }
 
 /// The release as any host has it on record.
-pub(super) fn known_anywhere(scene: &Scene<'_>, release: &ReleaseId) -> Option<Release> {
+pub fn known_anywhere(scene: &Scene<'_>, release: &ReleaseId) -> Option<Release> {
     let mut hosts = scene.topology.was.keys();
     let known = hosts.find_map(|host| recorded(scene, host, release))?;
     Some(Release {
@@ -99,7 +99,7 @@ pub(super) fn known_anywhere(scene: &Scene<'_>, release: &ReleaseId) -> Option<R
     })
 }
 
-fn uploads(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn uploads(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let step = |host: &HostName| {
         let on_record = recorded(scene, host, &decision.release.id).is_some();
         on(
@@ -184,7 +184,7 @@ pub(super) fn views(scene: &Scene<'_>, endpoints: &[Endpoint]) -> BTreeMap<HostN
     views
 }
 
-fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     if scene.playbook.bake.duration.is_zero() || !decision.sends {
         return Vec::new();
     }

@@ -85,6 +85,17 @@ pub enum Step {
         /// Its release, where it is known.
         release: Option<ReleaseId>,
     },
+    /// An instance that gets no requests any more is ended, so that the next one is started in its place.
+    Vacate {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+        /// What is ended.
+        target: StopTarget,
+        /// Its release, where it is known.
+        release: Option<ReleaseId>,
+    },
     /// An instance is started.
     Start {
         /// The slot.

@@ -147,7 +147,8 @@ fn expect(scene: &Scene<'_>, name: &HostName, to: Target<'_>) -> Result<Option<S
     let Some(proof) = &scene.playbook.nginx.proof else {
         return Ok(None);
     };
-    if to.routing.endpoints().any(is_old) {
+    let is_other = |instance: &Instance| instance.release.as_ref() != Some(&release.id);
+    if to.routing.endpoints().any(is_old) || to.routing.instances().any(is_other) {
         return Ok(None);
     }
     let slot = scene.playbook.slot(slot).ok_or("the playbook has no such slot")?;

@@ -4,6 +4,7 @@
 mod blue_green;
 mod canary;
 mod rolling;
+pub mod single;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

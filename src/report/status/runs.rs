@@ -63,7 +63,7 @@ impl OpenRun {
         // A lock without an end was taken by hand: nobody works under it.
         let leased = locks.find(|lock| lock.lease_left.is_some_and(|left| left > Duration::ZERO));
         let state = match leased {
-            Some(lock) if lock.run.as_ref() == Some(&record.run) => RunState::AtWork,
+            Some(lock) if lock.run.as_ref() == Some(record.place().0) => RunState::AtWork,
             Some(_) => RunState::BeingFinished,
             None if waiting.is_some() => waits(topology, &record, evidence.reached),
             None => {
@@ -107,7 +107,7 @@ fn slots(topology: &Topology, observed: &Observed, record: &RunRecord, evidence:
     let new = plan::in_question(topology, record, evidence.reached);
     let new = record.to_slot.as_ref().map(|slot| census(slot, new));
     let new = new.unwrap_or_default();
-    let old = |slot: &SlotName| census(slot, topology.endpoints(slot));
+    let old = |slot: &SlotName| census(slot, plan::at_home(topology, record));
     Slots {
         new_is_healthy: new.is_healthy(),
         old_is_alive: home_is_there(Home {

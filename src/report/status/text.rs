@@ -67,6 +67,7 @@ pub(in crate::report) fn hosts(status: &Status, palette: Palette) -> Vec<String>
             |slot| match nginx.share {
                 Share::Whole => format!("routes to {slot}"),
                 Share::Between => format!("routes to {slot} and to the other slot"),
+                Share::Part => format!("routes to some hosts of {slot}"),
             },
         );
         if let Some(file) = &nginx.takes_over {
@@ -172,7 +173,11 @@ fn run_lines(run: &OpenRun) -> Vec<String> {
             let owner = &record.owner;
             let text = format!(
                 "run {} of {}@{} ({}) is in its phase {}",
-                record.run, owner.who, owner.place, owner.command, record.phase
+                record.place().0,
+                owner.who,
+                owner.place,
+                owner.command,
+                record.phase
             );
             vec![harmless::harmless(&text)]
         }

@@ -17,7 +17,11 @@ pub fn what(record: &RunRecord) -> String {
     };
     harmless(&format!(
         "run {} of {}@{} ({}) {state} its phase {}",
-        record.run, owner.who, owner.place, owner.command, record.phase
+        record.place().0,
+        owner.who,
+        owner.place,
+        owner.command,
+        record.phase
     ))
 }
 
@@ -32,8 +36,16 @@ pub fn way_on(record: &RunRecord, tokens: &BTreeMap<HostName, Newest>, slots: Sl
         slot.as_ref()
             .map_or_else(|| otherwise.to_owned(), |slot| format!("to {slot}"))
     };
-    let new = slot(&record.to_slot, "to the new slot");
-    let old = slot(&record.from_slot, "to what was before");
+    let (new, old) = match &record.journey {
+        Some(journey) => (
+            format!("with its leg {}, and from there host by host", journey.leg),
+            format!("behind its leg {}, and from there on host by host", journey.leg),
+        ),
+        None => (
+            slot(&record.to_slot, "to the new slot"),
+            slot(&record.from_slot, "to what was before"),
+        ),
+    };
     let with = |wanted: Newest| {
         let of = tokens.iter().filter(|(_, newest)| **newest == wanted);
         of.map(|(host, _)| host.as_str()).collect::<Vec<_>>().join(", ")

@@ -126,11 +126,12 @@ fn host_hint(problem: &Problem) -> Option<String> {
         }
         Problem::MemoryTight { .. } => {
             "lower -Xmx or give the host more memory, for both slots run at once, or put the slots on two sets \
-             of hosts; `memory: { check: warn }` goes on where you know that two fit"
+             of hosts, or take a single slot with `strategy: rolling`; `memory: { check: warn }` goes on where you know \
+             that two fit"
         }
         Problem::LiveKilled { .. } => {
-            "two instances do not fit there: lower -Xmx, give the host more memory, or put the slots on two sets \
-             of hosts"
+            "two instances do not fit there: lower -Xmx, give the host more memory, put the slots on two sets \
+             of hosts, or take a single slot with `strategy: rolling`"
         }
         Problem::NoWayToAsk => {
             "set `AllowTcpForwarding local` in sshd_config (reload sshd), or install curl, wget or nc"

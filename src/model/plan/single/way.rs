@@ -1,0 +1,318 @@
+//! The legs of a run with a single slot, written down: their routings, stages and switches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::endpoint::{Endpoint, Instance};
+use crate::model::finding::{Finding, Problem};
+use crate::model::journey::Rolling;
+use crate::model::live::Live;
+use crate::model::names::HostName;
+use crate::model::phase::Phase;
+use crate::model::plan::between;
+use crate::model::plan::forward::Scene;
+use crate::model::plan::history;
+use crate::model::plan::stages::{self, each, in_order, on};
+use crate::model::plan::step::{HostStep, Plan, Stage, Step, Switch};
+use crate::model::plan::switch;
+use crate::model::routing::Routing;
+use crate::model::strategy::single::{Leg, LegKind, Pace, Place, Runs};
+use crate::model::strategy::{Course, Hold};
+
+use super::{Bound, Jar, NextLeg};
+
+/// Everything that the legs are planned from.
+pub(super) struct Way<'a> {
+    scene: &'a Scene<'a>,
+    bound: &'a Bound,
+    live: &'a Live,
+    jar: Jar,
+    pub(super) places: Vec<Place>,
+    pub(super) routes_elsewhere: bool,
+    pub(super) pace: Pace,
+}
+
+impl<'a> Way<'a> {
+    pub(super) fn new(scene: &'a Scene<'a>, bound: &'a Bound, live: &'a Live, jar: Jar) -> Self {
+        let routed = live.routed();
+        let all = scene.topology.endpoints(&bound.slot);
+        let pace = Pace::of(&scene.playbook.update.course.strategy, all.len());
+        // A host that never had the release, and does not get it now, stays out of the way.
+        let has_it = |endpoint: &Endpoint| {
+            jar == Jar::Laid || stages::recorded(scene, &endpoint.host, &bound.release.id).is_some()
+        };
+        let look_at = |endpoint: Endpoint| {
+            let seen = scene.slot_at(&endpoint, &bound.slot);
+            let runs = match seen {
+                Some(seen) if seen.listener.is_none() => Runs::Nothing,
+                Some(seen) if seen.release() == Some(&bound.release.id) => Runs::Wanted,
+                Some(_) => Runs::Other,
+                None => Runs::Nothing,
+            };
+            let is_routed = routed.contains(&endpoint);
+            Place {
+                endpoint,
+                is_routed,
+                runs,
+            }
+        };
+        let places: Vec<_> = all.into_iter().filter(has_it).map(look_at).collect();
+        let is_place = |endpoint: &Endpoint| places.iter().any(|place| place.endpoint == *endpoint);
+        Self {
+            scene,
+            bound,
+            live,
+            jar,
+            routes_elsewhere: routed.iter().any(|endpoint| !is_place(endpoint)),
+            places,
+            pace,
+        }
+    }
+
+    /// Processes of somebody else where the application has to start.
+    pub(super) fn strangers(&self, findings: &mut Vec<Finding>) {
+        let slot = &self.bound.slot;
+        for place in self.places.iter().filter(|place| !place.is_routed) {
+            let Some(seen) = self.scene.slot_at(&place.endpoint, slot) else {
+                continue;
+            };
+            let is_ours = history::is_ours(self.scene, &place.endpoint, slot) || seen.left_behind_listens();
+            if let Some(listener) = seen.listener.as_ref().filter(|_| !is_ours) {
+                let problem = Problem::ForeignProcess {
+                    endpoint: place.endpoint.clone(),
+                    command: listener.command.clone(),
+                };
+                findings.push(Finding::refusal(Some(&place.endpoint.host), problem));
+            }
+        }
+    }
+
+    /// What a person should know before it begins.
+    pub(super) fn foretell(&self, legs: &[Leg], findings: &mut Vec<Finding>) {
+        let leaves = |leg: &Leg| matches!(&leg.kind, LegKind::Out(leaves) if !leaves.is_empty());
+        let routed = self.places.iter().filter(|place| place.is_routed);
+        for place in routed.filter(|place| place.runs == Runs::Nothing) {
+            let endpoint = place.endpoint.clone();
+            let host = endpoint.host.clone();
+            findings.push(Finding::warning(
+                Some(&host),
+                Problem::LiveInstanceDown { endpoint },
+            ));
+        }
+        if !legs.iter().any(leaves) {
+            return;
+        }
+        let what = Rolling::Ahead {
+            release: self.bound.release.id.clone(),
+            least: self.least_serving(legs),
+            hosts: self.places.len(),
+        };
+        findings.push(Finding::warning(None, Problem::Rolling { what }));
+        if self.bound.from_release.is_none() {
+            let what = Rolling::NoWayBack;
+            findings.push(Finding::warning(None, Problem::Rolling { what }));
+        }
+    }
+
+    /// How many hosts serve at least, from the first leg to the last.
+    fn least_serving(&self, legs: &[Leg]) -> usize {
+        let up = self.places.iter().filter(|place| place.runs != Runs::Nothing);
+        let mut up: BTreeSet<_> = up.map(|place| &place.endpoint).collect();
+        let serving = legs.iter().map(|leg| {
+            if let LegKind::In(comes) = &leg.kind {
+                up.extend(comes);
+            }
+            leg.routed.iter().filter(|endpoint| up.contains(endpoint)).count()
+        });
+        serving.min().unwrap_or_default()
+    }
+
+    /// The instances that nginx is told of, where these hosts run the wanted release.
+    fn routing(&self, routed: &BTreeSet<Endpoint>, wanted: &BTreeSet<Endpoint>) -> Routing {
+        let runs = |endpoint: &Endpoint| {
+            let seen = self.scene.slot_at(endpoint, &self.bound.slot);
+            seen.and_then(|seen| seen.release()).cloned()
+        };
+        let of_bound = |endpoint: &Endpoint| {
+            let is_wanted = wanted.contains(endpoint);
+            is_wanted.then(|| self.bound.release.id.clone())
+        };
+        Routing::even(routed.iter().map(|endpoint| Instance {
+            release: of_bound(endpoint).or_else(|| runs(endpoint)),
+            endpoint: endpoint.clone(),
+        }))
+    }
+
+    fn now(&self) -> Routing {
+        let routed = self.live.routed().into_iter().cloned().collect();
+        self.routing(&routed, &self.up())
+    }
+
+    /// Who runs the wanted release already.
+    fn up(&self) -> BTreeSet<Endpoint> {
+        let up = self.places.iter().filter(|place| place.runs == Runs::Wanted);
+        up.map(|place| place.endpoint.clone()).collect()
+    }
+
+    /// The plan of one leg.
+    pub(super) fn one(&self, leg: &Leg, findings: &mut Vec<Finding>) -> Plan {
+        let mut up = self.up();
+        let (routing, stages, _) = self.leg(leg, &mut up, &BTreeMap::new(), findings);
+        let lays = match self.jar {
+            Jar::Laid => stages::uploads(self.scene, &self.bound.decision()),
+            Jar::There => Vec::new(),
+        };
+        let stages = [in_order([(Phase::Upload, lays)]), stages].concat();
+        self.plan(vec![self.now(), routing], Course::default(), stages)
+    }
+
+    /// The plan of what is left when every host is there.
+    pub(super) fn arrived(&self) -> Plan {
+        self.plan(vec![self.now(); 2], Course::default(), self.last())
+    }
+
+    /// The plan of all legs, as far as it can be written down.
+    pub(super) fn all(&self, legs: &[Leg], findings: &mut Vec<Finding>) -> Plan {
+        let lays = stages::uploads(self.scene, &self.bound.decision());
+        let mut stages = in_order([(Phase::Upload, lays)]);
+        let mut routings = vec![self.now()];
+        let mut up = self.up();
+        let mut before = BTreeMap::new();
+        for leg in legs {
+            let (routing, more, switches) = self.leg(leg, &mut up, &before, findings);
+            routings.push(routing);
+            stages.extend(more);
+            before = switches;
+        }
+        stages.extend(self.last());
+        let course = self.scene.playbook.update.course.clone();
+        self.plan(routings, course, stages)
+    }
+
+    fn plan(&self, routings: Vec<Routing>, course: Course, stages: Vec<Stage>) -> Plan {
+        let from = (!self.live.routed().is_empty()).then(|| self.bound.slot.clone());
+        Plan {
+            from,
+            to: self.bound.slot.clone(),
+            from_release: self.bound.from_release.clone(),
+            release: self.bound.release.clone(),
+            holds: vec![Hold::None; routings.len()],
+            routings,
+            course,
+            stages,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A leg's routing, stages and switches; `up` are the hosts that run the wanted release, before and after.
+    fn leg(
+        &self,
+        leg: &Leg,
+        up: &mut BTreeSet<Endpoint>,
+        before: &BTreeMap<HostName, Switch>,
+        findings: &mut Vec<Finding>,
+    ) -> (Routing, Vec<Stage>, BTreeMap<HostName, Switch>) {
+        let decision = self.bound.decision();
+        let comes = match &leg.kind {
+            LegKind::In(comes) => comes.clone(),
+            LegKind::Out(_) => BTreeSet::new(),
+        };
+        let fresh: BTreeSet<_> = comes.difference(up).cloned().collect();
+        up.extend(comes);
+        let vacated = self.vacated(&fresh);
+        let starts = between::starts(self.scene, &decision, &fresh, findings);
+        let asked: BTreeSet<_> = leg.routed.intersection(up).cloned().collect();
+        let verify = match &leg.kind {
+            LegKind::In(_) => between::verify(self.scene, &asked, &fresh),
+            LegKind::Out(_) => Vec::new(),
+        };
+        let routing = self.routing(&leg.routed, up);
+        let to = switch::Target {
+            number: 1,
+            slot: &self.bound.slot,
+            release: &self.bound.release,
+            routing: &routing,
+        };
+        let switches = between::next(self.scene, self.live, before, to, findings);
+        let stages = in_order([
+            (Phase::Drain, self.drains(&vacated)),
+            (Phase::Retire, vacated),
+            (Phase::Start, starts),
+            (Phase::Verify, verify),
+            (Phase::Prepare, each(&switches, Step::Prepare)),
+            (Phase::Commit, each(&switches, Step::Commit)),
+        ]);
+        (routing, stages, switches)
+    }
+
+    /// What ends on hosts before the wanted release is started there.
+    fn vacated(&self, fresh: &BTreeSet<Endpoint>) -> Vec<HostStep> {
+        let slot = &self.bound.slot;
+        let step = |endpoint: &Endpoint| {
+            let seen = self.scene.slot_at(endpoint, slot)?;
+            let vacate = Step::Vacate {
+                slot: slot.clone(),
+                port: endpoint.port,
+                target: seen.stop_target()?,
+                release: seen.release().cloned(),
+            };
+            Some(on(&endpoint.host, vacate))
+        };
+        fresh.iter().filter_map(step).collect()
+    }
+
+    fn drains(&self, vacated: &[HostStep]) -> Vec<HostStep> {
+        if vacated.is_empty() {
+            return Vec::new();
+        }
+        let workers = |host: &HostName| {
+            let master = self.scene.nginx(host)?.master.as_ref()?.identity.clone();
+            Some(on(host, Step::DrainWorkers { master }))
+        };
+        let connections = vacated.iter().filter_map(|on_host| match &on_host.step {
+            Step::Vacate { slot, port, .. } => {
+                let (slot, port) = (slot.clone(), *port);
+                Some(on(&on_host.host, Step::DrainConnections { slot, port }))
+            }
+            _ => None,
+        });
+        let nginx = self.scene.topology.nginx.keys().filter_map(workers);
+        nginx.chain(connections).collect()
+    }
+
+    /// What follows the last leg.
+    fn last(&self) -> Vec<Stage> {
+        let decision = self.bound.decision();
+        let mut protected = BTreeSet::from([self.bound.release.id.clone()]);
+        protected.extend(self.bound.from_release.clone());
+        let keep = self.scene.playbook.release.keep;
+        let prune = |host: &HostName| {
+            let protected = protected.clone();
+            on(host, Step::FinishWas { keep, protected })
+        };
+        let mut finish: Vec<_> = self.scene.topology.was.keys().map(prune).collect();
+        finish.extend(stages::finish_nginx(self.scene, self.live));
+        in_order([
+            (Phase::Bake, stages::bake(self.scene, &decision)),
+            (Phase::Finish, finish),
+        ])
+    }
+
+    pub(super) fn next_leg(&self, leg: &Leg, plan: Plan) -> NextLeg {
+        let serves = |endpoint: &Endpoint| {
+            let is_it = |place: &&Place| place.endpoint == *endpoint && place.runs != Runs::Nothing;
+            self.places.iter().any(|place| is_it(&place))
+        };
+        let leaving = match &leg.kind {
+            LegKind::Out(leaves) => leaves.iter().filter(|it| serves(it)).cloned().collect(),
+            LegKind::In(_) => Vec::new(),
+        };
+        let routed = self.places.iter().filter(|place| place.is_routed);
+        let stays = routed.filter(|place| leg.routed.contains(&place.endpoint));
+        NextLeg {
+            plan,
+            leaving,
+            staying: stays.map(|place| place.endpoint.clone()).collect(),
+            least: self.pace.least,
+        }
+    }
+}

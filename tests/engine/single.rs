@@ -1,0 +1,321 @@
+//! A single slot: hosts leave the routing, change their release and come back, forward and back.
+
+use std::time::Duration;
+
+use nonstop::engine::run::Wanted;
+use nonstop::model::finding::Problem;
+use nonstop::model::journey::Rolling;
+use nonstop::model::outcome::{Outcome, Signal};
+use nonstop::model::phase::Phase;
+use nonstop::model::record::RunStatus;
+
+use crate::scene::{Scene, V1, jar};
+use crate::world::{Fault, Health, Start, World};
+
+/// Which version each host runs, `-` for one without, `!` for one that no nginx routes to.
+fn runs(scene: &Scene) -> Vec<String> {
+    let world = scene.world.borrow();
+    let nginx = world.hosts.values().filter_map(|host| host.nginx.as_ref());
+    let routed: Vec<_> = nginx.flat_map(|nginx| nginx.targets().to_vec()).collect();
+    let was = world.hosts.values().filter(|host| !host.ports.is_empty());
+    let told = was.map(|host| {
+        let (slot, port) = host.ports.first_key_value().expect("a slot");
+        let up = host.listener(*port).is_some();
+        let release = host.instances.get(slot).filter(|_| up);
+        let version = release.map_or("-", |it| if it.release.as_str() == V1 { "1" } else { "2" });
+        let routed = routed
+            .iter()
+            .filter(|(address, _)| *address == host.address.as_str());
+        let mark = if routed.count() == 2 { "" } else { "!" };
+        format!("{version}{mark}")
+    });
+    told.collect()
+}
+
+/// Every host has that version, and nothing is left of a run.
+async fn is_on(scene: &Scene, version: &str) {
+    scene.rests(90).await;
+    assert_eq!(runs(scene), [version; 3]);
+    assert_eq!(scene.records(), [RunStatus::Done; 5]);
+    scene.has_processes(1);
+    scene.is_unlocked();
+    let broken = &scene.world.borrow().broken;
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+fn turns(problem: &Problem) -> bool {
+    matches!(
+        problem,
+        Problem::Rolling {
+            what: Rolling::Turns { .. }
+        }
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_change_one_after_another_and_at_least_two_of_three_serve() {
+    let scene = Scene::on_a_single_slot("");
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::Deployed, 0);
+    assert!(ended.says(|it| matches!(
+        it,
+        Problem::Rolling {
+            what: Rolling::Ahead {
+                least: 2,
+                hosts: 3,
+                ..
+            }
+        }
+    )));
+    is_on(&scene, "2").await;
+    assert_eq!(
+        scene.times("commit").len(),
+        12,
+        "out and in of three hosts, on two nginx hosts"
+    );
+    let (stops, starts) = (scene.times("stop"), scene.times("start"));
+    assert!(stops[0] < starts[0] && starts[0] < stops[1] && stops[2] < starts[2]);
+    let puts = scene.times("put");
+    assert!(
+        puts.len() == 3 && puts[2] < scene.times("commit")[0],
+        "the jar goes first"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_deploy_starts_all_at_once() {
+    let scene = Scene::single("");
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+    assert_eq!(scene.times("commit").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_goes_the_same_way_and_so_does_the_next_deploy() {
+    let scene = Scene::on_a_single_slot("");
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    scene.rollback().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "1").await;
+    let again = Wanted::Jar(jar("sokdak-2.jar", "b"));
+    scene.run("run-3", again).await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_runs_everywhere_already_moves_nobody() {
+    let scene = Scene::on_a_single_slot("");
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    let commits = scene.times("commit").len();
+    let again = Wanted::Jar(jar("sokdak-2.jar", "b"));
+    scene.run("run-3", again).await.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(scene.times("commit").len(), commits);
+    is_on(&scene, "2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_fails_leaves_everything_as_it_was() {
+    let scene = Scene::on_a_single_slot("").faults("was-2", "put", (0, 9), Fault::NotSent);
+    scene.deploy().await.ends(&scene, Outcome::AsItWas, 6);
+    is_on(&scene, "1").await;
+    assert!(scene.times("commit").is_empty() && scene.times("stop").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_host_that_does_not_start_leads_all_of_them_back() {
+    let scene = Scene::on_a_single_slot("");
+    let breaks = |world: &mut World| {
+        // The second start is that of the new release, the third one that of the old one.
+        let starts = world.times("start").len();
+        let start = if starts == 1 {
+            Start::Exits
+        } else {
+            Start::Listens(Duration::from_secs(2))
+        };
+        world.host("was-2").start = start;
+    };
+    let scene = scene.when(Phase::Start, breaks);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::RolledBack, 7);
+    assert!(ended.says(turns));
+    is_on(&scene, "1").await;
+    assert_eq!(scene.marked(), 3, "the release failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_fails_as_well_holds_with_the_others_in_service() {
+    let scene = Scene::on_a_single_slot("").when(Phase::Start, |world| {
+        world.host("was-2").start = Start::Exits;
+    });
+    scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
+    assert_eq!(runs(&scene), ["2", "-!", "1"]);
+    assert!(scene.records().contains(&RunStatus::Open));
+    // Once a person has mended the host, the run is taken back from there.
+    scene.world.borrow_mut().host("was-2").start = Start::Listens(Duration::from_secs(2));
+    let mended = scene.mended();
+    mended.resume().await.ends(&mended, Outcome::RolledBack, 0);
+    is_on(&mended, "1").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_in_the_middle_leads_all_of_them_back() {
+    for phase in [
+        Phase::Prepare,
+        Phase::Commit,
+        Phase::Drain,
+        Phase::Retire,
+        Phase::Start,
+        Phase::Verify,
+    ] {
+        let scene = Scene::on_a_single_slot("").signal(phase, Signal::Terminate);
+        let ended = scene.deploy().await;
+        let outcome = ended.verdict.outcome;
+        assert!(
+            matches!(outcome, Outcome::AsItWas | Outcome::RolledBack),
+            "{phase:?} {outcome:?}"
+        );
+        ended.ends(&scene, outcome, 143);
+        is_on(&scene, "1").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_controller_died_is_gone_on_with_from_every_phase() {
+    for phase in [
+        Phase::Upload,
+        Phase::Prepare,
+        Phase::Commit,
+        Phase::Confirm,
+        Phase::Drain,
+        Phase::Retire,
+        Phase::Start,
+        Phase::Verify,
+    ] {
+        for milliseconds in [1, 8, 2_500] {
+            let scene = Scene::on_a_single_slot("");
+            scene.dies(phase, Duration::from_millis(milliseconds)).await;
+            scene.rests(90).await;
+            let ended = scene.resume().await;
+            let told = (phase, milliseconds, ended.verdict);
+            assert_eq!(ended.verdict.exit.code(), 0, "{told:?} {:#?}", ended.events);
+            let version = if ended.verdict.outcome == Outcome::Deployed {
+                "2"
+            } else {
+                "1"
+            };
+            is_on(&scene, version).await;
+        }
+    }
+}
+
+/// The controller dies when a host has begun to start for the so manieth time.
+async fn dies_at_start(scene: &Scene, number: usize) {
+    let at = async {
+        while scene.times("start").len() < number {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = at => {}
+        _ = scene.deploy() => panic!("it ended before it died"),
+    }
+    scene.rests(90).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_has_changed_a_host_is_resumed_forward_while_that_one_is_well() {
+    let scene = Scene::on_a_single_slot("");
+    dies_at_start(&scene, 2).await;
+    assert_eq!(runs(&scene), ["2", "2!", "1"]);
+    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_changed_host_is_sick_is_resumed_back() {
+    let scene = Scene::on_a_single_slot("");
+    dies_at_start(&scene, 2).await;
+    for process in &mut scene.world.borrow_mut().host("was-1").processes {
+        process.health = Health::Down;
+    }
+    scene.resume().await.ends(&scene, Outcome::RolledBack, 0);
+    is_on(&scene, "1").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_deploy_or_a_rollback_goes_on_from_where_a_dead_run_was() {
+    let scene = Scene::on_a_single_slot("");
+    dies_at_start(&scene, 2).await;
+    scene.rollback().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "1").await;
+    let scene = Scene::on_a_single_slot("");
+    dies_at_start(&scene, 3).await;
+    let again = Wanted::Jar(jar("sokdak-2.jar", "b"));
+    scene.run("run-3", again).await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_down_comes_first_and_the_others_stay_until_it_is_back() {
+    let scene = Scene::on_a_single_slot("").change(|world| world.host("was-3").kill(8080));
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+    let first = scene
+        .world
+        .borrow()
+        .trace
+        .iter()
+        .find(|(_, what)| *what == "start")
+        .cloned();
+    assert_eq!(first.map(|(host, _)| host.to_string()).as_deref(), Some("was-3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_leaves_while_the_others_are_sick() {
+    let scene = Scene::on_a_single_slot("").change(|world| {
+        for name in ["was-2", "was-3"] {
+            for process in &mut world.host(name).processes {
+                process.health = Health::Down;
+            }
+        }
+    });
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::AsItWas, 6);
+    assert_eq!(runs(&scene), ["1"; 3]);
+    assert!(scene.times("stop").is_empty() && scene.times("commit").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_two_of_three_left_out_nobody_may_leave() {
+    let scene = Scene::on_a_single_slot("").without("was-2").without("was-3");
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::AsItWas, 4);
+    assert!(ended.says(|it| matches!(
+        it,
+        Problem::Rolling {
+            what: Rolling::TooFew {
+                serving: 1,
+                least: 1,
+                ..
+            }
+        }
+    )));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_do_not_end_keep_their_instance_and_lead_the_run_back() {
+    let keeps = |world: &mut World| {
+        world
+            .host("was-2")
+            .connections
+            .insert(8080.try_into().unwrap(), 1);
+    };
+    let scene = Scene::on_a_single_slot("").change(keeps);
+    scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+    is_on(&scene, "1").await;
+    let scene = Scene::on_a_single_slot("").change(keeps);
+    scene.world.borrow_mut().may_cut = true;
+    let scene = scene.cuts();
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+}
