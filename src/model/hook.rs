@@ -238,7 +238,8 @@ impl Hooks {
 
     /// How long a way back may wait for its hooks, and for one that it has to end.
     pub fn longest_way_back(&self) -> Duration {
-        let on_failure: Duration = self.at(HookPoint::OnFailure).map(|hook| hook.timeout).sum();
+        let whole = |hook: &Hook| hook.timeout + END_GRACE;
+        let on_failure: Duration = self.at(HookPoint::OnFailure).map(whole).sum();
         if self.0.is_empty() {
             Duration::ZERO
         } else {

@@ -66,7 +66,7 @@ identify: { qqqqqqqq: 1 }
         .lines()
         .filter_map(|line| line.trim().strip_prefix("hint: known here: "))
         .collect();
-    assert_eq!(lists.len(), 25, "{nonsense}");
+    assert_eq!(lists.len(), 26, "{nonsense}");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         assert!(
             document.contains(&format!("{key}:")),

@@ -106,6 +106,7 @@ end() {
 
 fence_or_refuse
 mkdir -p -- "$STATE/hooks"
+synced "$STATE"
 FILE=$STATE/hooks/$HOOK_RUN.$HOOK
 case $ACT in
 run) run "$@" ;;

@@ -62,22 +62,24 @@ hook_group_lives() {
 # hook_end PID: ends the group.
 hook_end() {
     hook_signal TERM "$1" || :
-    hook_signal CONT "$1" || :
+    [ -n "$RUN_AS" ] || hook_signal CONT "$1" || :
     deadline_in 5000
     while hook_group_lives "$1" && time_left; do nap; done
     ! hook_group_lives "$1" || hook_signal KILL "$1" || :
 }
 
 # output_trim: keeps the end of what it printed where that is much. It stands still meanwhile, or what it prints just
-# then would be lost.
+# then would be lost; but never another user's: sudo stops with its command, and only root lets it go on.
 output_trim() {
     o_size=$(stat -c %s -- "$OUTPUT" 2>/dev/null) || return 0
     [ "$o_size" -gt "$OUTPUT_MOST" ] || return 0
-    hook_signal STOP "$HOOK_PID" || :
-    nap
+    if [ -z "$RUN_AS" ]; then
+        hook_signal STOP "$HOOK_PID" || :
+        nap
+    fi
     tail -c "$OUTPUT_LIMIT" -- "$OUTPUT" >"$OUTPUT.kept"
     : >"$OUTPUT"
-    hook_signal CONT "$HOOK_PID" || :
+    [ -n "$RUN_AS" ] || hook_signal CONT "$HOOK_PID" || :
 }
 
 # output_say: answers the end of what it printed.
