@@ -370,6 +370,36 @@ fn contradictions_are_refused_where_they_stand() {
             "or `until_promoted`",
         ),
         (
+            "app: sokdak",
+            "app: sokdak\nbake: { detach: true }",
+            ":2:9: `detach` leaves the stop of the old slot to an hour, and none is given",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nbake: { for: 0s, detach: true }",
+            "say how long both slots stay up, such as `bake: { for: 24h, detach: true }`",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nbake: { for: 1h, then: keep, detach: true }",
+            ":2:30: `then: keep` leaves the old slot up, and `detach` stops it later",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nbake: { for: 1h, detach: true }\nhooks: { before_stop: { run: echo, on: was } }",
+            "and they run no `before_stop`",
+        ),
+        (
+            "app: sokdak",
+            "app: sokdak\nbake: { for: 1h, detach: maybe }",
+            ":2:26:",
+        ),
+        (
+            "green: { group: was, port: 8081 } }",
+            "green: { group: nginx, port: 8081 } }\nbake: { for: 1h, detach: true }",
+            ":4:26: `detach` needs both slots on every host",
+        ),
+        (
             "/srv/sokdak",
             "/srv/$(reboot)",
             "`release.dir` may hold only letters",

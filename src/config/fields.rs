@@ -95,8 +95,6 @@ pub(super) struct Fields<'n> {
     spot: Spot,
     entries: &'n [(Node, Node)],
     known: Vec<&'static str>,
-    /// Keys that were refused already.
-    refused: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -115,7 +113,6 @@ impl<'n> Fields<'n> {
             spot: node.spot.clone(),
             entries,
             known: Vec::new(),
-            refused: Vec::new(),
         })
     }
 
@@ -131,7 +128,6 @@ impl<'n> Fields<'n> {
             spot: item.key.clone(),
             entries,
             known: Vec::new(),
-            refused: Vec::new(),
         })
     }
 
@@ -218,16 +214,6 @@ impl<'n> Fields<'n> {
         item
     }
 
-    /// Refuses a key that the design knows and this version does not.
-    pub(super) fn later(&mut self, key: &'static str, hint: &str) {
-        let item = self.item(key);
-        self.known.retain(|known| *known != key);
-        self.refused.push(key);
-        if let Some(item) = item {
-            self.note(Problem::at(&item.key, format!("`{}` is not supported yet", item.path)).hint(hint));
-        }
-    }
-
     /// The value, or `None` with the problem noted.
     pub(super) fn keep<T>(&self, read: Read<T>) -> Option<T> {
         read.map_err(|problem| self.notes.push(problem)).ok()
@@ -240,7 +226,7 @@ impl<'n> Fields<'n> {
                 self.note(Problem::at(&name.spot, "a key is missing here"));
                 continue;
             };
-            if self.known.contains(&key) || self.refused.contains(&key) {
+            if self.known.contains(&key) {
                 continue;
             }
             let within = if self.path.is_empty() {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -37,6 +38,8 @@ pub struct Context<'a, H> {
     pub controller: &'a dyn Controller,
     /// What a person says of hooks of which nobody knows how they ended.
     pub hook_words: &'a [HookWord],
+    /// When the run began, by the wall clock and by the one that goes on from there.
+    pub began: (Timestamp, Instant),
     /// What this run did so far and cannot learn again from an answer that was lost.
     pub ledger: RefCell<Ledger>,
 }
@@ -55,6 +58,8 @@ pub struct Ledger {
     /// The last switch of which any host was told that it stays: with that one the way is forward, and from
     /// the first on a way back begins with arming every host anew.
     pub confirmed: Option<u32>,
+    /// nginx hosts through whose listener an answer of the release was seen to come, since their last switch.
+    pub answered: BTreeSet<HostName>,
     /// Old endpoints that are left up, for connections were left at the drain's deadline.
     pub kept: BTreeSet<Endpoint>,
     /// nginx hosts with old workers left at the drain's deadline.

@@ -90,7 +90,7 @@ async fn stop_old_slot<H: Host>(
     };
     record.phase = Phase::Stop;
     record.point_of_no_return = stop.steps.iter().any(|on| stop::will_end(context, on));
-    if let Err(failures) = ready_to_stop(context, job, record).await {
+    if let Err(failures) = ready(context, job, record).await {
         let end = end_of(&failures);
         keep_old_slot(context, job.plan);
         warn(context, failures);
@@ -143,20 +143,25 @@ async fn step<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &crate::m
 /// What it means that these did not work: traffic was proven to be with the new slot, so that only a
 /// look that shows something else makes a difference.
 fn end_of(failures: &[(HostName, Failure)]) -> End {
-    let astray =
-        |(_, failure): &(HostName, Failure)| matches!(failure, Failure::Drifted | Failure::Unproven { .. });
     if fenced_off(failures) {
         End::TakenOver
-    } else if failures.iter().any(astray) {
+    } else if is_astray(failures) {
         End::Astray
     } else {
         End::Whole
     }
 }
 
+/// Whether a look at nginx showed something else than what was proven.
+pub(super) fn is_astray(failures: &[(HostName, Failure)]) -> bool {
+    let astray =
+        |(_, failure): &(HostName, Failure)| matches!(failure, Failure::Drifted | Failure::Unproven { .. });
+    failures.iter().any(astray) && !fenced_off(failures)
+}
+
 /// I1 in the same breath as the point of no return: every token is read back, every nginx is looked at, and then
 /// the record says on every host that the old slot ends.
-async fn ready_to_stop<H: Host>(
+pub(super) async fn ready<H: Host>(
     context: &Context<'_, H>,
     job: &Job<'_>,
     record: &RunRecord,

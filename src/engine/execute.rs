@@ -26,7 +26,7 @@ use super::homeward::{self, Reason};
 use super::run::{Request, Verdict, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::{Job, drain};
-use super::{ending, journey, record};
+use super::{ending, journey, record, window};
 
 /// How a run ended, with what reporters want to know of it.
 #[derive(Debug, Clone)]
@@ -131,6 +131,12 @@ pub(super) async fn follow<H: Host>(
         };
         let began = Instant::now();
         let mut end = match recorded {
+            Ok(()) if stage.leaves_to_hosts() => {
+                match window::leave(context, job, stage, record.clone(), switch_took).await {
+                    Ok(ended) => return ended,
+                    Err(cause) => StageEnd::Interrupted(cause),
+                }
+            }
             Ok(()) if stage.phase == Phase::Retire => retire(context, job, stage, &record).await,
             Ok(()) => step_forward(context, job, stage).await,
             Err(failures) => StageEnd::Failed(failures),
@@ -197,12 +203,7 @@ async fn wait<H: Host>(
     stage: &Stage,
     mut record: RunRecord,
 ) -> Ended {
-    record.status = RunStatus::Waiting;
-    let failures = record::write(context, &record).await.err().unwrap_or_default();
-    let silent = failures.len() == context.crew.hosts().count();
-    let unheard = (silent || fenced_off(&failures)).then(|| outcome_of(&failures));
-    warn(context, failures);
-    if let Some(outcome) = unheard {
+    if let Some(outcome) = put_to_wait(context, &mut record).await {
         return stuck(outcome);
     }
     let ahead = job.plan.stages.iter().skip_while(|other| *other != stage);
@@ -222,6 +223,19 @@ async fn wait<H: Host>(
         live_slot: job.plan.from.clone().filter(|_| untouched),
         ..Ended::of(Outcome::Waiting, Exit::Done)
     }
+}
+
+/// Puts on record that a run waits. Says what it means where nobody takes our word.
+pub(super) async fn put_to_wait<H: Host>(
+    context: &Context<'_, H>,
+    record: &mut RunRecord,
+) -> Option<Outcome> {
+    record.status = RunStatus::Waiting;
+    let failures = record::write(context, record).await.err().unwrap_or_default();
+    let silent = failures.len() == context.crew.hosts().count();
+    let unheard = (silent || fenced_off(&failures)).then(|| outcome_of(&failures));
+    warn(context, failures);
+    unheard
 }
 
 /// Ends what an earlier run kept, once no old nginx worker can send it requests any more.

@@ -17,6 +17,7 @@ use super::homeward::{self, Reason};
 use super::resume::{self, Ending, Round, Went};
 use super::run::Request;
 use super::steps::Job;
+use super::window;
 
 /// What is left of a run whose nginx hosts all have the routing that it came to. Where that cannot be planned,
 /// it goes home, as from any step that fails.
@@ -100,6 +101,9 @@ pub(super) async fn promote<H: Host>(
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
+    if record.window.is_some() {
+        return window::end(context, request, record, observed).await;
+    }
     let record = RunRecord {
         epoch: context.crew.epoch(),
         owner: request.owner.clone(),
@@ -112,13 +116,21 @@ pub(super) async fn promote<H: Host>(
     Ok(through(context, observed, &plan, record).await)
 }
 
+/// How a run that waits was taken back.
+pub(super) enum TakenBack {
+    /// It is over, or cannot be brought any further.
+    Over(Ended),
+    /// Not at all: a host has begun to end its old instance, so that the run has come to its end.
+    TooLate,
+}
+
 /// Takes a run back that waits, or says what speaks against it: then it goes on waiting.
 pub(super) async fn take_back<H: Host>(
     context: &Context<'_, H>,
     request: &Request<'_>,
     record: &RunRecord,
     observed: &Observed,
-) -> Result<Ended, Vec<Finding>> {
+) -> Result<TakenBack, Vec<Finding>> {
     let scene = Scene {
         topology: context.topology,
         playbook: context.playbook,
@@ -126,6 +138,18 @@ pub(super) async fn take_back<H: Host>(
         run: &record.run,
     };
     let mut against = plan::obstacles(&scene, record);
+    if record.window.is_some() {
+        if !against.is_empty() {
+            return Err(against);
+        }
+        let begun = window::cancel(context, record).await?;
+        if !begun.is_empty() || record.point_of_no_return {
+            return Ok(match window::close(context, request, record).await {
+                Ok(()) => TakenBack::TooLate,
+                Err(outcome) => TakenBack::Over(stuck(outcome)),
+            });
+        }
+    }
     let evidence = plan::evidence(context.topology, observed, record);
     let slots = resume::slots(context, record, &evidence).await;
     if !slots.old_is_alive {
@@ -146,12 +170,13 @@ pub(super) async fn take_back<H: Host>(
         epoch: context.crew.epoch(),
         owner: request.owner.clone(),
         status: RunStatus::Open,
+        window: None,
         ..plan::gone_on_with(&scene, record)
     };
-    Ok(
+    Ok(TakenBack::Over(
         match resume::back(context, Ending::Through, &scene, &mut record).await {
             Round::Went(Went::Over(ended)) => ended,
             Round::Went(Went::Converged(_)) | Round::Again | Round::Back => stuck(Outcome::Mixed),
         },
-    )
+    ))
 }

@@ -27,3 +27,4 @@ pub mod run;
 pub mod stage;
 pub mod steps;
 mod walk;
+mod window;

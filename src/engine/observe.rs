@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use crate::model::names::{HostName, JarPattern, Port};
 use crate::model::observed::{HostObserved, Observed};
-use crate::model::plan::GENERATION_PATH;
+use crate::model::plan::{self, GENERATION_PATH};
 use crate::model::playbook::{Playbook, SwitchStyle};
 use crate::model::topology::{NginxHost, Topology};
 use crate::remote::command::{Command, FindJar, Observe, ObserveNginx};
@@ -40,6 +40,7 @@ pub async fn observe<H: Host>(
             }
         }
     }
+    plan::settle(&mut observed);
     (observed, failed)
 }
 

@@ -18,7 +18,7 @@ use crate::model::record::RunRecord;
 use super::context::Context;
 use super::execute::Ended;
 use super::fleet::{CallError, Host};
-use super::going_on;
+use super::going_on::{self, TakenBack};
 use super::journey;
 use super::lock::{self, LockError, Taken, Terms};
 use super::resume::{self, Went};
@@ -141,11 +141,20 @@ async fn look_again<H: Host>(
     }
     let Some(record) = plan::interrupted(&observed).cloned() else {
         if let Some(record) = sees_to(request, &observed) {
-            let ended = match request.wanted {
-                Wanted::Promote(how) => going_on::promote(context, request, record, &observed, how).await?,
+            let taken = match request.wanted {
+                Wanted::Promote(how) => {
+                    TakenBack::Over(going_on::promote(context, request, record, &observed, how).await?)
+                }
                 _ => going_on::take_back(context, request, record, &observed).await?,
             };
-            return Ok(Opening::Over(ended));
+            return match taken {
+                TakenBack::Over(ended) => Ok(Opening::Over(ended)),
+                // What was one switch is the way to an earlier release now: it is planned before anything moves.
+                TakenBack::TooLate => {
+                    let observed = observe_all(context, request).await?;
+                    plan_anew(context, request, observed).await
+                }
+            };
         }
         return match request.wanted {
             Wanted::Resume => Ok(not_interrupted(context, &observed)),

@@ -14,7 +14,7 @@ use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Plan, Scene, Stage};
-use crate::model::record::{RunKind, RunRecord};
+use crate::model::record::{RunKind, RunRecord, RunStatus};
 use crate::model::release::Release;
 use crate::model::strategy::Hold;
 use crate::model::token::TokenState;
@@ -28,7 +28,7 @@ use super::run::{Request, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::walk::{self, Rest};
-use super::{ending, going_on, homeward, hooks, record};
+use super::{ending, going_on, homeward, hooks, record, window};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
@@ -182,6 +182,11 @@ async fn choose<H: Host>(
     context.tell(Event::InterruptedFound {
         record: Box::new(RunRecord {
             owner: began_by.clone(),
+            status: if record.promoted > record.switches() {
+                RunStatus::Waiting
+            } else {
+                record.status
+            },
             ..record.clone()
         }),
         tokens,
@@ -287,15 +292,20 @@ async fn forward<H: Host>(
     if let Some(round) = hooks::run(context, &job, HookPoint::AfterAllowTraffic).await {
         return round;
     }
-    match bake(context, &job).await {
+    match bake(context, &job, record).await {
         Some(round) => round,
         None => complete(context, &job, record.clone()).await,
     }
 }
 
 /// Whoever sees a run through bakes as well: a release that is bad after all is found while the old slot is up.
-async fn bake<H: Host>(context: &Context<'_, H>, job: &Job<'_>) -> Option<Round> {
+async fn bake<H: Host>(context: &Context<'_, H>, job: &Job<'_>, record: &RunRecord) -> Option<Round> {
     let stage = job.plan.stage(Phase::Bake)?;
+    if stage.leaves_to_hosts() {
+        let left = window::leave(context, job, stage, record.clone(), None).await;
+        let ended = left.unwrap_or_else(|cause| half_way(context, job, cause));
+        return Some(Round::Went(Went::Over(ended)));
+    }
     let end = match context.interrupt.cause() {
         Some(cause) => StageEnd::Interrupted(cause),
         None => stage::run(context, job, stage, Patience::of(Phase::Bake)).await,

@@ -139,6 +139,7 @@ pub async fn run<F: Fleet>(
                 interrupt: interrupt.clone(),
                 controller: fleet.controller(),
                 hook_words: &request.hook_words,
+                began: (request.began, began),
                 ledger: Ledger::default().into(),
             };
             let lease = request.playbook.lock.lease;

@@ -254,6 +254,13 @@ pub enum Note {
         /// How many connections were left.
         connections: u32,
     },
+    /// The host ends its old instance by itself, later.
+    EndsLater {
+        /// Its port.
+        endpoint: Endpoint,
+        /// How much later.
+        left: Duration,
+    },
     /// The old slot stays up as the playbook says.
     StaysUp {
         /// Its port.

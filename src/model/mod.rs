@@ -37,6 +37,7 @@ pub mod secret;
 pub mod service_url;
 pub mod strategy;
 pub mod template;
+pub mod timer;
 pub mod token;
 pub mod topology;
 pub mod unit;

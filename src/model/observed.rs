@@ -11,6 +11,7 @@ use super::names::{HostName, Port, ReleaseId, RemotePath, RunId, SlotName};
 use super::process::{InstanceRecord, ListeningProcess, ProcessIdentity, StopTarget, UnfinishedStart};
 use super::record::RunRecord;
 use super::release::Offer;
+use super::timer::Timer;
 use super::token::Token;
 use super::unit::UnitObserved;
 
@@ -135,6 +136,10 @@ pub enum StateStatus {
 pub struct WasObserved {
     /// Every slot that the host has.
     pub slots: BTreeMap<SlotName, SlotObserved>,
+    /// The newest hour at which the host stops, or stopped, an old instance by itself.
+    pub timer: Option<Timer>,
+    /// What the host itself can ask an HTTP endpoint with.
+    pub http_tool: Option<String>,
     /// Files that the application reads at its start, and that are not there or cannot be read.
     pub missing_files: BTreeSet<RemotePath>,
     /// The releases that are kept, in the order of their ids.

@@ -376,6 +376,8 @@ pub struct Bake {
 pub enum AfterBake {
     /// It is drained and stopped.
     Stop,
+    /// Its hosts stop it by themselves when the time is over: the run has ended before.
+    LeftToHosts,
     /// It stays up: a rollback is an instant switch until the next deploy retires it.
     Keep,
 }

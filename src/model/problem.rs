@@ -176,6 +176,18 @@ pub enum Problem {
         /// The login.
         user: String,
     },
+    /// Nobody would be there at the hour at which a host ends its old instance.
+    #[error(
+        "ends what a login leaves behind (logind's KillUserProcesses): nobody would be there to stop the old \
+         instance at its hour"
+    )]
+    TimerNotKept {
+        /// The login.
+        user: String,
+    },
+    /// A host cannot look whether its own new instance is healthy.
+    #[error("has none of curl, wget and nc: it cannot look by itself whether its new instance is healthy")]
+    CannotAskItself,
     /// An instance that is started ends with the connection of the one who started it.
     #[error(
         "ends what a login leaves behind (logind's KillUserProcesses): an instance that is started here ends \

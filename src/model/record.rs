@@ -13,6 +13,7 @@ use super::phase::Phase;
 use super::process::ProcessIdentity;
 use super::routing::Routing;
 use super::strategy::{Course, Hold, Station};
+use super::timer::Window;
 
 /// The version of the record that this program writes. It reads every earlier one.
 pub const VERSION: u32 = 4;
@@ -101,6 +102,9 @@ pub struct RunRecord {
     pub point_of_no_return: bool,
     /// Whether the run is over.
     pub status: RunStatus,
+    /// The hosts to which it left the end of its old slot, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 /// What a person asked a run for.
@@ -169,6 +173,7 @@ impl RunRecord {
             phase: Phase::Preflight,
             point_of_no_return: false,
             status: RunStatus::Open,
+            window: None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::model::names::{ReleaseId, RemotePath, UnitName};
 use crate::model::observed::HostObserved;
 use crate::model::process::{ListeningProcess, ProcessIdentity};
 use crate::model::release::Offer;
+use crate::model::timer::TimerState;
 use crate::model::token::TokenState;
 
 /// The answer to a [`super::command::Command`], of the variant of the same name.
@@ -41,6 +42,10 @@ pub enum Answer {
     Stop(Fenced<StopAnswer>),
     /// What became of a hook.
     Hook(Fenced<HookAnswer>),
+    /// The timer is set: until its hour, by the host's own clock.
+    SetTimer(Fenced<Duration>),
+    /// What became of the run's timer; `None` where there is none.
+    CancelTimer(Fenced<Option<TimerState>>),
     /// The mark is set.
     MarkRelease(Fenced<()>),
     /// How the test of the candidate ended.

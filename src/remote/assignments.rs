@@ -14,6 +14,10 @@ use crate::model::process::ProcessIdentity;
 
 mod instances;
 
+mod timers;
+
+pub(super) use timers::of_timer;
+
 /// Assignments in order; each value is a shell word already.
 #[derive(Default)]
 struct Assignments(Vec<(&'static str, String)>);
@@ -24,6 +28,7 @@ pub(super) fn assignments(place: &Place, command: &Command) -> Vec<(&'static str
     list.of_lock(command);
     list.of_release(command);
     list.of_instance(place, command);
+    list.of_timers(place, command);
     list.of_nginx(place, command);
     list.of_reading(place, command);
     list.0

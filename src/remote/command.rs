@@ -16,6 +16,7 @@ pub use super::nginx_command::{
     Upstreams,
 };
 pub use super::place::Place;
+pub use super::timer_command::{CancelTimer, HealthRequest, SetTimer};
 
 /// A command for one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,10 @@ pub enum Command {
     Stop(Stop),
     /// Runs a hook once, notes one that the controller runs, or ends one.
     Hook(Hook),
+    /// Leaves the end of an old instance to its host, at an hour.
+    SetTimer(Box<SetTimer>),
+    /// Takes that back, unless the end has begun.
+    CancelTimer(CancelTimer),
     /// Marks a release as failed, or takes the mark away.
     MarkRelease(MarkRelease),
     /// Tests a candidate in a shadow of the main file and saves home.

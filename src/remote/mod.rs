@@ -12,3 +12,4 @@ mod place;
 mod quote;
 pub mod render;
 mod scripts;
+mod timer_command;

@@ -1,8 +1,8 @@
 //! Turns a command into the program that a host runs: quoted assignments, preludes, body. Parameters
 //! are never spliced into a script's text. The engine's hosts (`ssh`, `demo`) deliver the result.
 
-use super::assignments::{Watch, assignments, of_controller_hook, of_watch};
-use super::command::{Command, Hook, HookAct, HookRun, Place, RenderedRunner, Start};
+use super::assignments::{Watch, assignments, of_controller_hook, of_timer, of_watch};
+use super::command::{Command, Hook, HookAct, HookRun, Place, RenderedRunner, SetTimer, Start};
 use super::quote::quoted;
 use super::scripts::Body;
 
@@ -67,6 +67,11 @@ pub fn controller_hook(run: &HookRun) -> Invocation {
         command_line: THROUGH_STDIN.to_owned(),
         stdin: Stdin::Script(script.into_bytes()),
     }
+}
+
+/// The program of the timer that is left asleep beside an old instance.
+pub(super) fn timer(place: &Place, timer: &SetTimer) -> String {
+    program(Body::timer(), &of_timer(place, timer), &[])
 }
 
 /// A body behind its assignments, its positional parameters and its preludes.

@@ -11,6 +11,9 @@ const STATE: &str = include_str!("sh/state.sh");
 const TRAIL: &str = include_str!("sh/trail.sh");
 const FENCE: &str = include_str!("sh/fence.sh");
 const TOKENS: &str = include_str!("sh/tokens.sh");
+const TIMERS: &str = include_str!("sh/timers.sh");
+const ASKING: &str = include_str!("sh/asking.sh");
+const ENDING: &str = include_str!("sh/ending.sh");
 const ARMING: &str = include_str!("sh/arming.sh");
 const HOOKS: &str = include_str!("sh/hooks.sh");
 const HOOK_RUN: &str = include_str!("sh/hook_run.sh");
@@ -46,8 +49,8 @@ impl Body {
     pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::Observe(_) => body!(
-                "observe", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, FENCE, TOKENS, ARMING, HOOKS,
-                RELEASES, UNITS, NGINX
+                "observe", BASE, MACHINE, MEMORY, PROCESS, SOCKETS, STATE, FENCE, TOKENS, TIMERS, ASKING,
+                ARMING, HOOKS, RELEASES, UNITS, NGINX
             ),
             Command::Lock(_) => body!("lock", BASE, MACHINE, STATE, TRAIL, FENCE),
             Command::Renew(_) => body!("renew", BASE, MACHINE, STATE, TRAIL, FENCE),
@@ -66,11 +69,23 @@ impl Body {
                 START_UNIT
             ),
             Command::Stop(_) => body!(
-                "stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, UNITS, STOP_UNIT
+                "stop", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, ENDING, UNITS, STOP_UNIT
             ),
             Command::Hook(_) => body!(
                 "hook", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, HOOKS, HOOK_RUN, RELEASES
             ),
+            Command::SetTimer(_) => body!(
+                "set_timer",
+                BASE,
+                MACHINE,
+                STATE,
+                TRAIL,
+                FENCE,
+                TIMERS,
+                ASKING,
+                ARMING
+            ),
+            Command::CancelTimer(_) => body!("cancel_timer", BASE, MACHINE, STATE, TRAIL, FENCE, TIMERS),
             Command::MarkRelease(_) => body!("mark_release", BASE, MACHINE, STATE, TRAIL, FENCE, RELEASES),
             Command::Prepare(_) => body!(
                 "prepare", BASE, MACHINE, PROCESS, STATE, TRAIL, FENCE, TOKENS, NGINX, SWITCH, HOME
@@ -92,7 +107,7 @@ impl Body {
             ),
             Command::Audit(_) => body!("audit", BASE, MACHINE, STATE),
             Command::NoteDrill(_) => body!("note_drill", BASE, MACHINE, STATE, TRAIL, FENCE),
-            Command::Fetch(_) => body!("fetch", BASE, MACHINE),
+            Command::Fetch(_) => body!("fetch", BASE, MACHINE, ASKING),
             Command::Peers(_) => body!("peers", BASE),
             Command::SudoCheck(_) => body!("sudo_check", BASE, MACHINE, PROCESS, STATE, NGINX),
         }
@@ -108,6 +123,14 @@ impl Body {
     /// That of a hook which the controller runs itself. It passes no fence: the hosts keep what becomes of it.
     pub(super) fn controller_hook() -> Self {
         body!("controller_hook", BASE, MACHINE, PROCESS, HOOK_RUN)
+    }
+
+    /// The timer's, which is left asleep beside an old instance. It passes no fence: it asks itself whether anybody
+    /// came.
+    pub(super) fn timer() -> Self {
+        body!(
+            "timer", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, TIMERS, ASKING, ENDING
+        )
     }
 
     /// The script's name, the file's without its ending.

@@ -131,7 +131,7 @@ fn slack(moment: Moment, view: &RunView, headline: &str) -> Value {
     }
     lines.extend(reasons(view).into_iter().map(|reason| format!("• {reason}")));
     if moment == Moment::Waiting {
-        let next = advice::waiting();
+        let next = advice::waiting(view).into_iter();
         lines.extend(next.map(|advice| format!("`{}` {}", advice.command, advice.purpose)));
     }
     lines.extend(view.plan.as_ref().map(switch));

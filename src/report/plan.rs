@@ -214,6 +214,16 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
             "watches {}, both slots up",
             units::count(endpoints.len(), "endpoint")
         ),
+        Step::ProveAnswer { .. } => {
+            "shows that an answer of the release comes through its listener".to_owned()
+        }
+        Step::SetTimer {
+            slot, port, after, ..
+        } => format!(
+            "stops {slot} ({port}) by itself {} later, unless somebody promotes the run or takes it back; the run ends \
+             before",
+            units::duration(*after)
+        ),
         Step::DrainWorkers { .. } => "waits until nginx's old workers are done".to_owned(),
         Step::DrainConnections { slot, port } => format!("waits until {slot} ({port}) has no connections"),
         Step::Stop {

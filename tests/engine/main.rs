@@ -28,5 +28,6 @@ mod single;
 mod slots;
 mod strategies;
 mod truth;
+mod window;
 #[path = "../world/mod.rs"]
 mod world;

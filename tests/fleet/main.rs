@@ -31,6 +31,7 @@ mod strategies;
     reason = "what does not go without saying is a failed test"
 )]
 mod suite;
+mod window;
 #[path = "../world/mod.rs"]
 #[expect(
     clippy::unwrap_used,

@@ -10,10 +10,10 @@ use nonstop::model::playbook::ReloadWay;
 use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
-    Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, FindJar, Hook, HookAct, Lock, LogTail, MarkRelease, NginxPlace, NoteDrill, Observe,
-    Peers, Place, PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew, Revert,
-    Start, Stop, SudoCheck, Take, Unlock,
+    Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CancelTimer, CleanNginx, Command, Commit, Confirm,
+    Digest, DiscardUpload, Fetch, FindJar, HealthRequest, Hook, HookAct, Lock, LogTail, MarkRelease,
+    NginxPlace, NoteDrill, Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put, Record,
+    RenderedRunner, Renew, Revert, SetTimer, Start, Stop, Successor, SudoCheck, Take, Unlock,
 };
 use nonstop::remote::parse::{Exit, RawOutput};
 
@@ -130,7 +130,8 @@ const WAS: &str = "was=yes disk_free_kb=100 disk_free_inodes=100 release=r1 rele
     slot.listener.start_ticks=12 slot.listener.boot_id=boot slot.listener.uid=13 \
     slot.listener.command=java slot.peak_memory_kb=5 slot.connections=1 slot=green slot.port=8081 \
     slot.start=run-1.7.2.8081 slot.start.run=run-1 slot.start.release=r1 slot.start.pids=31 \
-    slot.peak_memory_kb=0 slot.connections=0";
+    slot.peak_memory_kb=0 slot.connections=0 http_tool=curl timer=run-1 timer.epoch=7 timer.number=2 \
+    timer.slot=blue timer.state=pending timer.program=alive timer.left_ms=1000 timer.reason=x";
 
 const NGINX: &str = "nginx=yes conf=/etc/nginx/nginx.conf master=present master.pid=20 \
     master.start_ticks=21 master.boot_id=boot master.uid=0 master.serving=22 master.leaving= \
@@ -274,6 +275,32 @@ fn of_releases() -> Vec<(Command, String)> {
     ]
 }
 
+fn set_timer() -> SetTimer {
+    SetTimer {
+        fence: fence(),
+        run: run(),
+        after: SECOND,
+        slot: blue(),
+        port: port(),
+        identity: identity(),
+        grace: SECOND,
+        successor: Successor {
+            identity: identity(),
+            port: port(),
+        },
+        health: HealthRequest {
+            address: "127.0.0.1".to_owned(),
+            path: "/".to_owned(),
+            status: 200,
+            body_contains: Some("UP".to_owned()),
+            timeout: SECOND,
+        },
+        nginx: ["10.0.0.1".parse().unwrap()].into(),
+        quiet: SECOND,
+        quiet_limit: SECOND,
+    }
+}
+
 fn of_instances() -> Vec<(Command, String)> {
     let start = Start {
         fence: fence(),
@@ -308,6 +335,17 @@ fn of_instances() -> Vec<(Command, String)> {
         (
             Command::Stop(stop),
             "fence=passed stop=still_runs reason=x".to_owned(),
+        ),
+        (
+            Command::SetTimer(Box::new(set_timer())),
+            "fence=passed left_ms=1000".to_owned(),
+        ),
+        (
+            Command::CancelTimer(CancelTimer {
+                fence: fence(),
+                run: run(),
+            }),
+            "fence=passed timer=stopping".to_owned(),
         ),
     ]
 }

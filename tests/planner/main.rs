@@ -25,3 +25,4 @@ mod single;
 mod strategies;
 mod take_over;
 mod units;
+mod window;

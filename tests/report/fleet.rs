@@ -181,6 +181,8 @@ fn was_host() -> HostObserved {
             .map(|(name, port)| (SlotName::new(name).unwrap(), slot(port)))
             .collect(),
         releases: vec![release("20251231-100000-sokdak-0"), release(OLD), release(NEW)],
+        timer: None,
+        http_tool: Some("curl".to_owned()),
         missing_files: [].into(),
         disk_free_bytes: 10 << 30,
         disk_free_inodes: Some(1_000_000),
@@ -210,7 +212,7 @@ fn nginx(dump: String, site: String) -> NginxObserved {
         },
         siblings: BTreeMap::new(),
         slot_files: BTreeMap::new(),
-        own_addresses: vec!["127.0.0.1".to_owned()],
+        own_addresses: vec!["127.0.0.1".to_owned(), "10.0.1.1".to_owned()],
         generation: None,
         saved_homes: Vec::new(),
         tokens: Vec::new(),

@@ -1,16 +1,20 @@
 //! What is said of a run of several routings, and of one that waits for a person.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use nonstop::model::event::Event;
 use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, Owner};
-use nonstop::model::names::{ReleaseId, RunId};
-use nonstop::model::notify::Moment;
+use nonstop::model::names::{ReleaseId, RunId, SlotName};
+use nonstop::model::notify::{Moment, Service};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{Goal, Plan, Scene, forward, intent};
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::release::Release;
+use nonstop::model::secret::Secrets;
+use nonstop::model::timer::{Timer, TimerProgram, TimerState, Window};
 use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
 use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
@@ -270,4 +274,133 @@ fn status_names_the_run_that_waits_and_what_its_slot_gets() {
 
     `nonstop promote` lets that run go on, `nonstop rollback` takes it back; nothing else begins until then.
     ");
+}
+
+const DETACHED: &str = "bake: { for: 24h, detach: true }\n";
+
+fn in_the_window(fleet: &Fleet) -> RunRecord {
+    let (_, record) = planned(fleet);
+    RunRecord {
+        phase: Phase::Bake,
+        window: Some(Window {
+            hosts: WAS.map(host).into(),
+            ends: "2026-01-03T05:12:45Z".to_owned(),
+        }),
+        ..record
+    }
+}
+
+#[test]
+fn a_deploy_that_leaves_the_rest_to_the_hosts_says_the_hour() {
+    let record = in_the_window(&Fleet::with(DETACHED));
+    let mut story = Story::of("deploy");
+    story.planned().uploads().starts().verifies();
+    story
+        .then(Event::Waits {
+            record: Box::new(record),
+            reached: 1,
+            percent: 100,
+        })
+        .ends(Outcome::Waiting, Exit::Done, None);
+    let summary = summary_of(&story);
+    for line in [
+        "sokdak: deploy done; the hosts stop the old slot at 2026-01-03T05:12:45Z (12 s)",
+        "  green has all of the requests, and the hosts stop blue by themselves at 2026-01-03T05:12:45Z.",
+        "  nonstop rollback  takes it back: one switch, until the hour",
+        "  nonstop promote   stops the old slot now",
+        "outcome: waiting",
+    ] {
+        assert!(summary.lines().any(|it| it == line), "{line}\n{summary}");
+    }
+    let told = notice::message(
+        Service::Slack,
+        Moment::Waiting,
+        &story.view(),
+        &Secrets::default(),
+    )
+    .to_string();
+    assert!(
+        told.contains("2026-01-03T05:12:45Z") && told.contains("nonstop rollback"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_plan_says_what_is_left_to_the_hosts() {
+    let fleet = Fleet::with(DETACHED);
+    let (plan, _) = planned(&fleet);
+    let text = plan::render(
+        &plan,
+        &fleet.config.topology,
+        &fleet.observed,
+        Palette::Monochrome,
+    );
+    for part in [
+        "shows that an answer of the release comes through its listener",
+        "stops blue (8080) by itself 24 h 00 min later, unless somebody promotes the run or takes it back",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
+    let mut fleet = Fleet::with(DETACHED);
+    let record = in_the_window(&fleet);
+    for (name, pid) in WAS.into_iter().zip([50, 51]) {
+        fleet.runs(name, "green", NEW, pid);
+    }
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.record = Some(record.clone());
+    }
+    let mut said = |timers: [(TimerState, TimerProgram, Option<u64>, Option<&str>); 2]| {
+        for (name, (state, program, left, reason)) in WAS.into_iter().zip(timers) {
+            fleet.host(name).was.as_mut().unwrap().timer = Some(Timer {
+                id: TokenId {
+                    run: record.run.clone(),
+                    epoch: record.epoch,
+                    number: 9,
+                },
+                slot: SlotName::new("blue").unwrap(),
+                state,
+                program,
+                left: left.map(Duration::from_secs),
+                reason: reason.map(str::to_owned),
+            });
+        }
+        let status = Status::read(&fleet.config.topology, &fleet.observed);
+        let json = serde_json::to_value(&status).unwrap();
+        assert_eq!(json["open_run"]["timers"]["was-1"]["state"], timers[0].0.as_str());
+        status::render(&status, Palette::Monochrome)
+    };
+    let text = said([
+        (TimerState::Pending, TimerProgram::Alive, Some(3_600), None),
+        (TimerState::Pending, TimerProgram::Rebooted, None, None),
+    ]);
+    for line in [
+        "  green has all of the requests, and the hosts stop blue by themselves at 2026-01-03T05:12:45Z",
+        "  was-1 stops blue in 60 min 00 s",
+        "  was-2 was booted since: what ran on blue then is gone",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+    assert!(
+        text.contains("`nonstop rollback` is one switch back while"),
+        "{text}"
+    );
+    let text = said([
+        (TimerState::Stopped, TimerProgram::Gone, None, None),
+        (
+            TimerState::Refused,
+            TimerProgram::Gone,
+            None,
+            Some("it answers 503"),
+        ),
+    ]);
+    for line in [
+        "  was-1 has stopped blue",
+        "  was-2 left blue up: it answers 503; `nonstop promote` ends this",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
 }

@@ -1,20 +1,27 @@
 //! The application that the tests start: this very test program, asked to listen.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
 
 use nonstop::remote::command::RenderedRunner;
 
 /// The words that start it. It listens on NONSTOP_PORT.
 pub(crate) fn words() -> Vec<String> {
+    words_of("helper::listens_where_nonstop_says")
+}
+
+fn words_of(test: &str) -> Vec<String> {
     let program = std::env::current_exe().expect("a path");
     let program = program.to_str().expect("UTF-8").to_owned();
-    let rest = [
-        "helper::listens_where_nonstop_says",
-        "--exact",
-        "--ignored",
-        "--nocapture",
-    ];
+    let rest = [test, "--exact", "--ignored", "--nocapture"];
     std::iter::once(program).chain(rest.map(str::to_owned)).collect()
+}
+
+/// The runner of one that answers over HTTP: it is sick while a file `sick` lies beside the releases.
+pub(crate) fn answering() -> RenderedRunner {
+    let argv = words_of("helper::answers_over_http");
+    RenderedRunner::Process { argv }
 }
 
 /// The same in one shell word list.
@@ -48,5 +55,30 @@ fn listens_where_nonstop_says() {
     );
     for connection in listener.incoming() {
         std::mem::forget(connection);
+    }
+}
+
+#[test]
+#[ignore = "started by the tests as the application"]
+fn answers_over_http() {
+    let port: u16 = std::env::var("NONSTOP_PORT")
+        .expect("a port")
+        .parse()
+        .expect("a number");
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+    for connection in listener.incoming() {
+        let mut connection = connection.expect("a connection");
+        let _ = connection.read(&mut [0; 4096]);
+        let status = if Path::new("../../sick").exists() {
+            "503 Service Unavailable"
+        } else {
+            "200 OK"
+        };
+        let body = "{\"status\":\"UP\"}";
+        let _ = write!(
+            connection,
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
     }
 }

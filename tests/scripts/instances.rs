@@ -41,7 +41,7 @@ fn listening(answer: StartAnswer) -> ProcessIdentity {
     }
 }
 
-fn runs(identity: &ProcessIdentity) -> bool {
+pub(crate) fn runs(identity: &ProcessIdentity) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", identity.pid)).unwrap_or_default();
     let fields: Vec<&str> = stat
         .rsplit(')')

@@ -22,6 +22,7 @@ mod site;
 mod switching;
 mod systemd;
 mod take_over;
+mod timer;
 mod tokens;
 mod units;
 mod vocabulary;

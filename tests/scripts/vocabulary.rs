@@ -10,10 +10,10 @@ use nonstop::model::names::{JarPattern, Port, RemotePath, UserName};
 use nonstop::model::process::{ProcessIdentity, StopTarget};
 use nonstop::model::token::TokenId;
 use nonstop::remote::command::{
-    Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CleanNginx, Command, Commit, Confirm, Digest,
-    DiscardUpload, Fetch, FindJar, Hook, HookAct, HookRun, LogTail, MarkRelease, NginxPlace, NoteDrill,
-    Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put, Record, RenderedRunner, Renew,
-    Revert, Start, Stop, Successor, SudoCheck, Take, Unlock,
+    Arm, Audit, AwaitConnections, AwaitWorkers, BreakLock, CancelTimer, CleanNginx, Command, Commit, Confirm,
+    Digest, DiscardUpload, Fetch, FindJar, HealthRequest, Hook, HookAct, HookRun, LogTail, MarkRelease,
+    NginxPlace, NoteDrill, Observe, Peers, Place, PlacedContent, Placement, Prepare, Prune, Put, Record,
+    RenderedRunner, Renew, Revert, SetTimer, Start, Stop, Successor, SudoCheck, Take, Unlock,
 };
 
 use crate::host::{app, blue, lock_by, release, run_id};
@@ -208,6 +208,33 @@ fn of_instances() -> Vec<Command> {
                 identity: identity(),
                 port: port(),
             }),
+        }),
+        Command::SetTimer(Box::new(SetTimer {
+            fence: fence(),
+            run: run_id("run-1"),
+            after: SECOND,
+            slot: blue(),
+            port: port(),
+            identity: identity(),
+            grace: SECOND,
+            successor: Successor {
+                identity: identity(),
+                port: port(),
+            },
+            health: HealthRequest {
+                address: "127.0.0.1".to_owned(),
+                path: "/".to_owned(),
+                status: 200,
+                body_contains: None,
+                timeout: SECOND,
+            },
+            nginx: ["127.0.0.1".parse().expect("an address")].into(),
+            quiet: SECOND,
+            quiet_limit: SECOND,
+        })),
+        Command::CancelTimer(CancelTimer {
+            fence: fence(),
+            run: run_id("run-1"),
         }),
     ]
 }

@@ -15,7 +15,7 @@ pub(crate) enum Planted {
 }
 
 /// Every defect, by the name under which it can be asked for.
-pub(crate) const ALL: [(&str, Planted); 26] = [
+pub(crate) const ALL: [(&str, Planted); 28] = [
     (
         "no_barrier_before_commit",
         Planted::Program(Defect::NoBarrierBeforeCommit),
@@ -54,6 +54,14 @@ pub(crate) const ALL: [(&str, Planted); 26] = [
     ("trusts_reload", Planted::Hosts(Flaw::TrustsReload)),
     ("stop_by_port", Planted::Hosts(Flaw::StopByPort)),
     ("start_without_word", Planted::Hosts(Flaw::StartWithoutWord)),
+    (
+        "stop_by_the_hour_after_a_rollback",
+        Planted::Hosts(Flaw::TimerOutlivesRollback),
+    ),
+    (
+        "stop_by_the_hour_with_the_new_slot_dead",
+        Planted::Hosts(Flaw::TimerWithoutLook),
+    ),
     ("writes_in_place", Planted::Hosts(Flaw::WritesInPlace)),
     (
         "stop_while_unreachable",

@@ -218,7 +218,10 @@ impl Stage {
                 .verdict
                 .is_some_and(|verdict| verdict.outcome == Outcome::Mixed)
             && judge::is_closed(&self.world.borrow(), left_out).is_ok();
-        let is_refused = is_refused || is_apart;
+        // The hour came before it did.
+        let promotes = matches!(what, What::Promote | What::PromoteFull);
+        let is_over = promotes && exit == Some(Exit::Refused) && self.waits().is_none();
+        let is_refused = is_refused || is_apart || is_over;
         if exit != Some(Exit::Done) && !is_refused && !is_excused {
             self.broken(format!(
                 "{what:?} on a fleet without faults ended with {:?}",

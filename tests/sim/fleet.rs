@@ -47,6 +47,10 @@ pub(crate) fn config(story: &Story) -> Config {
          nginx: {{ hosts: {{ {nginx} }} }}\n"
     );
     let bake = match (story.bake, story.keeps_old_slot) {
+        _ if story.twists.window.is_some() => {
+            let seconds = story.twists.window.unwrap_or_default();
+            format!("bake: {{ for: {seconds}s, detach: true }}\n")
+        }
         (0, false) => String::new(),
         (seconds, keeps) => format!(
             "bake: {{ for: {seconds}s, then: {} }}\n",

@@ -56,6 +56,11 @@ impl Hooks {
         Self(carried)
     }
 
+    /// Takes out those before the old slot's end: hosts that are alone by then run none.
+    pub(crate) fn leave_out_before_stop(&mut self) {
+        self.0.retain(|carried| carried.point != HookPoint::BeforeStop);
+    }
+
     /// Whether there are any.
     pub(crate) fn are_there(&self) -> bool {
         !self.0.is_empty()

@@ -190,7 +190,7 @@ impl Stage {
         let calm = self.story.is_calm() && end.act.what == What::Deploy(2);
         // A slot is not put to use before its last requests are answered.
         let in_use = verdict.exit == Exit::Refused && judge::idle_slot_is_busy(&self.world.borrow());
-        let may_meet = self.story.twists.moves.wait() && verdict.exit == Exit::Locked;
+        let may_meet = self.story.twists.wait() && verdict.exit == Exit::Locked;
         if calm && verdict.exit != Exit::Done && !in_use && !may_meet {
             self.broken(format!(
                 "without any fault {:?} ended with {verdict:?}",
@@ -201,10 +201,11 @@ impl Stage {
 
     /// The run that waits for a person.
     pub(crate) fn waits(&self) -> Option<(RunId, Epoch)> {
-        if !self.story.twists.moves.wait() {
+        if !self.story.twists.wait() {
             return None;
         }
-        let observed = self.world.borrow().observed();
+        let mut observed = self.world.borrow().observed();
+        plan::settle(&mut observed);
         plan::waiting(&observed).map(|record| (record.run.clone(), record.epoch))
     }
 
@@ -213,6 +214,9 @@ impl Stage {
     fn goes_on_waiting(&self, end: &ActEnd, verdict: Verdict) {
         let is_other = matches!(end.act.what, What::Resume | What::Deploy(_));
         let Some(waited) = &end.waited else { return };
+        if self.world.borrow().ended_by_hosts.contains(&waited.0) {
+            return;
+        }
         if !is_other || end.act.leaves != Leaves::Nobody || self.at_work.get() > 0 {
             return;
         }

@@ -204,6 +204,7 @@ impl Story {
         if story.twists.slots == Slots::Single {
             story.has_a_single_slot();
         }
+        Twists::leave_to_hosts(&mut Random::new(seed ^ 0x7769_6e64), &mut story);
         story
     }
 

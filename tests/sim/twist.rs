@@ -30,6 +30,8 @@ pub(crate) struct Twists {
     pub(crate) moves: Moves,
     /// What tells the slots apart.
     pub(crate) slots: Slots,
+    /// After how many seconds the hosts stop the old slot by themselves, where that is left to them.
+    pub(crate) window: Option<u64>,
 }
 
 /// What tells the slots apart.
@@ -183,6 +185,7 @@ impl Twists {
             memory,
             moves: moves(random, style),
             slots,
+            window: None,
         }
     }
 
@@ -209,6 +212,7 @@ impl Twists {
                 matches!(twists.moves, Moves::Canary(_) | Moves::CanaryByHand),
             ),
             ("waits for a person", twists.moves.wait()),
+            ("left to the hosts", twists.window.is_some()),
             ("slots on two sets of hosts", twists.slots == Slots::Hosts),
             ("a single slot", twists.slots == Slots::Single),
             ("link cut", struck(|it| matches!(it, Strike::Link(..)))),
@@ -241,6 +245,53 @@ impl Twists {
             moves: Moves::Rolling,
             slots: Slots::Single,
             ..self
+        }
+    }
+
+    /// Whether a run may end before all of it is done.
+    pub(crate) fn wait(&self) -> bool {
+        self.moves.wait() || self.window.is_some()
+    }
+
+    /// Leaves the stop of the old slot to the hosts in some stories, and lets things happen around the hour.
+    pub(crate) fn leave_to_hosts(random: &mut Random, story: &mut Story) {
+        let twists = &mut story.twists;
+        if twists.slots != Slots::Ports || !random.one_in(4) {
+            return;
+        }
+        let window = *random.of(&[5, 20, 90]);
+        twists.window = Some(window);
+        story.hooks.leave_out_before_stop();
+        let (window, quiet) = (Duration::from_secs(window), Duration::from_secs(60));
+        for round in story.rounds.iter_mut().skip(1) {
+            if random.one_in(2) {
+                round.after += window + random.millis(0, 90_000);
+            }
+        }
+        if story.is_calm() {
+            return;
+        }
+        for act in story.rounds.iter_mut().skip(1).flat_map(|round| &mut round.acts) {
+            if random.one_in(2) {
+                act.what = *random.of(&[What::Promote, What::Rollback, What::Rollback, What::Resume]);
+            }
+        }
+        if random.one_in(2) {
+            let hosts = u64::from(story.size.0 + story.size.1);
+            let at = window + random.millis(0, 20_000) + quiet * u32::from(random.one_in(2));
+            let (host, lasts) = (
+                random.below(u64::from(story.size.0)),
+                random.millis(1_000, 90_000),
+            );
+            let strike = match random.below(6) {
+                0 => Strike::Crash(random.below(hosts), lasts),
+                1 => Strike::Cut(1 + random.below((1 << hosts) - 1), lasts),
+                2 => Strike::Sick(host, true, lasts),
+                3 => Strike::Restart(host, random.one_in(2)),
+                4 => Strike::DiskFull(host, lasts),
+                _ => Strike::Kill(host, true),
+            };
+            story.strikes.push((at, strike));
         }
     }
 

@@ -68,6 +68,8 @@ impl World {
             Command::Start(start) => return self.start(name, job, &start),
             Command::Stop(stop) => return self.stop(name, job, stop),
             Command::Hook(hook) => return self.hook(name, job, hook),
+            Command::SetTimer(set) => return self.set_timer(name, *set),
+            Command::CancelTimer(cancel) => return self.cancel_timer(name, &cancel),
             Command::MarkRelease(mark) => {
                 pass!(host, mark.fence, MarkRelease);
                 if let Some(known) = host.releases.get_mut(&mark.release) {
@@ -109,6 +111,7 @@ impl World {
                 Answer::Audit(host.audit[from..].join("\n"))
             }
             Command::NoteDrill(_) => Answer::NoteDrill,
+            Command::Peers(_) if host.hides_peers => Answer::Peers(Vec::new()),
             Command::Peers(peers) => {
                 Answer::Peers(host.peers.get(&peers.port).cloned().into_iter().collect())
             }

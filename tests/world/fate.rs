@@ -87,12 +87,14 @@ impl World {
             }
             Due::Answer(Job { call, .. }, answer) => self.reply(name, call, "answer", Ok(answer)),
             Due::Watch(boot, token) => self.watch_fires(name, boot, token),
+            Due::Timer(boot, id) => self.timer_comes(name, boot, id),
+            Due::TimerEnds(boot, id) => self.timer_ends(name, boot, &id),
             Due::GoesHome(boot, token) => self.watch_goes_home(name, boot, token),
             Due::Restored(boot, token) => self.watch_restored(name, boot, token),
         }
     }
 
-    fn lives_on(&self, name: &HostName, boot: u32) -> bool {
+    pub(super) fn lives_on(&self, name: &HostName, boot: u32) -> bool {
         let host = &self.hosts[name];
         host.is_up && host.clock.boot == boot
     }

@@ -22,6 +22,10 @@ pub(crate) enum Flaw {
     WatchObeysEpoch,
     /// A reload that answers 0 counts as proven.
     TrustsReload,
+    /// Whoever takes a run back cancels no timer, and the timer does not ask whether anybody came.
+    TimerOutlivesRollback,
+    /// A timer does not look at the new instance.
+    TimerWithoutLook,
     /// The live file is emptied and written anew.
     WritesInPlace,
 }

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::flight::Flight;
 use super::hooks::SimHook;
 use super::lock::Renewed;
+use super::timer::SimTimer;
 use super::{Flaw, SimNginx};
 
 /// Where an application says which slot it is.
@@ -48,10 +49,14 @@ pub(crate) struct SimHost {
     pub(crate) connections: BTreeMap<Port, u32>,
     /// Requests that are under way, and when each will be answered.
     pub(super) flights: BTreeMap<Flight, Instant>,
+    /// Whether it does not say who is connected.
+    pub(crate) hides_peers: bool,
     /// The connection that arrived last, by port.
     pub(super) peers: BTreeMap<Port, String>,
     /// What it keeps of hooks.
     pub(super) hooks: BTreeMap<(RunId, HookId), SimHook>,
+    /// The hour at which it ends an old instance by itself.
+    pub(crate) timer: Option<SimTimer>,
     pub(crate) nginx: Option<SimNginx>,
     /// How the next application starts.
     pub(crate) start: Start,
@@ -152,8 +157,10 @@ impl SimHost {
             unfinished: BTreeMap::new(),
             connections: BTreeMap::new(),
             flights: BTreeMap::new(),
+            hides_peers: false,
             peers: BTreeMap::new(),
             hooks: BTreeMap::new(),
+            timer: None,
             nginx: None,
             start: Start::Listens(Duration::from_secs(2)),
             health: Health::Up,
@@ -300,6 +307,8 @@ impl SimHost {
                     .map(|(slot, port)| (slot.clone(), self.slot(slot, *port)))
                     .collect(),
                 releases: self.releases.values().cloned().collect(),
+                timer: self.timer_now(),
+                http_tool: Some("curl".to_owned()),
                 missing_files: [].into(),
                 disk_free_bytes: if self.disk_is_full { 0 } else { 10 << 30 },
                 disk_free_inodes: None,

@@ -20,6 +20,7 @@ mod lock;
 mod nginx;
 mod reach;
 mod switch;
+mod timer;
 mod was;
 
 use std::cell::RefCell;
@@ -87,6 +88,8 @@ pub(crate) struct World {
     pub(crate) cleans_tokens: bool,
     /// Nginx hosts that cannot reach a WAS host which the controllers can: from when, and until when.
     pub(crate) links: BTreeMap<(HostName, HostName), (Instant, Instant)>,
+    /// Runs whose old slot some host has begun to stop by itself.
+    pub(crate) ended_by_hosts: BTreeSet<RunId>,
     /// Runs that leave out the hosts of which a person said so.
     pub(crate) leavers: BTreeSet<RunId>,
     /// How long the longest requests of clients take; none go on where it is zero.
@@ -129,6 +132,10 @@ enum Due {
     GoesHome(u32, TokenId),
     /// A watch's reload is through, or was refused.
     Restored(u32, TokenId),
+    /// A timer's hour has come, or it looks again.
+    Timer(u32, TokenId),
+    /// What a timer told to end has ended.
+    TimerEnds(u32, TokenId),
     /// The caller learns that its connection is gone.
     Lost(u64),
     /// Something befalls the host.
@@ -168,6 +175,7 @@ impl World {
             hooks: hooks::Hooks::default(),
             shares: Shares::Whole,
             links: BTreeMap::new(),
+            ended_by_hosts: BTreeSet::new(),
             leavers: BTreeSet::new(),
             requests_last: Duration::ZERO,
             requests: 0,
@@ -379,6 +387,8 @@ fn name_of(command: &Command) -> &'static str {
         Command::Start(_) => "start",
         Command::Stop(_) => "stop",
         Command::Hook(_) => "hook",
+        Command::SetTimer(_) => "set_timer",
+        Command::CancelTimer(_) => "cancel_timer",
         Command::MarkRelease(_) => "mark_release",
         Command::Prepare(_) => "prepare",
         Command::Commit(_) => "commit",

@@ -17,7 +17,7 @@ use super::host::{Health, Process};
 use super::{Due, Effect, Flaw, Job, Killed, SimHost, Start, World};
 
 /// How long a process takes to end after TERM.
-const ENDS: Duration = Duration::from_millis(200);
+pub(super) const ENDS: Duration = Duration::from_millis(200);
 
 fn started(answer: StartAnswer) -> Effect {
     Effect::Answered(Answer::Start(Fenced::Passed(answer)))

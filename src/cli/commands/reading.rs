@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use tokio::time::Instant;
+
 use crate::cli::args::Common;
 use crate::cli::console;
 use crate::cli::identity;
@@ -45,6 +48,7 @@ impl Reading {
             interrupt: Interrupt::never(),
             controller: &ThisMachine,
             hook_words: &[],
+            began: (Timestamp::now(), Instant::now()),
             ledger: Ledger::default().into(),
         }
     }

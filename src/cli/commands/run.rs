@@ -16,6 +16,7 @@ use crate::engine::run::{self, Request, Verdict, Wanted};
 use crate::model::deadline::Deadline;
 use crate::model::event::Event;
 use crate::model::hook::HookWord;
+use crate::model::playbook::AfterBake;
 use crate::report::text::leaving::{self, Deadlines};
 
 /// What is asked for, and under which name.
@@ -95,7 +96,11 @@ fn forward(changing: &Changing, project: &Project, wanted: &Wanted) -> Result<Op
     let least = match wanted {
         Wanted::Earlier(_) | Wanted::Drill(_) | Wanted::Converge { .. } => Duration::ZERO,
         Wanted::Jar(_) | Wanted::OnHosts(_) | Wanted::Resume | Wanted::Promote(_) => {
-            playbook.health.min_healthy_time + playbook.bake.duration
+            let bakes = match playbook.bake.then {
+                AfterBake::LeftToHosts => Duration::ZERO,
+                AfterBake::Stop | AfterBake::Keep => playbook.bake.duration,
+            };
+            playbook.health.min_healthy_time + bakes
         }
     };
     let deadline =

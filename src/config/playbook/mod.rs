@@ -152,7 +152,8 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     let drain = timing::drain(top.item("drain").as_ref());
     let stop = timing::stop(top.item("stop").as_ref());
     let carries = slots.as_ref().map_or(Carries::Two, |slots| Carries::of(slots));
-    let bake = timing::bake(top.item("bake").as_ref(), carries);
+    let bake_item = top.item("bake");
+    let bake = timing::bake(bake_item.as_ref(), carries);
     let memory = memory::memory(top.item("memory").as_ref());
     let secrets = top.read_or("secrets", Vec::new(), |item| {
         values::list(item, |item| values::ruled(item, rules::variable_name))
@@ -163,6 +164,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         item.note(Problem::at(&item.key, "with a single slot no hooks run yet"));
     }
     let hooks = hooks::read(hooks_item.as_ref(), source);
+    timing::fits(bake_item.as_ref(), bake, &hooks, start.as_ref());
     top.finish();
     Some(Playbook {
         app: app?,

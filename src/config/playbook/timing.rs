@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Stop, Watch};
+use crate::model::hook::{HookPoint, Hooks};
+use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Runner, Stop, Watch};
 
 use super::super::fields::{Fields, Item};
+use super::super::report::Problem;
 use super::super::values;
 use super::Carries;
 
@@ -80,11 +82,51 @@ pub(super) fn bake(item: Option<&Item<'_>>, carries: Carries) -> Bake {
             }
             Ok(then)
         });
-        fields.later(
-            "detach",
-            "take it away, or use `then: keep` and stop the old slot with the next deploy",
-        );
+        let detach = fields.item("detach");
+        if let Some(item) = detach.as_ref()
+            && fields.keep(values::boolean(item)) == Some(true)
+        {
+            left_to_hosts(item, &mut bake);
+        }
         fields.finish();
     }
     bake
+}
+
+/// Refuses what goes beyond a process that ends: at the hour the hosts are alone.
+pub(super) fn fits(item: Option<&Item<'_>>, bake: Bake, hooks: &Hooks, start: Option<&Runner>) {
+    let Some(item) = item.filter(|_| bake.then == AfterBake::LeftToHosts) else {
+        return;
+    };
+    if matches!(start, Some(Runner::Systemd(_))) {
+        let message = "`detach` ends processes, and systemd would start its units' again";
+        let problem = Problem::at(&item.place("detach"), message);
+        item.note(problem.hint("take it away: with `start.systemd` the run itself waits, or `then: keep`"));
+    }
+    if hooks.at(HookPoint::BeforeStop).next().is_some() {
+        let message = "`detach` leaves the stop of the old slot to the hosts, and they run no `before_stop`";
+        let problem = Problem::at(&item.place("detach"), message);
+        item.note(problem.hint("take one of them away, or name the hook as `after_allow_traffic`"));
+    }
+}
+
+/// `detach: true`: the run ends when the new slot has the traffic, and the hosts stop the old one.
+fn left_to_hosts(item: &Item<'_>, bake: &mut Bake) {
+    if bake.duration.is_zero() {
+        let problem = Problem::at(
+            &item.key,
+            "`detach` leaves the stop of the old slot to an hour, and none is given",
+        );
+        item.note(
+            problem.hint("say how long both slots stay up, such as `bake: { for: 24h, detach: true }`"),
+        );
+    }
+    if bake.then == AfterBake::Keep {
+        let problem = Problem::at(
+            &item.key,
+            "`then: keep` leaves the old slot up, and `detach` stops it later",
+        );
+        item.note(problem.hint("take one of them away"));
+    }
+    bake.then = AfterBake::LeftToHosts;
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::inventory::Way;
 use crate::model::names::{GroupName, HostName};
+use crate::model::playbook::AfterBake;
 use crate::model::topology::{Topology, Without};
 
 use super::inventory::LoadedInventory;
@@ -67,6 +68,7 @@ pub fn resolve(playbook: &LoadedPlaybook, inventory: &LoadedInventory) -> Result
     resolver.one_is_here(&topology);
     resolver.service_url(&topology);
     resolver.in_service(&topology);
+    resolver.window(&topology);
     resolver.samples(&topology);
     resolver.tell_by_host();
     resolver.report.finish(Some(topology))
@@ -131,6 +133,17 @@ impl Resolver<'_> {
             );
             let hint = "one host of the inventory may be in both groups".to_owned();
             self.problem("nginx.group", message, Some(hint));
+        }
+    }
+
+    /// A host ends its old instance by itself only where it can look at the new one: on the same host.
+    fn window(&mut self, topology: &Topology) {
+        let apart = topology.was.iter().find(|(_, was)| was.ports.len() < 2);
+        let leaves = self.playbook.playbook.bake.then == AfterBake::LeftToHosts;
+        if let Some((host, _)) = apart.filter(|_| leaves) {
+            let message = format!("`detach` needs both slots on every host, and `{host}` has one of them");
+            let hint = "take it away: where the slots are two sets of hosts, the run itself waits and stops the old one";
+            self.problem("bake.detach", message, Some(hint.to_owned()));
         }
     }
 

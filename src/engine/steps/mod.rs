@@ -7,6 +7,7 @@ mod proof;
 mod start;
 pub(super) mod stop;
 pub(super) mod switch;
+mod timer;
 mod upload;
 mod verify;
 
@@ -63,6 +64,27 @@ pub async fn run<H: Host>(
         Step::Bake { endpoints } => {
             let duration = context.playbook.bake.duration;
             verify::stays(context, host, endpoints, duration).await
+        }
+        Step::ProveAnswer { expect, endpoints } => {
+            proof::answer_of_release(context, host, expect.as_deref(), endpoints).await
+        }
+        Step::SetTimer {
+            slot,
+            port,
+            identity,
+            nginx,
+            after,
+            own,
+        } => {
+            let port = *port;
+            let old = timer::Old {
+                slot,
+                port,
+                identity,
+                nginx,
+                own,
+            };
+            timer::set(context, job.home, host, old, *after).await
         }
         Step::DrainWorkers { master } => drain::workers(context, host, master).await,
         Step::DrainConnections { port, .. } => drain::connections(context, host, *port).await,

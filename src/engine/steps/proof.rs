@@ -12,7 +12,7 @@ use crate::engine::crew::answer;
 use crate::engine::fleet::{Host, HttpRequest};
 use crate::engine::observe;
 use crate::model::endpoint::Endpoint;
-use crate::model::event::ProofUsed;
+use crate::model::event::{Note, ProofUsed};
 use crate::model::failure::Failure;
 use crate::model::names::HostName;
 use crate::model::observed::NginxObserved;
@@ -36,7 +36,11 @@ pub(super) async fn arrivals_before<H: Host>(
     if switch.generation.is_some() || switch.expect.is_some() {
         return Arrivals::new();
     }
-    for endpoint in &switch.endpoints {
+    arrivals(context, host, &switch.endpoints).await
+}
+
+async fn arrivals<H: Host>(context: &Context<'_, H>, host: &HostName, endpoints: &[Endpoint]) -> Arrivals {
+    for endpoint in endpoints {
         if let Some(was) = context.topology.was.get(&endpoint.host) {
             context
                 .crew
@@ -44,7 +48,7 @@ pub(super) async fn arrivals_before<H: Host>(
                 .await;
         }
     }
-    peers(context, &switch.endpoints).await
+    peers(context, endpoints).await
 }
 
 /// Shows that the listener runs the new routing, by everything that there is to ask.
@@ -54,18 +58,43 @@ pub(super) async fn prove<H: Host>(
     switch: &Switch,
     before: &Arrivals,
 ) -> Result<ProofUsed, Failure> {
+    context.ledger.borrow_mut().answered.remove(host);
     if let Some(expected) = &switch.generation {
         generation(context, host, expected).await?;
     }
     if let Some(expected) = &switch.expect {
         request(context, host, expected).await?;
+        context.ledger.borrow_mut().answered.insert(host.clone());
         return Ok(ProofUsed::Request);
     }
     if switch.generation.is_some() {
         return Ok(ProofUsed::Generation);
     }
-    arrival(context, host, switch, before).await?;
+    arrival(context, host, &switch.endpoints, before).await?;
+    context.ledger.borrow_mut().answered.insert(host.clone());
     Ok(ProofUsed::Arrival)
+}
+
+/// Shows that an answer of the release comes through the listener, unless the last switch has shown it: whatever
+/// else was proven says what nginx is told, and not who answers.
+pub(super) async fn answer_of_release<H: Host>(
+    context: &Context<'_, H>,
+    host: &HostName,
+    expect: Option<&str>,
+    endpoints: &[Endpoint],
+) -> Result<Option<Note>, Failure> {
+    if context.ledger.borrow().answered.contains(host) {
+        return Ok(None);
+    }
+    let proof = if let Some(expected) = expect {
+        request(context, host, expected).await?;
+        ProofUsed::Request
+    } else {
+        let before = arrivals(context, host, endpoints).await;
+        arrival(context, host, endpoints, &before).await?;
+        ProofUsed::Arrival
+    };
+    Ok(Some(Note::Proven { proof }))
 }
 
 /// Waits until the generation endpoint gives the expected answer.
@@ -166,7 +195,7 @@ fn listener_port(own: u16, own_tls: bool, tls: bool, usual: u16) -> u16 {
 async fn arrival<H: Host>(
     context: &Context<'_, H>,
     host: &HostName,
-    switch: &Switch,
+    endpoints: &[Endpoint],
     before: &Arrivals,
 ) -> Result<(), Failure> {
     let (Some(nginx), Ok(seen)) = (
@@ -198,7 +227,7 @@ async fn arrival<H: Host>(
             .crew
             .forget_http(host, &request.address, request.port)
             .await;
-        let now = peers(context, &switch.endpoints).await;
+        let now = peers(context, endpoints).await;
         // Where nobody could say who was there before, a peer shows nothing.
         let fresh = |(endpoint, peers): (&Endpoint, &BTreeSet<String>)| {
             let new = before.get(endpoint).map(|known| peers.difference(known));

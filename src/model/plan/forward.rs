@@ -17,6 +17,7 @@ use super::between::{self, Ahead};
 use super::preflight;
 use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
+use super::window::Bake;
 use super::{history, resume, single, stages, waiting};
 
 /// Where a run wants the fleet.
@@ -155,20 +156,22 @@ fn written(
         .map_err(|more| findings.extend(more))
         .ok();
     instances_live_on(scene, stages.iter().flatten(), &mut findings);
-    let refused = findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Refusal);
-    let Some(onward) = stages.filter(|_| !refused) else {
-        return Err(findings);
-    };
     // A process to which nginx routes is the application, whoever started it.
     let routed = live.routed();
     let is_ours = |endpoint: &Endpoint| {
         let kept = |slot| history::is_ours(scene, endpoint, slot);
         routed.contains(endpoint) || decision.from.as_ref().is_some_and(kept)
     };
+    let after = stages::after(scene, &decision, live, Bake::Ahead, is_ours)
+        .map_err(|more| findings.extend(more))
+        .ok();
+    let refused = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Refusal);
+    let (Some(onward), Some(after), false) = (stages, after, refused) else {
+        return Err(findings);
+    };
     let before = stages::before(scene, &decision);
-    let after = stages::after(scene, &decision, live, is_ours);
     Ok(Plan {
         from_release: decision
             .from

@@ -20,8 +20,9 @@ use crate::model::token::TokenState;
 use super::forward::{Decision, Scene, TargetSlot, routing};
 use super::going_on::stations;
 use super::resume::{evidence, newest_token};
-use super::step::{Plan, Step};
+use super::step::{Plan, Stage, Step};
 use super::switch::{self, generation_of, switch};
+use super::window::Bake;
 use super::{between, history, preflight, stages, waiting};
 
 /// Plans the way forward of a run that somebody has to finish, as far as the routing that it came to: nginx
@@ -53,12 +54,21 @@ pub fn forward_again(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<
     }
     let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
     let live = Live::read(scene.topology, scene.observed);
+    let ahead = Bake::of(record);
     let rest = match record.kind {
         // What comes after a leg is planned from what is true then.
         _ if !is_last || record.journey.is_some() => Vec::new(),
         RunKind::Converge => stages::in_order([(Phase::Finish, stages::finish_nginx(scene, &live))]),
         RunKind::Deploy | RunKind::Rollback | RunKind::Drill => {
-            stages::after(scene, &decision, &live, is_ours)
+            let mut rest = stages::after(scene, &decision, &live, ahead, is_ours)?;
+            if rest.iter().any(Stage::leaves_to_hosts) {
+                // Whoever wants something else of the fleet lets old requests end, and leaves nothing to anybody.
+                rest.extend(stages::in_order([(
+                    Phase::Drain,
+                    stages::drains(scene, &decision),
+                )]));
+            }
+            rest
         }
     };
     plan.stages.extend(rest);

@@ -19,6 +19,7 @@ use super::preflight::{self, preflight};
 use super::resume::evidence;
 use super::stages;
 use super::step::Plan;
+use super::window::Bake;
 
 /// Plans what is left of a run whose nginx hosts all have the routing that it came to: the routings after
 /// that one, and the old slot's end. Everything is looked at afresh, and whatever somebody changed meanwhile
@@ -58,11 +59,14 @@ pub fn onward(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<Finding
     let starts = onward.iter().flatten().any(|stage| stage.phase == Phase::Start);
     let lacking = preflight::start_needs(scene.topology, scene.observed, Some(&decision.to));
     findings.extend(lacking.into_iter().filter(|_| starts));
+    let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
+    let after = stages::after(scene, &decision, &live, Bake::of(record), is_ours)
+        .map_err(|more| findings.extend(more))
+        .ok();
     let refused = findings.iter().any(|it| it.severity == Severity::Refusal);
-    let Some(onward) = onward.filter(|_| !refused) else {
+    let (Some(onward), Some(after), false) = (onward, after, refused) else {
         return Err(findings);
     };
-    let is_ours = |endpoint: &Endpoint| is_old(scene, record, endpoint);
     let left = stations.get(reached as usize..).unwrap_or_default();
     let mut plan = Plan {
         from_release: record.from_release.clone(),
@@ -72,12 +76,7 @@ pub fn onward(scene: &Scene<'_>, record: &RunRecord) -> Result<Plan, Vec<Finding
         holds: left.iter().map(|station| station.hold).collect(),
         routings: left.iter().map(|station| station.routing.clone()).collect(),
         course: record.course.clone(),
-        stages: [
-            stages::left_behind(scene, &decision),
-            onward,
-            stages::after(scene, &decision, &live, is_ours),
-        ]
-        .concat(),
+        stages: [stages::left_behind(scene, &decision), onward, after].concat(),
         warnings: findings,
     };
     as_recorded(&mut plan, record);

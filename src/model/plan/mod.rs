@@ -19,6 +19,7 @@ mod switch;
 mod units;
 mod victims;
 mod waiting;
+mod window;
 
 pub use forward::{Goal, Scene, drill_back, drill_forward, forward};
 pub use forward_again::{converge_to, forward_again};
@@ -35,3 +36,4 @@ pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Sw
 pub use switch::GENERATION_PATH;
 pub use victims::killed;
 pub use waiting::{Promote, promote, promoted, waiting};
+pub use window::{settle, timers};

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::endpoint::Endpoint;
+use crate::model::finding::Finding;
 use crate::model::hook::HookPoint;
 use crate::model::live::{self, Live};
 use crate::model::names::{HostName, ReleaseId, SlotName};
@@ -16,6 +17,7 @@ use super::forward::{Decision, Scene, TargetSlot};
 use super::hooks;
 use super::step::{HostStep, Stage, Step, Switch, Viewed};
 use super::switch::clean_up;
+use super::window::{self, Bake};
 
 /// What comes before the first routing: the jar, and room on the idle slot.
 pub(super) fn before(scene: &Scene<'_>, decision: &Decision) -> Vec<Stage> {
@@ -32,26 +34,32 @@ pub(super) fn before(scene: &Scene<'_>, decision: &Decision) -> Vec<Stage> {
 }
 
 /// What comes after the last routing is confirmed: both slots up, and then the old one's end, where what runs
-/// is the application.
+/// is the application; or the timers that leave all of that to the hosts.
 pub(super) fn after(
     scene: &Scene<'_>,
     decision: &Decision,
     live: &Live,
+    ahead: Bake,
     is_ours: impl Fn(&Endpoint) -> bool,
-) -> Vec<Stage> {
+) -> Result<Vec<Stage>, Vec<Finding>> {
+    let left = window::steps(scene, decision, ahead, &is_ours)?;
+    if !left.is_empty() {
+        let told = hooks::once(scene, HookPoint::AfterAllowTraffic, decision);
+        return Ok([told, in_order([(Phase::Bake, left)])].concat());
+    }
     let mut finish = finish_was(scene, decision);
     finish.extend(finish_nginx(scene, live));
     let stops = stops(scene, decision, is_ours);
-    [
+    Ok([
         hooks::once(scene, HookPoint::AfterAllowTraffic, decision),
         in_order([
-            (Phase::Bake, bake(scene, decision)),
+            (Phase::Bake, bake(scene, decision, ahead)),
             (Phase::Drain, drains(scene, decision)),
         ]),
         hooks::before_stop(scene, decision, &stops),
         in_order([(Phase::Stop, stops), (Phase::Finish, finish)]),
     ]
-    .concat()
+    .concat())
 }
 
 /// Stages of these steps; a phase without any has none.
@@ -184,8 +192,11 @@ pub(super) fn views(scene: &Scene<'_>, endpoints: &[Endpoint]) -> BTreeMap<HostN
     views
 }
 
-pub(super) fn bake(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
-    if scene.playbook.bake.duration.is_zero() || !decision.sends {
+/// The new slot is watched for as long as the run itself waits.
+pub(super) fn bake(scene: &Scene<'_>, decision: &Decision, ahead: Bake) -> Vec<HostStep> {
+    let bake = scene.playbook.bake;
+    let waits = ahead == Bake::Ahead && bake.then != AfterBake::LeftToHosts && !bake.duration.is_zero();
+    if !waits || !decision.sends {
         return Vec::new();
     }
     let step = |(host, endpoints)| HostStep {
@@ -202,7 +213,7 @@ fn keeps(scene: &Scene<'_>) -> bool {
     scene.playbook.bake.then == AfterBake::Keep
 }
 
-fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
+pub(super) fn drains(scene: &Scene<'_>, decision: &Decision) -> Vec<HostStep> {
     let Some(from) = decision.from.as_ref().filter(|_| !keeps(scene)) else {
         return Vec::new();
     };

@@ -2,6 +2,7 @@
 //! another; a stage begins when all hosts are through with the one before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -143,6 +144,28 @@ pub enum Step {
     Bake {
         /// The endpoints.
         endpoints: Vec<Viewed>,
+    },
+    /// An answer of the release comes through this host's listener.
+    ProveAnswer {
+        /// What the playbook's own proof must find in it.
+        expect: Option<String>,
+        /// The new endpoints, for a proof by arrival.
+        endpoints: Vec<Endpoint>,
+    },
+    /// The end of the old instance is left to its host.
+    SetTimer {
+        /// The slot.
+        slot: SlotName,
+        /// Its port.
+        port: Port,
+        /// The process.
+        identity: ProcessIdentity,
+        /// From where nginx connects.
+        nginx: BTreeSet<IpAddr>,
+        /// How long from then.
+        after: Duration,
+        /// Where the new instance is asked.
+        own: Viewed,
     },
     /// Old workers finish their requests.
     DrainWorkers {

@@ -141,7 +141,7 @@ pub(super) fn switch(
 
 /// What the playbook's own proof must find: its template, rendered with the new release. While the old slot
 /// has a share of the traffic, any answer may be its.
-fn expect(scene: &Scene<'_>, name: &HostName, to: Target<'_>) -> Result<Option<String>, String> {
+pub(super) fn expect(scene: &Scene<'_>, name: &HostName, to: Target<'_>) -> Result<Option<String>, String> {
     let Target { slot, release, .. } = to;
     let is_old = |endpoint: &Endpoint| scene.topology.slot_of(endpoint) != Some(slot);
     let Some(proof) = &scene.playbook.nginx.proof else {

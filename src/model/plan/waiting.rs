@@ -5,9 +5,11 @@ use crate::model::observed::Observed;
 use crate::model::record::{RunRecord, RunStatus};
 
 use super::forward::Scene;
+use super::forward_again::forward_again;
 use super::going_on::onward;
 use super::resume::{evidence, gone_on_with};
 use super::step::Plan;
+use super::window::Bake;
 
 /// The run that waits. One host that says so is enough, unless another says that it is over: who waits has no
 /// lock, and whoever goes on takes a higher epoch.
@@ -39,9 +41,10 @@ pub enum Promote {
 /// The record of a run that a person has promoted.
 #[must_use]
 pub fn promote(scene: &Scene<'_>, record: &RunRecord, how: Promote) -> RunRecord {
+    let reached = evidence(scene.topology, scene.observed, record).reached;
     let beyond = match how {
-        Promote::Next => evidence(scene.topology, scene.observed, record).reached + 1,
-        Promote::All => record.switches(),
+        Promote::Next => reached + 1,
+        Promote::All => record.switches().max(reached + 1),
     };
     RunRecord {
         promoted: record.promoted.max(beyond),
@@ -54,5 +57,9 @@ pub fn promote(scene: &Scene<'_>, record: &RunRecord, how: Promote) -> RunRecord
 pub fn promoted(scene: &Scene<'_>, how: Promote) -> Result<Plan, Vec<Finding>> {
     let nothing = || vec![Finding::refusal(None, Problem::NothingWaits)];
     let record = waiting(scene.observed).ok_or_else(nothing)?;
-    onward(scene, &promote(scene, record, how))
+    let promoted = promote(scene, record, how);
+    match Bake::of(&promoted) {
+        Bake::Ahead => onward(scene, &promoted),
+        Bake::Promoted => forward_again(scene, &promoted),
+    }
 }

@@ -3,7 +3,7 @@
 use super::Assignments;
 use crate::model::process::{ProcessIdentity, StopTarget};
 use crate::model::unit::{AtBoot, Unit};
-use crate::remote::command::{Place, RenderedRunner, Start, Stop};
+use crate::remote::command::{Place, RenderedRunner, Start, Stop, Successor};
 use crate::remote::quote::{milliseconds, optional_path, quoted, words};
 
 use super::yes_or_no;
@@ -45,20 +45,29 @@ impl Assignments {
     }
 
     pub(super) fn stop(&mut self, stop: &Stop) {
-        let successor = stop.successor.as_ref();
         let (process, word) = match &stop.target {
             StopTarget::Process(identity) => (Some(identity), String::new()),
             StopTarget::Start(word) => (None, word.to_string()),
         };
-        let [pid, start, boot, uid] = identity_words(process);
         self.fence(&stop.fence)
             .set("SLOT", &stop.slot)
-            .set("PID", pid)
+            .victim(process)
+            .set("START_WORD", word)
+            .set("GRACE_MS", milliseconds(stop.grace))
+            .successor(stop.successor.as_ref());
+    }
+
+    /// The process that ends.
+    pub(super) fn victim(&mut self, process: Option<&ProcessIdentity>) -> &mut Self {
+        let [pid, start, boot, uid] = identity_words(process);
+        self.set("PID", pid)
             .set("START_TICKS", start)
             .set("IDENTITY_BOOT", boot)
             .set("IDENTITY_UID", uid)
-            .set("START_WORD", word)
-            .set("GRACE_MS", milliseconds(stop.grace));
+    }
+
+    /// The one that has to be there before.
+    pub(super) fn successor(&mut self, successor: Option<&Successor>) -> &mut Self {
         let [pid, start, boot, uid] = identity_words(successor.map(|it| &it.identity));
         self.set("SUCCESSOR_PID", pid)
             .set("SUCCESSOR_START", start)
@@ -67,7 +76,7 @@ impl Assignments {
             .set(
                 "SUCCESSOR_PORT",
                 successor.map_or_else(String::new, |s| s.port.to_string()),
-            );
+            )
     }
 
     /// The unit of one slot, and whether it is enabled and disabled with it.

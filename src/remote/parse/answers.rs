@@ -1,10 +1,13 @@
 //! The answer of each command, except the long one of observe.
 
+use std::time::Duration;
+
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses, observe};
 use crate::model::lock::{Epoch, LockState, Owner};
 use crate::model::process::{ListeningProcess, ProcessIdentity, is_boot_id};
 use crate::model::release::{Offer, OfferedJar};
+use crate::model::timer::TimerState;
 use crate::model::token::TokenState;
 use crate::remote::answer::{
     Answer, ArmAnswer, ConfirmAnswer, Fenced, FetchAnswer, HookAnswer, LockAnswer, LogEnd, LogPlace,
@@ -36,6 +39,13 @@ pub(super) fn answer(command: &Command, fields: &mut Fields) -> Read<Answer> {
         Command::Start(_) => Answer::Start(fenced(fields, start)?),
         Command::Stop(_) => Answer::Stop(fenced(fields, stop)?),
         Command::Hook(_) => Answer::Hook(fenced(fields, hook)?),
+        Command::SetTimer(_) => Answer::SetTimer(fenced(fields, left)?),
+        Command::CancelTimer(_) => {
+            Answer::CancelTimer(fenced(fields, |fields| match fields.text("timer")?.as_str() {
+                "none" => Ok(None),
+                word => timer_state(word).map(Some).ok_or_else(|| unknown("timer")),
+            })?)
+        }
         Command::MarkRelease(_) => Answer::MarkRelease(passed(fields)?),
         Command::Prepare(_) => Answer::Prepare(fenced(fields, prepare)?),
         Command::Commit(_) => Answer::Commit(fenced(fields, switch)?),
@@ -329,6 +339,16 @@ fn confirm(fields: &mut Fields) -> Read<ConfirmAnswer> {
         })),
         _ => Err(unknown("confirm")),
     }
+}
+
+fn left(fields: &mut Fields) -> Read<Duration> {
+    let key = "left_ms";
+    fields.maybe_milliseconds(key)?.ok_or(ParseError::Missing { key })
+}
+
+/// The state of a timer that a word names.
+pub(super) fn timer_state(word: &str) -> Option<TimerState> {
+    TimerState::ALL.into_iter().find(|state| state.as_str() == word)
 }
 
 /// The state that a word names.

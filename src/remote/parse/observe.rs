@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::answers::{
-    counted, identity, is_digest, listening_process, lock_state, maybe_identity, token_state,
+    counted, identity, is_digest, listening_process, lock_state, maybe_identity, timer_state, token_state,
 };
 use super::fields::{Fields, bad};
 use super::{ParseError, addresses};
@@ -16,6 +16,7 @@ use crate::model::observed::{
 };
 use crate::model::process::{InstanceRecord, ProcessIdentity, UnfinishedStart, is_boot_id};
 use crate::model::record::RunRecord;
+use crate::model::timer::{Timer, TimerProgram};
 use crate::model::token::{Token, TokenId, WatchProcess};
 use crate::model::unit::{UnitObserved, UnitState};
 
@@ -156,8 +157,15 @@ fn was(fields: &mut Fields) -> Read<WasObserved> {
     let slots = fields.groups("slot").into_iter().map(slot);
     let slots = slots.collect::<Read<BTreeMap<_, _>>>()?;
     let releases = fields.groups("release").into_iter().map(release);
+    let mut timers = fields.groups("timer").into_iter();
+    let timer = timers.next().map(timer).transpose()?;
+    if timers.next().is_some() {
+        return Err(bad("timer", "is there more than once"));
+    }
     Ok(WasObserved {
         slots,
+        timer,
+        http_tool: fields.maybe_text("http_tool"),
         missing_files: fields.values("missing_file")?.into_iter().collect(),
         releases: releases.collect::<Read<_>>()?,
         disk_free_bytes: kilobytes(fields, "disk_free_kb")?,
@@ -168,6 +176,31 @@ fn was(fields: &mut Fields) -> Read<WasObserved> {
             .ok()
             .filter(|inodes| *inodes > 0),
     })
+}
+
+/// The timer, from the name of its file and what its host knows of it.
+fn timer(mut fields: Fields) -> Read<Timer> {
+    let id = TokenId {
+        run: fields.value("timer")?,
+        epoch: Epoch(counted(&mut fields, "timer.epoch")?),
+        number: counted(&mut fields, "timer.number")?,
+    };
+    let state = fields.text("timer.state")?;
+    let timer = Timer {
+        id,
+        slot: fields.value("timer.slot")?,
+        state: timer_state(&state).ok_or_else(|| bad("timer.state", "is not one of the known words"))?,
+        program: match fields.text("timer.program")?.as_str() {
+            "alive" => TimerProgram::Alive,
+            "gone" => TimerProgram::Gone,
+            "rebooted" => TimerProgram::Rebooted,
+            _ => return Err(bad("timer.program", "is not one of the known words")),
+        },
+        left: fields.maybe_milliseconds("timer.left_ms")?,
+        reason: fields.maybe_text("timer.reason"),
+    };
+    fields.finish()?;
+    Ok(timer)
 }
 
 fn release(mut fields: Fields) -> Read<ReleaseObserved> {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# arming: arms a token and starts the watch that sleeps beside it. Needs tokens.
+# arming: arms a token and starts the watch that sleeps beside it. Needs tokens where one is armed.
 #
-# The watch is a session of its own with none of our descriptors, so that it outlives this script and
+# The watch, like a timer, is a session of its own with none of our descriptors, so that it outlives this script and
 # the SSH connection. Where logind kills what a login leaves behind, systemd runs it instead: the
 # system's manager for root, the user's own where the login lingers. A test may set NONSTOP_SYSTEMD to
 # another folder than the one that is there where systemd runs.
@@ -58,22 +58,25 @@ detached() {
     exec setsid "$@"
 }
 
-# watch_start: starts the watch of TOKEN; false if it does not say within five seconds that it is there.
-watch_start() {
-    set -- env "HOME=${HOME-/}" "PATH=$LOGIN_PATH"
-    [ -z "${NONSTOP_MACHINE-}" ] || set -- "$@" "NONSTOP_MACHINE=$NONSTOP_MACHINE"
-    set -- "$@" sh "$STATE/tokens/$TOKEN.watch" "$STATE"
+# program_start UNIT PROGRAM PID_FILE: starts a program that outlives us; false if it does not say in PID_FILE
+# within five seconds that it is there.
+program_start() {
+    a_unit=$1 a_pid_file=$3
+    set -- "$2" "$STATE"
+    [ -z "${NONSTOP_MACHINE-}" ] || set -- "NONSTOP_MACHINE=$NONSTOP_MACHINE" sh "$@"
+    [ -n "${NONSTOP_MACHINE-}" ] || set -- sh "$@"
+    set -- env "HOME=${HOME-/}" "PATH=$LOGIN_PATH" "$@"
     watch_keeper
     case $KEEPER in
-    systemd) within 5 systemd-run --quiet --unit "nonstop-$APP-$TOKEN" "$@" || return 1 ;;
+    systemd) within 5 systemd-run --quiet --unit "$a_unit" "$@" || return 1 ;;
     user)
         export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$MY_UID}"
-        within 5 systemd-run --user --quiet --unit "nonstop-$APP-$TOKEN" "$@" || return 1
+        within 5 systemd-run --user --quiet --unit "$a_unit" "$@" || return 1
         ;;
     *) (detached "$@") </dev/null >/dev/null 2>&1 3>&- 8<&- 9<&- & ;;
     esac
     deadline_in 5000
-    until [ -f "$STATE/tokens/$TOKEN.pid" ]; do
+    until [ -f "$a_pid_file" ]; do
         time_left || return 1
         nap
     done
@@ -91,7 +94,7 @@ arm() {
 boot_id=$BOOT_ID
 deadline_cs=$((UPTIME_CS + WATCH_MS / 10))
 END
-    if ! watch_start; then
+    if ! program_start "nonstop-$APP-$TOKEN" "$STATE/tokens/$TOKEN.watch" "$STATE/tokens/$TOKEN.pid"; then
         rm -f -- "$STATE/tokens/$TOKEN.armed" "$STATE/tokens/$TOKEN.watch"
         fail watch "the watch of $TOKEN did not start"
     fi

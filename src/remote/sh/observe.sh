@@ -6,7 +6,7 @@
 # Parameters: SLOTS (words `NAME=PORT`), UNITS (words `NAME=UNIT`), FILES (words, what the application reads at its
 # start), WAS (yes where the host has a slot), NGINX (empty on a host without nginx), CONF, ENTRY, SLOT_FILES (words `NAME=PATH`).
 # Prints: user, clock, missing tools, memory, state folder, lock, record, hooks, then `was=yes` with disk,
-# releases and slots, then `nginx=yes` with master, files, dump, entry, siblings and addresses. The
+# releases, slots and the timer, then `nginx=yes` with master, files, dump, entry, siblings and addresses. The
 # parser src/remote/parse/observe.rs names every key.
 
 # disk_say: answers free space where releases are kept, or will be.
@@ -125,6 +125,8 @@ was_say() {
     for o_slot in $SLOTS; do
         slot_say "${o_slot%=*}" "${o_slot##*=}"
     done
+    ! asking_tool || say http_tool "$TOOL"
+    timers_say
 }
 
 # master_say: answers the running master, where the pid file leads to one.

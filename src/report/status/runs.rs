@@ -12,6 +12,7 @@ use crate::model::names::{HostName, SlotName};
 use crate::model::observed::Observed;
 use crate::model::plan;
 use crate::model::record::RunRecord;
+use crate::model::timer::Timer;
 use crate::model::topology::Topology;
 
 /// A run that is not over.
@@ -23,6 +24,9 @@ pub struct OpenRun {
     pub tokens: BTreeMap<HostName, Newest>,
     /// Whether somebody is at work on it.
     pub state: RunState,
+    /// What became of the hour at which each host stops its old instance, where the run left that to them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub timers: BTreeMap<HostName, Timer>,
 }
 
 /// Whether somebody is at work on a run.
@@ -72,10 +76,16 @@ impl OpenRun {
                 RunState::Interrupted { way, slots }
             }
         };
+        let mut timers = BTreeMap::new();
+        if record.window.is_some() {
+            let hosts = plan::timers(observed, &record);
+            timers.extend(hosts.map(|(host, timer)| (host.clone(), timer.clone())));
+        }
         Some(Self {
             record,
             tokens,
             state,
+            timers,
         })
     }
 }

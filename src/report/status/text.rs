@@ -189,7 +189,12 @@ fn run_lines(run: &OpenRun) -> Vec<String> {
             reached,
             switches,
             percent,
-        } => waiting::lines(record, reached, switches, percent),
+        } => {
+            let mut lines = waiting::lines(record, reached, switches, percent);
+            let timers = run.timers.iter();
+            lines.extend(timers.map(|(host, timer)| waiting::timer(host, timer)));
+            lines
+        }
         RunState::Interrupted { way, slots } => vec![
             interrupted::what(record),
             format!(
@@ -241,6 +246,11 @@ fn way_back(status: &Status) -> String {
         Some(RunState::AtWork | RunState::BeingFinished) => {
             return "A run is at work: what there is to go back to is known when it is over.".to_owned();
         }
+        Some(RunState::Waits { .. }) if in_window(status) => {
+            return "`nonstop rollback` is one switch back while every host has the old slot up; `nonstop promote` stops it \
+                    now; nothing else begins until then."
+                .to_owned();
+        }
         Some(RunState::Waits { .. }) => {
             return "`nonstop promote` lets that run go on, `nonstop rollback` takes it back; nothing else begins \
                     until then."
@@ -270,6 +280,11 @@ fn way_back(status: &Status) -> String {
             None => "There is no earlier release to go back to.".to_owned(),
         },
     }
+}
+
+fn in_window(status: &Status) -> bool {
+    let run = status.open_run.as_ref();
+    run.is_some_and(|run| run.record.window.is_some())
 }
 
 fn out_of_mixed(status: &Status, state: Option<RunState>) -> String {

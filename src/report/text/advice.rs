@@ -38,7 +38,7 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
         all.extend(mixed());
     }
     if end.outcome == Outcome::Waiting {
-        all.extend(waiting());
+        all.extend(waiting(view));
     }
     if end.outcome == Outcome::TakenOver {
         all.extend(taken_over());
@@ -77,8 +77,16 @@ fn mixed() -> [Advice; 3] {
 }
 
 /// How a run goes on that waits.
-pub fn waiting() -> [Advice; 3] {
-    [
+pub fn waiting(view: &RunView) -> Vec<Advice> {
+    let window = view.waits.as_ref().and_then(|waits| waits.record.window.as_ref());
+    if window.is_some() {
+        return vec![
+            Advice::new("nonstop rollback", "takes it back: one switch, until the hour"),
+            Advice::new("nonstop promote", "stops the old slot now"),
+            Advice::new("nonstop status", "shows the hour, and what each host makes of it"),
+        ];
+    }
+    vec![
         Advice::new("nonstop promote", "lets it go on, to where it waits next"),
         Advice::new("nonstop promote --full", "lets it go on to its end"),
         Advice::new("nonstop rollback", "takes it back"),

@@ -107,7 +107,11 @@ pub fn describe(event: &Event) -> Option<Line> {
             percent,
         } => {
             let stands = waiting::stands(record, *reached, record.switches(), *percent);
-            line(&FLEET, "waits", format!("for a person: {stands}"))
+            let who = match record.window {
+                Some(_) => "with both slots up",
+                None => "for a person",
+            };
+            line(&FLEET, "waits", format!("{who}: {stands}"))
         }
         Event::TokenMoved { host, state, left } => line(host, "token", token::moved(*state, *left)),
         event => milestone(event).and_then(|(about, text)| line(&FLEET, about, text)),

@@ -2,7 +2,7 @@
 
 use crate::model::event::{Note, ProofUsed};
 use crate::model::hook::HookPlace;
-use crate::report::units::count;
+use crate::report::units::{count, duration};
 
 /// The note in words.
 pub fn describe(note: &Note) -> String {
@@ -23,6 +23,9 @@ pub fn describe(note: &Note) -> String {
         } => {
             let connections = count(*connections as usize, "connection");
             format!("kept {endpoint}: {connections} left at the drain's deadline")
+        }
+        Note::EndsLater { endpoint, left } => {
+            format!("stops {endpoint} by itself in {}", duration(*left))
         }
         Note::StaysUp { endpoint } => format!("{endpoint} stays up, as the playbook says"),
         Note::Proven { proof } => format!("proven by {}", describe_proof(*proof)),

@@ -18,7 +18,13 @@ pub fn headline(view: &RunView, end: &End) -> String {
         (Outcome::Deployed, Exit::Signalled(_)) => format!("{command} interrupted, and finished forward"),
         (Outcome::Deployed, Exit::Mixed) => format!("{command} switched, and a person is needed"),
         (Outcome::Deployed, _) => format!("{command} done"),
-        (Outcome::Waiting, _) => format!("{command} waits for a person"),
+        (Outcome::Waiting, _) => match view.waits.as_ref().filter(|waits| waits.record.window.is_some()) {
+            Some(waits) => format!(
+                "{command} done; the hosts stop the old slot {}",
+                waiting::hour(&waits.record)
+            ),
+            None => format!("{command} waits for a person"),
+        },
         (Outcome::Mixed, _) => "MIXED: a person is needed".to_owned(),
         (Outcome::TakenOver, _) => format!("{command} taken over by somebody else"),
         (Outcome::RolledBack, Exit::Done) => format!("{command} done: {} was taken back", found(view)),
@@ -122,6 +128,14 @@ fn waits(view: &RunView) -> Vec<String> {
         let record = &waits.record;
         let stands = waiting::stands(record, waits.reached, record.switches(), waits.percent);
         lines.push(format!("{stands}."));
+        if record.window.is_some() {
+            lines.push(
+                "Nothing is locked, and this machine is needed no more: until then both slots stay up, and going back is \
+                 one switch."
+                    .to_owned(),
+            );
+            return lines;
+        }
     }
     lines.push(
         "Nothing is locked, and nothing acts by itself: both slots stay up until somebody says more."

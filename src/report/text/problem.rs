@@ -153,11 +153,14 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
                 harmless(user)
             ));
         }
-        Problem::WatchNotKept { user } => {
+        Problem::WatchNotKept { user } | Problem::TimerNotKept { user } => {
             return Some(format!(
                 "`loginctl enable-linger {}` on that host lets it outlive the connection",
                 harmless(user)
             ));
+        }
+        Problem::CannotAskItself => {
+            "install one of them there, or take `detach` out of the playbook's `bake`"
         }
         Problem::NginxTestFails { .. } => {
             "mend it first: no reload works until then, and the next restart fails"

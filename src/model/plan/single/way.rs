@@ -14,6 +14,7 @@ use crate::model::plan::history;
 use crate::model::plan::stages::{self, each, in_order, on};
 use crate::model::plan::step::{HostStep, Plan, Stage, Step, Switch};
 use crate::model::plan::switch;
+use crate::model::plan::window::Bake;
 use crate::model::routing::Routing;
 use crate::model::strategy::single::{Leg, LegKind, Pace, Place, Runs};
 use crate::model::strategy::{Course, Hold};
@@ -292,7 +293,7 @@ impl<'a> Way<'a> {
         let mut finish: Vec<_> = self.scene.topology.was.keys().map(prune).collect();
         finish.extend(stages::finish_nginx(self.scene, self.live));
         in_order([
-            (Phase::Bake, stages::bake(self.scene, &decision)),
+            (Phase::Bake, stages::bake(self.scene, &decision, Bake::Ahead)),
             (Phase::Finish, finish),
         ])
     }

@@ -1,0 +1,105 @@
+//! The hour at which a WAS host stops its old instance by itself, when the run that replaced it has ended before. It
+//! is one file, moved once by whoever is first: by whoever cancels it, or by the host, which then goes to its end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{HostName, SlotName};
+use super::token::TokenId;
+
+/// What became of a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimerState {
+    /// It waits for its hour.
+    Pending,
+    /// Somebody took the run back, or ended the window before.
+    Cancelled,
+    /// Its hour came, and something spoke against it: the old instance is up.
+    Refused,
+    /// The old instance has been told to end.
+    Stopping,
+    /// It has ended.
+    Stopped,
+}
+
+impl TimerState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Cancelled,
+        Self::Refused,
+        Self::Stopping,
+        Self::Stopped,
+    ];
+
+    /// The word of files, answers and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Cancelled => "cancelled",
+            Self::Refused => "refused",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether the end of the old instance has begun: nobody goes back to it any more.
+    pub fn has_begun(self) -> bool {
+        matches!(self, Self::Stopping | Self::Stopped)
+    }
+}
+
+/// Whether the program that sleeps is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimerProgram {
+    /// It is.
+    Alive,
+    /// It has ended, or was ended.
+    Gone,
+    /// The machine was booted since: whatever it would have stopped is gone as well.
+    Rebooted,
+}
+
+/// What a run has on record of the window after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The hosts that end their old instance by themselves.
+    pub hosts: BTreeSet<HostName>,
+    /// Their hour as the controller's clock has it; only ever shown to people.
+    pub ends: String,
+}
+
+/// A timer as observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Timer {
+    /// Which: the run whose old instance ends, and epoch and number of the script that set it.
+    pub id: TokenId,
+    /// The old slot.
+    pub slot: SlotName,
+    /// What became of it.
+    pub state: TimerState,
+    /// Whether its program is there.
+    pub program: TimerProgram,
+    /// Until its hour, while that waits.
+    pub left: Option<Duration>,
+    /// Why it was refused, or why the old instance is still there.
+    pub reason: Option<String>,
+}
+
+impl Timer {
+    /// Whether nothing is left of what it was set for.
+    pub fn is_over(&self) -> bool {
+        let waits = matches!(self.state, TimerState::Pending | TimerState::Stopping);
+        self.state == TimerState::Stopped || (waits && self.program == TimerProgram::Rebooted)
+    }
+
+    /// Whether the old instance will be stopped by its host, or is being stopped.
+    pub fn is_under_way(&self) -> bool {
+        let waits = matches!(self.state, TimerState::Pending | TimerState::Stopping);
+        waits && self.program == TimerProgram::Alive
+    }
+}

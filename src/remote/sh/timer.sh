@@ -1,0 +1,202 @@
+#!/bin/sh
+# shellcheck disable=SC2034,SC2153
+# timer: sleeps on a WAS host beside its pending file, and at the hour stops the old instance: by its identity, and
+# only if nobody took the lock since, the run still waits, the new instance is the recorded process, listens and is
+# healthy, and for a while no connection from an nginx address touched the old port. All of that is asked under the
+# flock, in which the pending file is then moved to stopping: whoever cancels it moves the same file. What speaks
+# against it leaves the old instance up, and is written down beside it. It leaves at once where its file is no
+# longer pending or the machine was booted since.
+#
+# Parameters: those of ending without START_WORD, those of asking (the new instance), and TIMER_RUN, TIMER_EPOCH,
+# TIMER_NUMBER, LOCK_HELD_BY (the run that set it), OLD_PORT, NGINX_ADDRESSES (words, as the kernel writes them),
+# QUIET_MS (how long none of them must be connected), QUIET_LIMIT_MS (how long it waits for that), HEALTH_STATUS and
+# HEALTH_BODY (may be empty); and as its argument the state folder.
+# Prints: nothing; what it did is in its file and in the audit trail.
+EVENT=timer
+STATE_DIR=$1
+START_WORD=
+TIMER=$TIMER_RUN.$TIMER_EPOCH.$TIMER_NUMBER
+NOW=pending
+TRIES=3
+state_find
+if [ "$STATE_STATUS" != ready ] || ! timer_read "$TIMER.pending"; then exit 0; fi
+TRAIL_RUN=$TIMER_RUN TRAIL_EPOCH=$TIMER_EPOCH TRAIL_WHO=timer
+cleanup() { rm -f -- "$STATE/timers/$TIMER.pid"; }
+
+# What ends it where it cannot go on: the disk may be full, and then its file stays where it is.
+fail() {
+    f_reason="$1: $2"
+    # shellcheck disable=SC2317
+    fail() { exit 3; }
+    [ "$NOW" = pending ] || stuck "$f_reason"
+    refuse "$f_reason"
+}
+
+# still_pending: whether nobody moved the file in this boot.
+still_pending() {
+    machine_read
+    [ -f "$STATE/timers/$TIMER.pending" ] && [ "$T_BOOT" = "$BOOT_ID" ]
+}
+
+# note REASON: writes down why.
+note() {
+    words_of "$1"
+    printf '%s\n' "$WORDS" | write_file "$STATE/timers/$TIMER.reason" || exit 3
+}
+
+# refuse REASON: leaves the old instance up. Under the flock.
+refuse() {
+    note "$1"
+    timer_move "$TIMER" pending refused
+    trail refused timer "$TIMER" slot "$SLOT" reason "$WORDS"
+    exit 0
+}
+
+# stuck REASON: the old instance was told to end and is still there.
+stuck() {
+    note "$1"
+    trail_late still_runs timer "$TIMER" slot "$SLOT" pid "$PID" reason "$WORDS"
+    exit 0
+}
+
+successor_missing() { refuse "$1"; }
+still_runs() { stuck "${ERROR:-it is there after KILL}"; }
+
+# gone RESULT: forgets the process where it is the recorded one. Under the flock.
+gone() {
+    ! is_on_record || rm -f -- "$STATE/instance.$SLOT"
+    trail "$1" timer "$TIMER" slot "$SLOT" pid "$PID"
+    timer_move "$TIMER" "$NOW" stopped
+    exit 0
+}
+
+# take_lock: takes the flock, or leaves where it is no longer pending.
+take_lock() {
+    exec 9<"$STATE"
+    until flocked 5000 9; do still_pending || exit 0; done
+    still_pending || exit 0
+}
+
+# From stopping on it goes to its end, whoever has the lock by then.
+hold_again() {
+    exec 9<"$STATE"
+    until flocked 5000 9; do :; done
+}
+
+sleep_until_hour() {
+    while still_pending; do
+        timer_left
+        if [ "$T_LEFT_MS" -ge 60000 ]; then
+            sleep 10
+        elif [ "$T_LEFT_MS" -ge 1000 ]; then
+            sleep 1
+        elif [ "$T_LEFT_MS" -gt 0 ]; then
+            nap
+        else
+            return 0
+        fi
+    done
+    exit 0
+}
+
+# touched: whether an nginx has a connection to the old port, or had one a moment ago. One that it has closed and the
+# application has not does not count.
+touched() {
+    { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || :; } | awk -v port="$OLD_PORT" -v list="$NGINX_ADDRESSES" '
+        BEGIN {
+            suffix = sprintf(":%04X", port)
+            count = split(list, words, " ")
+            for (i = 1; i <= count; i++) nginx[words[i]] = 1
+        }
+        $4 != "0A" && $4 != "08" && substr($2, length($2) - 4) == suffix {
+            peer = $3
+            sub(/:.*/, "", peer)
+            if (peer in nginx) found = 1
+        }
+        END { exit !found }'
+}
+
+# await_quiet: waits until none has had one for long enough; one that is seen lets the time begin anew.
+await_quiet() {
+    uptime_read
+    q_since=$UPTIME_CS
+    while still_pending; do
+        q_touched=no
+        ! touched || q_touched=yes
+        uptime_read
+        [ "$q_touched" = no ] || q_since=$UPTIME_CS
+        [ $((UPTIME_CS - q_since)) -lt $((QUIET_MS / 10)) ] || return 0
+        if [ "$UPTIME_CS" -ge "$LIMIT_CS" ]; then
+            take_lock
+            refuse "nginx goes on using port $OLD_PORT"
+        fi
+        if [ "$QUIET_MS" -ge 10000 ]; then sleep 1; else nap; fi
+    done
+    exit 0
+}
+
+# recorded KEY: sets WORD, what the record says there.
+recorded() {
+    WORD=$(sed -n 's/^  "'"$1"'": *"\{0,1\}\([A-Za-z0-9._-]*\)"\{0,1\},\{0,1\}$/\1/p' "$STATE/record" 2>/dev/null |
+        head -n 1)
+}
+
+# nobody_came: refuses where anybody took the lock since, or the run does not wait. Under the flock.
+nobody_came() {
+    lock_read
+    [ "$LOCK_EPOCH" = "$TIMER_EPOCH" ] || refuse "the lock was taken since, under epoch $LOCK_EPOCH"
+    [ -z "$LOCK_RUN" ] || [ "$LOCK_RUN" = "$LOCK_HELD_BY" ] || refuse "run $LOCK_RUN holds the lock"
+    recorded run
+    [ "$WORD" = "$TIMER_RUN" ] || refuse "the run on record is ${WORD:-none}"
+    recorded epoch
+    [ "$WORD" = "$TIMER_EPOCH" ] || refuse "the run went on under epoch ${WORD:-0}"
+    recorded status
+    [ "$WORD" = waiting ] || refuse "the run on record does not wait: it is ${WORD:-unknown}"
+}
+
+# look_at_health: refuses unless the new instance is healthy. Under the flock.
+look_at_health() {
+    h_left=$TRIES
+    while :; do
+        ask || refuse 'the host has none of curl, wget and nc'
+        if [ "$STATUS" = "$HEALTH_STATUS" ]; then
+            [ -n "$HEALTH_BODY" ] || return 0
+            ! grep -q -F -e "$HEALTH_BODY" "$SCRATCH/body" || return 0
+        fi
+        h_left=$((h_left - 1))
+        [ "$h_left" -gt 0 ] || break
+        sleep 1
+    done
+    refuse "the new instance is not healthy: it answers ${STATUS:-nothing} to $REQUEST_PATH"
+}
+
+# begin: puts on record that the end begins. Under the flock.
+begin() {
+    trap '' HUP INT PIPE TERM
+    timer_move "$TIMER" pending stopping
+    NOW=stopping
+    scratch
+    sed 's/^  "point_of_no_return": false/  "point_of_no_return": true/' "$STATE/record" >"$SCRATCH/record" &&
+        write_file "$STATE/record" <"$SCRATCH/record"
+    trail stopping timer "$TIMER" slot "$SLOT" pid "$PID"
+    synced "$STATE/audit"
+}
+
+process_read "$$"
+printf '%s %s %s\n' "$$" "$P_START" "$BOOT_ID" >"$STATE/timers/$TIMER.pid.new"
+mv -f -- "$STATE/timers/$TIMER.pid.new" "$STATE/timers/$TIMER.pid"
+sleep_until_hour
+LIMIT_CS=$((UPTIME_CS + QUIET_LIMIT_MS / 10))
+while :; do
+    await_quiet
+    take_lock
+    touched || break
+    state_unlock
+done
+nobody_came
+victim || gone already_gone
+look_at_successor
+look_at_health
+victim || gone already_gone
+begin
+end_victim
