@@ -54,7 +54,7 @@ pub(super) fn steps(
     };
     let old = scene.topology.endpoints(from).into_iter().filter(is_ours);
     let timers: Vec<_> = old
-        .filter_map(|endpoint| timer(scene, decision, endpoint))
+        .filter_map(|endpoint| timer(scene, decision, &endpoint))
         .collect();
     if timers.is_empty() {
         return Ok(Vec::new());
@@ -75,9 +75,9 @@ pub(super) fn steps(
     }
 }
 
-fn timer(scene: &Scene<'_>, decision: &Decision, old: Endpoint) -> Option<HostStep> {
+fn timer(scene: &Scene<'_>, decision: &Decision, old: &Endpoint) -> Option<HostStep> {
     let slot = decision.from.clone()?;
-    let identity = scene.slot_at(&old, &slot)?.identity()?.clone();
+    let identity = scene.slot_at(old, &slot)?.identity()?.clone();
     let port = *scene.topology.was.get(&old.host)?.ports.get(&decision.to)?;
     let host = old.host.clone();
     let own = Viewed {

@@ -41,11 +41,8 @@ pub(in crate::remote) fn of_timer(place: &Place, timer: &SetTimer) -> Vec<(&'sta
 /// that is supported, and an IPv4 address within an IPv6 one as well.
 fn kernels(address: &IpAddr) -> Vec<String> {
     let word = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .map(|byte| format!("{byte:02X}"))
-            .collect::<String>()
+        let bytes = bytes.iter().rev().map(|byte| format!("{byte:02X}"));
+        bytes.collect::<Vec<_>>().concat()
     };
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -77,8 +74,6 @@ impl Assignments {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn addresses_become_the_kernels_words() {
         let kernels = |text: &str| super::kernels(&text.parse().unwrap());
