@@ -133,7 +133,7 @@ pub(super) async fn follow<H: Host>(
         let mut end = match recorded {
             Ok(()) if stage.leaves_to_hosts() => {
                 match window::leave(context, job, stage, record.clone(), switch_took).await {
-                    Ok(ended) => return ended,
+                    Ok(ended) => return Err(ended),
                     Err(cause) => StageEnd::Interrupted(cause),
                 }
             }
