@@ -2,12 +2,13 @@
 //! diff. It is the same plan that `deploy` follows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use similar::TextDiff;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::hook::{Hook, HookPlace};
-use crate::model::names::{HostName, RemotePath};
+use crate::model::names::{HostName, Port, RemotePath, SlotName};
 use crate::model::observed::Observed;
 use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
 use crate::model::process::StopTarget;
@@ -219,11 +220,7 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         }
         Step::SetTimer {
             slot, port, after, ..
-        } => format!(
-            "stops {slot} ({port}) by itself {} later, unless somebody promotes the run or takes it back; the run ends \
-             before",
-            units::duration(*after)
-        ),
+        } => stops_later(slot, *port, *after),
         Step::DrainWorkers { .. } => "waits until nginx's old workers are done".to_owned(),
         Step::DrainConnections { slot, port } => format!("waits until {slot} ({port}) has no connections"),
         Step::Stop {
@@ -256,6 +253,13 @@ fn hook(hook: &Hook) -> String {
     let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
     let (line, within) = (harmless(&hook.body.shown()), units::duration(hook.timeout));
     format!("{}{at}: runs {line}{user}, for {within} at most", hook.id)
+}
+
+fn stops_later(slot: &SlotName, port: Port, after: Duration) -> String {
+    format!(
+        "stops {slot} ({port}) by itself {} later, unless somebody promotes the run or takes it back; the run ends before",
+        units::duration(after)
+    )
 }
 
 /// The names of environment variables; a value may be a secret.
