@@ -9,7 +9,7 @@ use nonstop::model::event::{Event, Note};
 use nonstop::model::failure::Failure;
 use nonstop::model::finding::Problem;
 use nonstop::model::hook::{HookId, HookPlace, HookPoint, HookWord, Recall};
-use nonstop::model::names::HostName;
+use nonstop::model::names::{HostName, Port};
 use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
@@ -229,6 +229,42 @@ async fn an_interrupt_ends_the_hook_and_the_run_unwinds() {
     let scene = lasting(HookPoint::AfterAllowTraffic, 200).signal(Phase::Hook, Signal::Terminate);
     scene.deploy().await.ends(&scene, Outcome::AsItWas, 143);
     scene.is_as_it_was();
+}
+
+/// The hosts of the hooks before the stop, `-` for the controller, in a deploy or in its resume after the switch.
+async fn before_stop(place: &str, resumes: bool, kept: &[&str]) -> Vec<String> {
+    let more = format!("hooks: {{ before_stop: {{ run: x, on: {place} }} }}\n");
+    let scene = Scene::with(&more);
+    if resumes {
+        scene.dies(Phase::Drain, Duration::ZERO).await;
+        scene.rests(60).await;
+    }
+    let scene = scene.change(|world| {
+        for host in kept {
+            let port = Port::new(8080).unwrap();
+            world.host(host).connections.insert(port, 3);
+        }
+    });
+    let ended = if resumes { scene.resume().await } else { scene.deploy().await };
+    ended.ends(&scene, Outcome::Deployed, 0);
+    scene.rests(1).await;
+    assert_eq!(scene.listeners(8080), kept);
+    let world = scene.world.borrow();
+    let told = world.hooks.told.iter();
+    told.map(|(host, ..)| host.as_ref().map_or("-", HostName::as_str).to_owned())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_a_stop_that_will_not_be_nothing_runs() {
+    for resumes in [false, true] {
+        for place in ["was", "first", "nginx", "controller"] {
+            let ran = before_stop(place, resumes, &["was-1", "was-2"]).await;
+            assert_eq!(ran, [""; 0], "{place}, resumes: {resumes}");
+        }
+        assert_eq!(before_stop("was", resumes, &["was-1"]).await, ["was-2"]);
+        assert_eq!(before_stop("controller", resumes, &["was-1"]).await, ["-"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

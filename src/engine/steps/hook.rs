@@ -12,10 +12,11 @@ use crate::model::event::Note;
 use crate::model::failure::Failure;
 use crate::model::hook::{self, END_GRACE, Hook, HookCall, HookId, HookPlace, HookPoint, Recall};
 use crate::model::names::{HostName, RunId};
+use crate::model::phase::Phase;
 use crate::remote::answer::HookAnswer;
 use crate::remote::command::{Command, Hook as HookCommand, HookAct, HookRun};
 
-use super::Job;
+use super::{Job, stop};
 
 type Done = Result<Option<Note>, Failure>;
 
@@ -26,6 +27,9 @@ pub(super) async fn run<H: Host>(
     host: &HostName,
     call: &HookCall,
 ) -> Done {
+    if !is_due(context, job, host, &call.hook) {
+        return Ok(None);
+    }
     let on_was = context.topology.was.contains_key(host) && call.hook.place != HookPlace::Controller;
     let run = HookRun {
         body: call.hook.body.clone(),
@@ -39,6 +43,21 @@ pub(super) async fn run<H: Host>(
     }
     let answered = tell(context, job.home, host, &call.hook, HookAct::Run(run)).await?;
     said(&call.hook, answered)
+}
+
+/// Whether what the hook comes before will be: where the old instances are kept after all, nothing is about to stop.
+fn is_due<H>(context: &Context<'_, H>, job: &Job<'_>, host: &HostName, hook: &Hook) -> bool {
+    if hook.id.point != HookPoint::BeforeStop {
+        return true;
+    }
+    let stops = job.plan.stage(Phase::Stop).into_iter();
+    let mut ends = stops
+        .flat_map(|stage| &stage.steps)
+        .filter(|on| stop::will_end(context, on));
+    match hook.place {
+        HookPlace::Was => ends.any(|on| on.host == *host),
+        HookPlace::First | HookPlace::Nginx | HookPlace::Controller => ends.next().is_some(),
+    }
 }
 
 /// Ends what runs of a hook.
