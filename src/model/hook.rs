@@ -236,7 +236,7 @@ impl Hooks {
         self.all().find(|hook| hook.id == id)
     }
 
-    /// How long a way back may wait for its hooks, and for one that it has to end.
+    /// How long a way back may wait for its hooks, each with its end, and for the end of one that still runs.
     pub fn longest_way_back(&self) -> Duration {
         let whole = |hook: &Hook| hook.timeout + END_GRACE;
         let on_failure: Duration = self.at(HookPoint::OnFailure).map(whole).sum();
@@ -314,6 +314,28 @@ pub fn recall(words: &[HookWord], hook: HookId, host: &HostName) -> Recall {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lasting(point: HookPoint, number: u32, seconds: u64) -> Hook {
+        Hook {
+            id: HookId { point, number },
+            body: HookBody::Command("true".to_owned()),
+            place: HookPlace::Was,
+            timeout: Duration::from_secs(seconds),
+            run_as: None,
+            repeats: Repeats::Never,
+        }
+    }
+
+    #[test]
+    fn a_way_back_has_time_for_the_end_of_each_of_its_hooks_and_of_one_that_runs() {
+        let way_back = |hooks| Hooks::new(hooks).longest_way_back();
+        assert_eq!(way_back(Vec::new()), Duration::ZERO);
+        let before = lasting(HookPoint::BeforeStop, 1, 100);
+        assert_eq!(way_back(vec![before.clone()]), END_GRACE);
+        let last = [1, 2].map(|number| lasting(HookPoint::OnFailure, number, 30));
+        let all = [vec![before], last.to_vec()].concat();
+        assert_eq!(way_back(all), Duration::from_secs(60) + END_GRACE * 3);
+    }
 
     #[test]
     fn a_hook_is_known_by_its_name_again_and_nothing_else_is_one() {
