@@ -158,6 +158,36 @@ fn a_hook_and_all_of_its_group_ends_at_its_deadline() {
 }
 
 #[test]
+fn what_a_hook_runs_as_a_third_user_is_not_said_to_have_ended() {
+    in_every_shell(|host| {
+        host.lock();
+        // Nobody may end it: it stands for what `sudo` runs for the hook.
+        host.program("sudo", "#!/bin/sh\ncase $* in *signal=*) exit 1 ;; esac\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n");
+        let file = host.path("pid");
+        let short = HookRun {
+            run_as: Some(UserName::new("app").expect("a name")),
+            timeout: Duration::from_secs(1),
+            ..command(&format!("sleep 300 & echo $! >{}", file.display()) + "; exec sleep 5")
+        };
+        let HookAnswer::Failed { reason, .. } = run(host, short) else {
+            panic!("it ended well");
+        };
+        assert!(
+            reason.starts_with("it did not end within 1 s, and what it runs does not end: "),
+            "{reason}"
+        );
+        assert_eq!(state(host), Some(HookState::Running));
+        assert_eq!(tell(host, hook(host, HookAct::End)), HookAnswer::Running);
+        assert_eq!(run(host, command("true")), HookAnswer::Running);
+        let pid = fs::read_to_string(&file).expect("it began");
+        assert!(lives(&pid));
+        let pid = nix::unistd::Pid::from_raw(pid.trim().parse().expect("a pid"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it is there");
+        eventually("it counts as running", || state(host) == Some(HookState::Unknown));
+    });
+}
+
+#[test]
 fn a_hook_whose_script_is_told_to_end_ends_too() {
     in_every_shell(|host| {
         host.lock();

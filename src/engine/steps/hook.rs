@@ -80,8 +80,14 @@ pub(in crate::engine) async fn end<H: Host>(
         .crew
         .call_within(host, Command::Hook(command), deadline)
         .await?;
-    passed(answer!(answered, Hook)?)?;
-    Ok(Some(Note::HookEnded { hook: id }))
+    match passed(answer!(answered, Hook)?)? {
+        HookAnswer::Running => Err(Failure::Hook {
+            hook: id,
+            reason: "it was told to end, and still runs".to_owned(),
+            tail: String::new(),
+        }),
+        _ => Ok(Some(Note::HookEnded { hook: id })),
+    }
 }
 
 /// Tells a host of a hook, and waits for as long as that may take.

@@ -51,14 +51,24 @@ ended() {
     fi
 }
 
+# left: keeps on record that it runs, for not all of it has ended.
+left() {
+    rm -f -- "$FILE.script"
+    if hook_read "$FILE" && [ "$H_OUTCOME" = started ]; then
+        hook_write "$FILE" started '' "$H_PID" "$H_START" "$H_USER" yes
+        trail still_runs hook "$HOOK"
+    fi
+}
+
 # Whoever ends this script ends the hook.
 cleanup() {
     [ -n "$HOOK_PID" ] || return 0
     trap '' HUP INT PIPE TERM
     c_pid=$HOOK_PID HOOK_PID=
-    hook_end "$c_pid"
+    hook_end "$c_pid" || HOOK_LEFT=yes
     exec 9<"$STATE"
-    ! flocked 5000 9 || ended failed "it was ended with the script that ran it"
+    flocked 5000 9 || return 0
+    if [ "$HOOK_LEFT" = yes ]; then left; else ended failed "it was ended with the script that ran it"; fi
 }
 
 run() {
@@ -79,7 +89,11 @@ run() {
     state_unlock
     hook_await
     state_lock
-    if [ -z "$HOOK_REASON" ]; then ended 'done' ''; else ended failed "$HOOK_REASON"; fi
+    case $HOOK_LEFT$HOOK_REASON in
+    no) ended 'done' '' ;;
+    no*) ended failed "$HOOK_REASON" ;;
+    *) left ;;
+    esac
     fence || refuse
     passed
     if [ -z "$HOOK_REASON" ]; then
@@ -97,8 +111,12 @@ end() {
         RUN_AS=$H_USER
         trail ending hook "$HOOK" pid "$H_PID"
         state_unlock
-        hook_end "$H_PID"
+        hook_end "$H_PID" || HOOK_LEFT=yes
         fence_again
+        if [ "$HOOK_LEFT" = yes ]; then
+            left
+            known running
+        fi
         ended failed "it was ended, for the run goes back"
     fi
     known noted

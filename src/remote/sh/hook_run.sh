@@ -9,7 +9,7 @@
 # Parameters: HOOK_COMMAND, HOOK_FILE (its $0; may be empty), HOOK_FOLDER (where it begins), RUN_AS (may be empty),
 # TIMEOUT_MS; the positional ones are words `NAME=value`. Prints: what output_say prints.
 
-HOOK_PID='' HOOK_REASON=
+HOOK_PID='' HOOK_REASON='' HOOK_LEFT=no
 OUTPUT_LIMIT=65536 OUTPUT_MOST=1048576
 
 # hook_become NAME=VALUE...: becomes the hook.
@@ -38,48 +38,54 @@ hook_launch() {
     HOOK_START=$P_START
 }
 
-# hook_signal SIGNAL PID: to the group that the process leads; false if nobody is there. What sudo runs may lead
-# another group, and takes signals of its own user only.
+# hook_signal SIGNAL: to all of it. Another user's processes take signals of that user only.
 hook_signal() {
+    s_signal=$1
+    set --
+    for s_pid in $HOOK_GROUPS; do set -- "$@" "-$s_pid"; done
+    for s_pid in $GROUP; do set -- "$@" "$s_pid"; done
     if [ -z "$RUN_AS" ]; then
-        kill "-$1" "-$2" 2>/dev/null
+        for s_pid; do kill "-$s_signal" "$s_pid" 2>/dev/null || :; done
         return
     fi
-    children_read "$2"
-    # shellcheck disable=SC2016,SC2086
+    # shellcheck disable=SC2016
     sudo -n -u "$RUN_AS" -- env sh -c \
-        'signal=$1 && shift && for pid; do kill "-$signal" "-$pid" && found=yes; done 2>/dev/null; [ "${found-}" ]' \
-        sh "$1" "$2" $CHILDREN 2>/dev/null
+        'signal=$1 && shift && for pid; do kill "-$signal" "$pid"; done' sh "$s_signal" "$@" 2>/dev/null || :
 }
 
-# hook_group_lives PID: whether anybody is left of the group. The leader is taken leave of where it is our child.
-hook_group_lives() {
-    ! process_alive "$1" || return 0
-    wait "$1" 2>/dev/null || :
-    hook_signal 0 "$1"
+# hook_gone MILLISECONDS: waits for the end of all of it; false, and GROUP says what is left, where it does not come.
+hook_gone() {
+    deadline_in "$1"
+    while group_read "$HOOK_GROUPS"; do
+        time_left || return 1
+        nap
+    done
 }
 
-# hook_end PID: ends the group.
+# hook_end PID: ends the group; false where something of it does not end, such as what it runs as a third user. What
+# sudo runs may lead another group.
 hook_end() {
-    hook_signal TERM "$1" || :
-    [ -n "$RUN_AS" ] || hook_signal CONT "$1" || :
-    deadline_in 5000
-    while hook_group_lives "$1" && time_left; do nap; done
-    ! hook_group_lives "$1" || hook_signal KILL "$1" || :
+    CHILDREN=
+    [ -z "$RUN_AS" ] || children_read "$1"
+    HOOK_GROUPS=$1$CHILDREN
+    group_read "$HOOK_GROUPS" || return 0
+    hook_signal TERM
+    hook_signal CONT
+    ! hook_gone 5000 || return 0
+    hook_signal KILL
+    hook_gone 1000
 }
 
 # output_trim: keeps the end of what it printed where that is much. It stands still meanwhile, or what it prints just
-# then would be lost; but never another user's: sudo stops with its command, and only root lets it go on.
+# then would be lost.
 output_trim() {
     o_size=$(stat -c %s -- "$OUTPUT" 2>/dev/null) || return 0
     [ "$o_size" -gt "$OUTPUT_MOST" ] || return 0
-    if [ -z "$RUN_AS" ]; then
-        hook_signal STOP "$HOOK_PID" || :
-        nap
-    fi
+    hook_signal STOP "$HOOK_PID" || :
+    nap
     tail -c "$OUTPUT_LIMIT" -- "$OUTPUT" >"$OUTPUT.kept"
     : >"$OUTPUT"
-    [ -n "$RUN_AS" ] || hook_signal CONT "$HOOK_PID" || :
+    hook_signal CONT "$HOOK_PID" || :
 }
 
 # output_say: answers the end of what it printed.
@@ -87,14 +93,19 @@ output_say() {
     { cat -- "$OUTPUT.kept" "$OUTPUT" 2>/dev/null || :; } | tail -c "$OUTPUT_LIMIT" | text_from output "$OUTPUT_LIMIT"
 }
 
-# hook_await: waits for it; sets HOOK_REASON, empty where it ended well.
+# hook_await: waits for it; sets HOOK_REASON, empty where it ended well, and HOOK_LEFT where its end was not reached.
 hook_await() {
     deadline_in "$TIMEOUT_MS"
     while process_alive "$HOOK_PID"; do
         output_trim
         if ! time_left; then
-            hook_end "$HOOK_PID"
-            HOOK_PID='' HOOK_REASON="it did not end within $((TIMEOUT_MS / 1000)) s, and was ended"
+            HOOK_REASON="it did not end within $((TIMEOUT_MS / 1000)) s, and"
+            if hook_end "$HOOK_PID"; then
+                HOOK_REASON="$HOOK_REASON was ended"
+            else
+                HOOK_REASON="$HOOK_REASON what it runs does not end:$GROUP" HOOK_LEFT=yes
+            fi
+            HOOK_PID=
             return
         fi
         nap

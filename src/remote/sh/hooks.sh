@@ -3,14 +3,14 @@
 # hooks: what became of the playbook's hooks on this host. Needs process and state.
 #
 # `hooks/RUN.POINT.NUMBER` holds `outcome` (started, done or failed), `reason`, and of one that runs here pid, start
-# time and boot of the process that leads its group, and as whom it runs. `started` is there before anything of it
-# is. Beside it lies `.script`, while a file of the project runs.
+# time and boot of the process that leads its group, as whom it runs, and `left` (yes or no): whether others of the
+# group are left that did not end. `started` is there before anything of it is. Beside it lies `.script`, while a file of the project runs.
 #
 # Parameters: none. Prints: what hooks_say prints.
 
-# hook_read FILE: sets H_OUTCOME, H_REASON, H_PID, H_START, H_BOOT and H_USER; false if nothing is on record.
+# hook_read FILE: sets H_OUTCOME, H_REASON, H_PID, H_START, H_BOOT, H_USER and H_LEFT; false if nothing is on record.
 hook_read() {
-    H_OUTCOME='' H_REASON='' H_PID='' H_START='' H_BOOT='' H_USER=
+    H_OUTCOME='' H_REASON='' H_PID='' H_START='' H_BOOT='' H_USER='' H_LEFT=
     [ -f "$1" ] || return 1
     while IFS= read -r h_line; do
         h_value=${h_line#*=}
@@ -21,6 +21,7 @@ hook_read() {
         start_ticks) H_START=$h_value ;;
         boot_id) H_BOOT=$h_value ;;
         user) H_USER=$h_value ;;
+        left) H_LEFT=$h_value ;;
         esac
     done <"$1"
     case $H_OUTCOME in
@@ -29,7 +30,7 @@ hook_read() {
     esac
 }
 
-# hook_write FILE OUTCOME REASON [PID START USER]: puts it on record; under the flock.
+# hook_write FILE OUTCOME REASON [PID START USER LEFT]: puts it on record; under the flock.
 hook_write() {
     write_file "$1" <<END
 outcome=$2
@@ -38,14 +39,19 @@ pid=${4-}
 start_ticks=${5-}
 boot_id=$BOOT_ID
 user=${6-}
+left=${7-no}
 END
 }
 
-# hook_lives: whether the process that was read leads it still.
+# hook_lives: whether the process that was read leads it still, or what did not end is there.
 hook_lives() {
     [ "$H_OUTCOME" = started ] && [ "$H_BOOT" = "$BOOT_ID" ] && is_number "$H_PID" || return 1
-    # shellcheck disable=SC2153
-    process_alive "$H_PID" && [ "$P_START" = "$H_START" ]
+    if process_alive "$H_PID"; then
+        # shellcheck disable=SC2153
+        [ "$P_START" = "$H_START" ]
+    else
+        [ "$H_LEFT" = yes ] && group_read "$H_PID"
+    fi
 }
 
 # hook_split NAME: sets H_RUN and H_NAME; false if that is no record's name.
