@@ -10,7 +10,7 @@
 # TIMEOUT_MS; the positional ones are words `NAME=value`. Prints: what output_say prints.
 
 HOOK_PID='' HOOK_REASON='' HOOK_LEFT=no
-OUTPUT_LIMIT=65536 OUTPUT_MOST=1048576
+OUTPUT_LIMIT=65536 OUTPUT_MOST=16777216
 
 # hook_become NAME=VALUE...: becomes the hook.
 hook_become() {
@@ -76,16 +76,13 @@ hook_end() {
     hook_gone 1000
 }
 
-# output_trim: keeps the end of what it printed where that is much. It stands still meanwhile, or what it prints just
-# then would be lost.
+# output_trim: keeps the end of what it printed where that is much. What it prints just then is lost: it is not made
+# to stand still, for sudo does so by itself then, and nobody but root makes it go on.
 output_trim() {
     o_size=$(stat -c %s -- "$OUTPUT" 2>/dev/null) || return 0
     [ "$o_size" -gt "$OUTPUT_MOST" ] || return 0
-    hook_signal STOP "$HOOK_PID" || :
-    nap
     tail -c "$OUTPUT_LIMIT" -- "$OUTPUT" >"$OUTPUT.kept"
     : >"$OUTPUT"
-    hook_signal CONT "$HOOK_PID" || :
 }
 
 # output_say: answers the end of what it printed.
