@@ -245,7 +245,11 @@ async fn before_stop(place: &str, resumes: bool, kept: &[&str]) -> Vec<String> {
             world.host(host).connections.insert(port, 3);
         }
     });
-    let ended = if resumes { scene.resume().await } else { scene.deploy().await };
+    let ended = if resumes {
+        scene.resume().await
+    } else {
+        scene.deploy().await
+    };
     ended.ends(&scene, Outcome::Deployed, 0);
     scene.rests(1).await;
     assert_eq!(scene.listeners(8080), kept);

@@ -10,6 +10,7 @@ use nonstop::model::hook::{
 use nonstop::model::names::UserName;
 use nonstop::remote::answer::{Answer, Fenced, HookAnswer, SudoEntry};
 use nonstop::remote::command::{Command, Hook, HookAct, HookRun, Observe, SudoCheck};
+use nonstop::remote::render::{Stdin, controller_hook};
 
 use crate::host::{Host, in_every_shell, lock_by, passed, release, run_id};
 
@@ -268,6 +269,31 @@ fn a_hook_of_the_controller_is_noted_before_and_afterwards() {
         );
         assert_eq!(tell(host, hook(host, HookAct::Ended(None))), HookAnswer::Noted);
         assert_eq!(tell(host, hook(host, HookAct::Begins)), HookAnswer::WasDone);
+    });
+}
+
+#[test]
+fn a_hook_of_the_controller_ends_with_a_nonstop_that_is_killed() {
+    in_every_shell(|host| {
+        let file = host.path("pid");
+        let run = command(&format!("echo $$ >{}; sleep 300", file.display()));
+        let Stdin::Script(script) = controller_hook(&run).stdin else {
+            panic!("a hook has no jar");
+        };
+        fs::write(host.path("script"), script).expect("written");
+        // Stands for nonstop, which starts the script as the leader of a group.
+        let mut nonstop = host
+            .shell
+            .process()
+            .args(["-c", "setsid sh \"$1\" & wait", "sh"])
+            .arg(host.path("script"))
+            .spawn()
+            .expect("the shell starts");
+        let pid = || fs::read_to_string(&file).unwrap_or_default();
+        eventually("it never began", || !pid().trim().is_empty());
+        nonstop.kill().expect("it is there");
+        nonstop.wait().expect("it ends");
+        eventually("it goes on", || !lives(&pid()));
     });
 }
 

@@ -13,6 +13,17 @@ cleanup() {
     hook_end "$HOOK_PID"
 }
 
+# Nonstop started the process that leads our group, and is its parent for as long as it lives.
+process_read "$$"
+LEADER=$P_GROUP
+process_read "$LEADER"
+OWNER=$P_PARENT
+
+abandoned() {
+    process_read "$LEADER" || return 0
+    [ "$P_PARENT" != "$OWNER" ]
+}
+
 hook_launch "$@"
 hook_await
 say fence passed
