@@ -10,7 +10,7 @@ HOOK_FOLDER=.
 cleanup() {
     [ -n "$HOOK_PID" ] || return 0
     trap '' HUP INT PIPE TERM
-    hook_end "$HOOK_PID"
+    hook_end "$HOOK_PID" || :
 }
 
 # Nonstop started the process that leads our group, and is its parent for as long as it lives.
