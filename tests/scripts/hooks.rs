@@ -168,7 +168,7 @@ fn what_a_hook_runs_as_a_third_user_is_not_said_to_have_ended() {
         let short = HookRun {
             run_as: Some(UserName::new("app").expect("a name")),
             timeout: Duration::from_secs(1),
-            ..command(&format!("sleep 300 & echo $! >{}", file.display()) + "; exec sleep 5")
+            ..command(&format!("sleep 300 & echo $! >{}; exec sleep 5", file.display()))
         };
         let HookAnswer::Failed { reason, .. } = run(host, short) else {
             panic!("it ended well");
