@@ -165,7 +165,7 @@ pub enum HttpError {
     Refused,
     /// sshd forwards nothing (`AllowTcpForwarding no`), and no tool on the host can ask instead.
     #[error(
-        "sshd refuses forwarding (`AllowTcpForwarding no` or `DisableForwarding yes`), and the host has none of curl, wget and nc"
+        "sshd refuses forwarding (`AllowTcpForwarding no` or `DisableForwarding yes`), and the host has none of curl, wget, nc and bash"
     )]
     NoWay,
     /// No answer in time.

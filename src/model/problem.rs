@@ -186,7 +186,7 @@ pub enum Problem {
         user: String,
     },
     /// A host cannot look whether its own new instance is healthy.
-    #[error("has none of curl, wget and nc: it cannot look by itself whether its new instance is healthy")]
+    #[error("has none of curl, wget, nc and bash: it cannot look by itself whether its new instance is healthy")]
     CannotAskItself,
     /// An instance that is started ends with the connection of the one who started it.
     #[error(
@@ -402,7 +402,7 @@ pub enum Problem {
         next: AfterKill,
     },
     /// sshd forwards nothing, and no tool can ask in its place.
-    #[error("sshd refuses forwarding, and none of curl, wget and nc is there")]
+    #[error("sshd refuses forwarding, and none of curl, wget, nc and bash is there")]
     NoWayToAsk,
     /// sshd forwards nothing; a tool on the host asks in its place.
     #[error("sshd refuses forwarding; health is asked through a tool on the host, which is slower")]

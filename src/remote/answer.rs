@@ -315,7 +315,7 @@ pub enum FetchAnswer {
         /// The tool's words.
         reason: String,
     },
-    /// The host has none of curl, wget and nc.
+    /// The host has none of curl, wget, nc and bash.
     NoTool,
 }
 

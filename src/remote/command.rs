@@ -80,7 +80,7 @@ pub enum Command {
     Audit(Audit),
     /// Writes down in the audit trail how a drill went.
     NoteDrill(NoteDrill),
-    /// Asks an HTTP endpoint with curl, wget or nc, where sshd refuses forwarding.
+    /// Asks an HTTP endpoint with curl, wget, nc or bash, where sshd refuses forwarding.
     Fetch(Fetch),
     /// Lists the peers of a local port's connections, those in TIME_WAIT included.
     Peers(Peers),

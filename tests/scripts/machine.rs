@@ -212,7 +212,7 @@ fn path_with(host: &Host, tool: Option<&str>) -> PathBuf {
 
 #[test]
 fn an_endpoint_is_asked_with_whichever_tool_the_host_has() {
-    let tools = ["curl", "wget", "nc"]
+    let tools = ["curl", "wget", "nc", "bash"]
         .into_iter()
         .filter(|tool| which(tool).is_some());
     for tool in tools

@@ -1,6 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC2034
-# asking: asks an HTTP endpoint with curl, wget or nc, whichever the host has. Needs machine.
+# asking: asks an HTTP endpoint with curl, wget, nc or bash, whichever the host has. Needs machine.
 #
 # Parameters: ADDRESS (IPv6 without brackets), PORT, REQUEST_PATH, HOST_HEADER, TIMEOUT_MS. Prints: nothing.
 
@@ -21,14 +21,32 @@ by_wget() {
     if [ -z "$STATUS" ] && [ -s "$SCRATCH/body" ]; then STATUS=200; fi
 }
 
-by_nc() {
-    # A line end would end the request early; a carriage return belongs to each line.
+# write_request: the request into its file. A carriage return belongs to each line.
+write_request() {
     printf 'GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$REQUEST_PATH" "$HOST_HEADER" >"$SCRATCH/request"
+}
+
+# read_answer: takes the answer apart into STATUS and body.
+read_answer() {
+    STATUS=$(sed -n '1s/^HTTP\/1\.[01] \([0-9][0-9][0-9]\).*/\1/p' "$SCRATCH/answer")
+    sed '1,/^\r*$/d' "$SCRATCH/answer" >"$SCRATCH/body"
+}
+
+by_nc() {
+    write_request
     # The request's end is not the connection's: some nc hang up when their input ends.
     { cat "$SCRATCH/request" && await_answer; } | nc -w "$SECONDS_UP" "$ADDRESS" "$PORT" >"$SCRATCH/answer" 2>"$SCRATCH/error" || :
     : >"$SCRATCH/done"
-    STATUS=$(sed -n '1s/^HTTP\/1\.[01] \([0-9][0-9][0-9]\).*/\1/p' "$SCRATCH/answer")
-    sed '1,/^\r*$/d' "$SCRATCH/answer" >"$SCRATCH/body"
+    read_answer
+}
+
+# bash opens connections by itself; which shell runs this script is another matter.
+by_bash() {
+    write_request
+    # shellcheck disable=SC2016
+    timeout "$SECONDS_UP" bash -c 'exec 3<>"/dev/tcp/$1/$2" && cat "$3" >&3 && cat <&3' ask "$ADDRESS" "$PORT" \
+        "$SCRATCH/request" >"$SCRATCH/answer" 2>"$SCRATCH/error" || :
+    read_answer
 }
 
 await_answer() {
@@ -38,7 +56,7 @@ await_answer() {
 
 # asking_tool: sets TOOL, the program that asks; false where the host has none.
 asking_tool() {
-    for TOOL in curl wget nc; do
+    for TOOL in curl wget nc bash; do
         ! command -v "$TOOL" >/dev/null 2>&1 || return 0
     done
     TOOL=

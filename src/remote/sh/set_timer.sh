@@ -8,7 +8,7 @@
 EVENT=set_timer
 fence_or_refuse
 need setsid awk
-asking_tool || fail missing_tool 'curl, wget or nc'
+asking_tool || fail missing_tool 'curl, wget, nc or bash'
 mkdir -p -- "$STATE/timers"
 timers_cancel
 TIMER=$TIMER_RUN.$FENCE_EPOCH.$FENCE_SEQUENCE

@@ -158,7 +158,7 @@ nobody_came() {
 look_at_health() {
     h_left=$TRIES
     while :; do
-        ask || refuse 'the host has none of curl, wget and nc'
+        ask || refuse 'the host has none of curl, wget, nc and bash'
         if [ "$STATUS" = "$HEALTH_STATUS" ]; then
             [ -n "$HEALTH_BODY" ] || return 0
             ! grep -q -F -e "$HEALTH_BODY" "$SCRATCH/body" || return 0

@@ -134,7 +134,7 @@ fn host_hint(problem: &Problem) -> Option<String> {
              of hosts, or take a single slot with `strategy: rolling`"
         }
         Problem::NoWayToAsk => {
-            "set `AllowTcpForwarding local` in sshd_config (reload sshd), or install curl, wget or nc"
+            "set `AllowTcpForwarding local` in sshd_config (reload sshd), or install curl, wget, nc or bash"
         }
         Problem::ForwardingRefused => "`AllowTcpForwarding local` in sshd_config makes it fast again",
         Problem::ClockSkew { .. } => "check its NTP; nothing depends on it, but its logs mislead",
