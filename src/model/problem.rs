@@ -186,7 +186,9 @@ pub enum Problem {
         user: String,
     },
     /// A host cannot look whether its own new instance is healthy.
-    #[error("has none of curl, wget, nc and bash: it cannot look by itself whether its new instance is healthy")]
+    #[error(
+        "has none of curl, wget, nc and bash: it cannot look by itself whether its new instance is healthy"
+    )]
     CannotAskItself,
     /// An instance that is started ends with the connection of the one who started it.
     #[error(

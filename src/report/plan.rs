@@ -8,7 +8,7 @@ use similar::TextDiff;
 
 use crate::model::endpoint::Endpoint;
 use crate::model::hook::{Hook, HookPlace};
-use crate::model::names::{HostName, Port, RemotePath, SlotName};
+use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
 use crate::model::observed::Observed;
 use crate::model::plan::{HostStep, Plan, Stage, StartRunner, Step, Switch};
 use crate::model::process::StopTarget;
@@ -150,33 +150,12 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         Step::Retire {
             slot,
             port,
-            target: StopTarget::Start(_),
-            ..
-        } => format!("ends what a start that was cut off left on {slot} ({port})"),
-        Step::Retire {
-            slot,
-            port,
-            target: StopTarget::Process(identity),
+            target,
             release,
-        } => {
-            let what = release
-                .as_ref()
-                .map_or_else(|| "a release unknown".to_owned(), ToString::to_string);
-            format!(
-                "stops pid {} on {slot} ({port}), kept by an earlier run: {what} can then no longer be gone back \
-                 to at once",
-                identity.pid
-            )
-        }
+        } => retire(slot, *port, target, release.as_ref()),
         Step::Vacate {
             slot, port, target, ..
-        } => {
-            let what = match target {
-                StopTarget::Process(identity) => format!("pid {}", identity.pid),
-                StopTarget::Start(_) => "what a start that was cut off left there".to_owned(),
-            };
-            format!("stops {slot} ({port}), {what}, once no nginx routes to it and others are in service")
-        }
+        } => vacate(slot, *port, target),
         Step::Start {
             slot,
             port,
@@ -242,6 +221,25 @@ fn describe(host: &HostName, step: &Step, jar: &str) -> String {
         Step::EndHook { hook, .. } => format!("ends {hook}"),
         Step::Withdraw { .. } => "ends what the run started".to_owned(),
     }
+}
+
+fn retire(slot: &SlotName, port: Port, target: &StopTarget, release: Option<&ReleaseId>) -> String {
+    let StopTarget::Process(identity) = target else {
+        return format!("ends what a start that was cut off left on {slot} ({port})");
+    };
+    let what = release.map_or_else(|| "a release unknown".to_owned(), ToString::to_string);
+    format!(
+        "stops pid {} on {slot} ({port}), kept by an earlier run: {what} can then no longer be gone back to at once",
+        identity.pid
+    )
+}
+
+fn vacate(slot: &SlotName, port: Port, target: &StopTarget) -> String {
+    let what = match target {
+        StopTarget::Process(identity) => format!("pid {}", identity.pid),
+        StopTarget::Start(_) => "what a start that was cut off left there".to_owned(),
+    };
+    format!("stops {slot} ({port}), {what}, once no nginx routes to it and others are in service")
 }
 
 fn hook(hook: &Hook) -> String {

@@ -187,7 +187,7 @@ async fn promoting_where_one_host_refused_ends_what_is_left() {
     let scene = detached().await;
     scene.rests(HOUR - 60).await;
     process(&mut scene.world.borrow_mut(), "was-2", 8081, |it| {
-        it.health = Health::Down
+        it.health = Health::Down;
     });
     scene.rests(60 + QUIET).await;
     assert_eq!(
@@ -198,7 +198,7 @@ async fn promoting_where_one_host_refused_ends_what_is_left() {
     assert_eq!(scene.listeners(8080), ["was-2"]);
     assert_eq!(scene.live_port(), 8081);
     process(&mut scene.world.borrow_mut(), "was-2", 8081, |it| {
-        it.health = Health::Up
+        it.health = Health::Up;
     });
     let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
     promote.ends(&scene, Outcome::Deployed, 0);
@@ -211,7 +211,7 @@ async fn promoting_a_slot_that_got_sick_leads_back_while_the_old_one_is_there() 
     let scene = detached().await;
     for host in ["was-1", "was-2"] {
         process(&mut scene.world.borrow_mut(), host, 8081, |it| {
-            it.health = Health::Down
+            it.health = Health::Down;
         });
     }
     let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;

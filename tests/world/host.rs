@@ -25,6 +25,10 @@ use super::{Flaw, SimNginx};
 pub(crate) const PROFILE_PATH: &str = "/profile";
 
 /// A host and all that is on it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each comes and goes without the others"
+)]
 pub(crate) struct SimHost {
     pub(crate) address: Address,
     pub(crate) clock: Clock,
