@@ -218,14 +218,11 @@ impl<'a> Way<'a> {
             LegKind::Out(_) => BTreeSet::new(),
         };
         let fresh: BTreeSet<_> = comes.difference(up).cloned().collect();
-        up.extend(comes);
+        up.extend(comes.iter().cloned());
         let vacated = self.vacated(&fresh);
         let starts = between::starts(self.scene, &decision, &fresh, findings);
-        let asked: BTreeSet<_> = leg.routed.intersection(up).cloned().collect();
-        let verify = match &leg.kind {
-            LegKind::In(_) => between::verify(self.scene, &asked, &fresh),
-            LegKind::Out(_) => Vec::new(),
-        };
+        // Who comes in has to prove itself, whoever started it; who is in service keeps nobody out.
+        let verify = between::verify(self.scene, &comes, &comes);
         let routing = self.routing(&leg.routed, up);
         let to = switch::Target {
             number: 1,
