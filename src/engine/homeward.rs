@@ -6,6 +6,7 @@ use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
 use crate::model::finding::{Finding, Problem, Severity};
+use crate::model::journey::{Heading, Journey};
 use crate::model::live::{self, Live};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
@@ -86,7 +87,7 @@ async fn walk_home<H: Host>(
     let now = look(context).await;
     let told = context.ledger.borrow().told_to_switch.clone();
     let home = async { told.is_empty() || home_is_there(context, record).await };
-    let (blames_release, home_is_there) = futures::join!(blames_release(context, reason), home);
+    let (blames_release, home_is_there) = futures::join!(blames_release(context, record, reason), home);
     let mut stages = plan::home(
         &Scene {
             topology: context.topology,
@@ -229,8 +230,13 @@ async fn home_is_there<H: Host>(context: &Context<'_, H>, record: &RunRecord) ->
     })
 }
 
-/// Whether the release itself is the reason, so that a rollback should never choose it.
-async fn blames_release<H: Host>(context: &Context<'_, H>, reason: &Reason) -> bool {
+/// Whether the release itself is the reason, so that a rollback should never choose it. The old one, to which a
+/// journey was on its way back, has served before.
+async fn blames_release<H: Host>(context: &Context<'_, H>, record: &RunRecord, reason: &Reason) -> bool {
+    let leads_back = |journey: &Journey| journey.heading == Heading::Back;
+    if record.journey.as_ref().is_some_and(leads_back) {
+        return false;
+    }
     let Reason::Failed { failures, .. } = reason else {
         return false;
     };
