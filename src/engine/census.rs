@@ -39,10 +39,38 @@ pub(super) async fn insist<H: Host>(
     endpoint: &Endpoint,
     enough: Enough,
 ) -> Option<HealthAnswer> {
+    again(context, enough, || preflight::own_view(context, endpoint)).await
+}
+
+/// How many of some endpoints are healthy at least: seen from their own hosts, and from each nginx host.
+pub(super) async fn reached<H: Host>(context: &Context<'_, H>, endpoints: &[Endpoint]) -> usize {
+    let is = HealthAnswer::is_healthy;
+    let own = async { census(context, endpoints.to_vec(), is).await.healthy };
+    let from_nginx = context.topology.nginx.keys().map(|from| async move {
+        let asked = endpoints
+            .iter()
+            .map(|endpoint| again(context, is, || preflight::view_of(context, from, endpoint)));
+        join_all(asked)
+            .await
+            .iter()
+            .flatten()
+            .filter(|answer| is(answer))
+            .count()
+    });
+    let (own, from_nginx) = futures::join!(own, join_all(from_nginx));
+    from_nginx.into_iter().fold(own, usize::min)
+}
+
+/// Asks as often in a row as a bake asks, until the answer is enough.
+async fn again<H: Host, F: Future<Output = Option<HealthAnswer>>>(
+    context: &Context<'_, H>,
+    enough: Enough,
+    ask: impl Fn() -> F,
+) -> Option<HealthAnswer> {
     let mut tries = 1;
     loop {
         let asked_at = Instant::now();
-        let answer = preflight::own_view(context, endpoint).await?;
+        let answer = ask().await?;
         if enough(&answer) || tries == TOLERANCE {
             return Some(answer);
         }

@@ -1,6 +1,7 @@
 //! A run with a single slot, leg by leg: each is planned from what is true then, and is a run of one switch with its
 //! own way back. When one has gone home, the hosts are led back to the release before in the same way.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -126,10 +127,20 @@ pub(super) async fn go_on<H: Host>(
         moved: Moved::Something,
         record: None,
     };
-    let observed = homeward::look(context).await;
-    let well = is_well(context, &observed, &trip).await;
+    let observed = look(context).await;
+    let forwards = match journey.heading {
+        Heading::Back => false,
+        Heading::Forward if trip.home.is_none() => true,
+        Heading::Forward => {
+            let Some(well) = is_well(context, &observed, &trip).await else {
+                let reason = "hosts that run the new release could not be asked, so nobody knows whether to go forward or back";
+                leaves(context, reason.to_owned());
+                return stuck(Outcome::Mixed);
+            };
+            well
+        }
+    };
     let release = trip.known(context, &observed, &trip.target);
-    let forwards = journey.heading == Heading::Forward && (well || trip.home.is_none());
     match release.filter(|_| forwards) {
         Some(release) => {
             let bound = Bound {
@@ -144,9 +155,16 @@ pub(super) async fn go_on<H: Host>(
     }
 }
 
-/// Whether the hosts in service that run the new release are healthy, and there is one.
-async fn is_well<H: Host>(context: &Context<'_, H>, observed: &Observed, trip: &Trip<'_>) -> bool {
+/// Whether the hosts in service that run the new release are healthy, and there is one; `None` where a host in service
+/// could not be asked.
+async fn is_well<H: Host>(context: &Context<'_, H>, observed: &Observed, trip: &Trip<'_>) -> Option<bool> {
     let live = Live::read(context.topology, observed);
+    let is_unseen = |endpoint: &&Endpoint| {
+        context.topology.was.contains_key(&endpoint.host) && !observed.hosts.contains_key(&endpoint.host)
+    };
+    if live.routed().iter().any(is_unseen) {
+        return None;
+    }
     let routed = live.routed().into_iter();
     let runs = |endpoint: &&Endpoint| {
         let seen = observed.slot(&endpoint.host, &trip.slot);
@@ -154,7 +172,7 @@ async fn is_well<H: Host>(context: &Context<'_, H>, observed: &Observed, trip: &
     };
     let changed: Vec<_> = routed.filter(runs).cloned().collect();
     let census = census::census(context, changed, HealthAnswer::is_healthy).await;
-    census.is_healthy() == Some(true)
+    census.is_healthy()
 }
 
 async fn forward<H: Host>(context: &Context<'_, H>, trip: &mut Trip<'_>, bound: &Bound, jar: Jar) -> Ended {
@@ -241,8 +259,17 @@ async fn travel<H: Host>(
     heading: Heading,
     mut jar: Jar,
 ) -> Way {
+    let mut started: BTreeSet<Endpoint> = BTreeSet::new();
     loop {
         let observed = look(context).await;
+        if let Some(endpoint) = started.iter().find(|it| is_gone(&observed, it, bound)) {
+            let release = &bound.release.id;
+            leaves(
+                context,
+                format!("{endpoint} came in with {release} and does not run it any more"),
+            );
+            return Way::Turned(Ended::unchanged(Exit::Failed));
+        }
         let run = trip.request.run.leg(trip.legs + 1);
         let scene = Scene {
             topology: context.topology,
@@ -262,8 +289,7 @@ async fn travel<H: Host>(
             Ok(Next::Arrived(plan)) => return arrive(context, trip, &observed, &plan, heading).await,
         };
         if let Err(reason) = may_leave(context, &leg).await {
-            let finding = Finding::warning(None, Problem::LeftUndone { reason });
-            say(context, finding);
+            leaves(context, reason);
             return Way::Turned(Ended::unchanged(Exit::Failed));
         }
         trip.legs += 1;
@@ -288,7 +314,22 @@ async fn travel<H: Host>(
             }
         }
         trip.moved = Moved::Something;
+        started.extend(starts_at(context, &leg.plan, bound));
     }
+}
+
+/// Where a plan starts the release.
+fn starts_at<H>(context: &Context<'_, H>, plan: &Plan, bound: &Bound) -> Vec<Endpoint> {
+    let steps = plan.stage(Phase::Start).map(|stage| &stage.steps);
+    let starts = |endpoint: &Endpoint| steps.is_some_and(|all| all.iter().any(|on| on.host == endpoint.host));
+    let all = context.topology.endpoints(&bound.slot);
+    all.into_iter().filter(starts).collect()
+}
+
+/// Whether a host was seen that does not serve the release any more.
+fn is_gone(observed: &Observed, endpoint: &Endpoint, bound: &Bound) -> bool {
+    let seen = observed.slot(&endpoint.host, &bound.slot);
+    seen.is_some_and(|seen| seen.listener.is_none() || seen.release() != Some(&bound.release.id))
 }
 
 impl Trip<'_> {
@@ -407,18 +448,17 @@ async fn may_leave<H: Host>(context: &Context<'_, H>, leg: &NextLeg) -> Result<(
     if leg.leaving.is_empty() || planted(Defect::LastInServiceLeaves) {
         return Ok(());
     }
-    let healthy =
-        |endpoints: &[Endpoint]| census::census(context, endpoints.to_vec(), HealthAnswer::is_healthy);
-    let (leaving, staying) = futures::join!(healthy(&leg.leaving), healthy(&leg.staying));
+    let leaving = census::census(context, leg.leaving.clone(), HealthAnswer::is_healthy);
+    let staying = census::reached(context, &leg.staying);
+    let (leaving, staying) = futures::join!(leaving, staying);
     // Whom nobody is served by may leave.
-    if staying.healthy >= leg.least || leaving.healthy + leaving.unknown == 0 {
+    if staying >= leg.least || leaving.healthy + leaving.unknown == 0 {
         return Ok(());
     }
     let told: Vec<_> = leg.leaving.iter().map(Endpoint::to_string).collect();
     Err(format!(
-        "{} stays in service: of the others {} are healthy, and {} have to be",
+        "{} stays in service: of the others {staying} are healthy, seen from every nginx as well, and {} have to be",
         told.join(", "),
-        staying.healthy,
         leg.least
     ))
 }
@@ -456,7 +496,7 @@ pub(super) async fn may_end<H: Host>(
         && !planted(Defect::LastInServiceLeaves)
         && let Some(at) = last_in_service(context, record, &leaving).await
     {
-        let reason = "nothing that nginx routes to is healthy".to_owned();
+        let reason = "nothing that nginx routes to is healthy, seen from every nginx as well".to_owned();
         let host = at.host.clone();
         failures.push((host, Failure::SuccessorMissing { endpoint: at, reason }));
     }
@@ -467,20 +507,24 @@ pub(super) async fn may_end<H: Host>(
     }
 }
 
-/// One of these that is healthy while nothing is that nginx routes to.
+/// One of these that is healthy while nothing is that nginx routes to, or that one of them reaches.
 async fn last_in_service<H: Host>(
     context: &Context<'_, H>,
     record: &RunRecord,
     leaving: &[Endpoint],
 ) -> Option<Endpoint> {
     let routed = plan::at_home(context.topology, record);
-    let serving = census::census(context, routed, HealthAnswer::is_healthy).await;
-    if serving.healthy > 0 {
+    if census::reached(context, &routed).await > 0 {
         return None;
     }
     let left = census::census(context, leaving.to_vec(), HealthAnswer::is_healthy).await;
     let first = leaving.first().filter(|_| left.healthy > 0);
     first.cloned()
+}
+
+/// Says why a journey leaves something as it is.
+fn leaves<H>(context: &Context<'_, H>, reason: String) {
+    say(context, Finding::warning(None, Problem::LeftUndone { reason }));
 }
 
 fn say<H>(context: &Context<'_, H>, finding: Finding) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::model::endpoint::Endpoint;
+use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
 use crate::model::hook::{Hook, HookPlace};
 use crate::model::names::{HostName, UserName};
@@ -135,19 +136,33 @@ async fn live<H: Host>(context: &Context<'_, H>, plan: &Plan) -> Vec<Finding> {
 
 /// What an endpoint answers to its own host. The connection is not kept, so that it does not count
 /// as somebody's.
-pub async fn own_view<H: Host>(
-    context: &Context<'_, H>,
-    endpoint: &Endpoint,
-) -> Option<crate::model::failure::HealthAnswer> {
+pub async fn own_view<H: Host>(context: &Context<'_, H>, endpoint: &Endpoint) -> Option<HealthAnswer> {
     context.topology.was.get(&endpoint.host)?;
+    Some(view(context, &endpoint.host, endpoint, "127.0.0.1".to_owned()).await)
+}
+
+/// What an endpoint answers to an nginx host, in the same way.
+pub(super) async fn view_of<H: Host>(
+    context: &Context<'_, H>,
+    from: &HostName,
+    endpoint: &Endpoint,
+) -> Option<HealthAnswer> {
+    let was = context.topology.was.get(&endpoint.host)?;
+    Some(view(context, from, endpoint, was.address.to_string()).await)
+}
+
+async fn view<H: Host>(
+    context: &Context<'_, H>,
+    from: &HostName,
+    endpoint: &Endpoint,
+    address: String,
+) -> HealthAnswer {
     let viewed = Viewed {
         endpoint: endpoint.clone(),
-        address: "127.0.0.1".to_owned(),
+        address,
     };
-    let answer = health::ask(context, &endpoint.host, &viewed).await;
-    context
-        .crew
-        .forget_http(&endpoint.host, &viewed.address, endpoint.port.number())
-        .await;
-    Some(answer)
+    let answer = health::ask(context, from, &viewed).await;
+    let port = endpoint.port.number();
+    context.crew.forget_http(from, &viewed.address, port).await;
+    answer
 }
