@@ -5,9 +5,11 @@ use std::time::Duration;
 use nonstop::engine::run::Wanted;
 use nonstop::model::finding::Problem;
 use nonstop::model::journey::Rolling;
+use nonstop::model::names::{HostName, ReleaseId};
 use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
+use tokio::time::Instant;
 
 use crate::scene::{Scene, V1, jar};
 use crate::world::{Fault, Health, Start, World};
@@ -30,6 +32,10 @@ fn runs(scene: &Scene) -> Vec<String> {
         format!("{version}{mark}")
     });
     told.collect()
+}
+
+fn release(id: &str) -> ReleaseId {
+    ReleaseId::new(id).unwrap()
 }
 
 /// Every host has that version, and nothing is left of a run.
@@ -149,6 +155,13 @@ async fn a_way_back_that_fails_as_well_holds_with_the_others_in_service() {
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
     assert_eq!(runs(&scene), ["2", "-!", "1"]);
     assert!(scene.records().contains(&RunStatus::Open));
+    let world = scene.world.borrow();
+    let mut old = world
+        .hosts
+        .values()
+        .filter_map(|host| host.releases.get(&release(V1)));
+    assert!(old.all(|it| !it.failed), "the old release is not to blame");
+    drop(world);
     // Once a person has mended the host, the run is taken back from there.
     scene.world.borrow_mut().host("was-2").start = Start::Listens(Duration::from_secs(2));
     let mended = scene.mended();
@@ -317,5 +330,59 @@ async fn requests_that_do_not_end_keep_their_instance_and_lead_the_run_back() {
     scene.world.borrow_mut().may_cut = true;
     let scene = scene.cuts();
     scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    is_on(&scene, "2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sick_host_in_service_keeps_no_healthy_one_out() {
+    let scene = Scene::on_a_single_slot("").when(Phase::Verify, |world| {
+        // Once the second host is to come in, the first one is sick.
+        if world.times("start").len() == 2 {
+            for process in &mut world.host("was-1").processes {
+                process.health = Health::Down;
+            }
+        }
+    });
+    scene.deploy().await;
+    let verified = scene.times("commit").len();
+    assert!(verified >= 8, "the second host came in: {verified}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_dies_once_it_is_in_service_turns_the_run_round() {
+    let scene = Scene::on_a_single_slot("").when(Phase::Commit, |world| {
+        if world.times("start").len() == 1 {
+            world.host("was-1").kill(8080);
+        }
+    });
+    let ended = scene.deploy().await;
+    assert!(ended.says(turns));
+    assert!(scene.times("start").len() < 6, "it does not go on for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_leaves_while_an_nginx_reaches_none_of_the_others() {
+    let scene = Scene::on_a_single_slot("").change(|world| {
+        for name in ["was-2", "was-3"] {
+            let ends = Instant::now() + Duration::from_secs(3_600);
+            let link = (HostName::new("nginx-1").unwrap(), HostName::new(name).unwrap());
+            world.links.insert(link, (Instant::now(), ends));
+        }
+    });
+    scene.deploy().await.ends(&scene, Outcome::AsItWas, 6);
+    assert_eq!(runs(&scene), ["1"; 3]);
+    assert!(scene.times("stop").is_empty() && scene.times("commit").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_host_that_cannot_be_asked_holds_a_resume() {
+    let scene = Scene::on_a_single_slot("");
+    dies_at_start(&scene, 2).await;
+    let scene = scene.faults("was-1", "http", (0, 50), Fault::NotSent);
+    let before = scene.times("commit").len();
+    scene.resume().await.ends(&scene, Outcome::Mixed, 8);
+    assert_eq!(scene.times("commit").len(), before);
+    scene.world.borrow_mut().rules.clear();
+    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
     is_on(&scene, "2").await;
 }

@@ -78,12 +78,21 @@ impl World {
                 continue;
             };
             let targets = nginx.targets();
-            if !targets.is_empty() && !targets.iter().any(|target| self.serves(target)) {
-                let broken = format!("in service: {host}:{port} was stopped while {name} has nobody else");
+            let serves = |target: &(String, Port)| self.serves(target) && self.reaches(name, &target.0);
+            if !targets.is_empty() && self.reaches(name, &own.0) && !targets.iter().any(serves) {
+                let broken =
+                    format!("in service: {host}:{port} was stopped while {name} reaches nobody else");
                 self.broken.push(broken);
                 return;
             }
         }
+    }
+
+    /// Whether an nginx host reaches an address, or did until a short while ago.
+    fn reaches(&self, nginx: &HostName, address: &str) -> bool {
+        let there = self.hosts.iter().find(|(_, it)| it.address.as_str() == address);
+        let cut = there.and_then(|(name, _)| self.link_cut(nginx, name));
+        cut.is_none_or(|since| since.elapsed() <= LATELY)
     }
 
     /// With a single slot no nginx is led to where nobody serves, unless nobody did before.
