@@ -26,7 +26,7 @@ use super::homeward::{self, Reason};
 use super::run::{Request, Verdict, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::{Job, drain};
-use super::{ending, journey, record, window};
+use super::{ending, in_service, journey, record, window};
 
 /// How a run ended, with what reporters want to know of it.
 #[derive(Debug, Clone)]
@@ -246,7 +246,7 @@ async fn retire<H: Host>(
     record: &RunRecord,
 ) -> StageEnd {
     if record.journey.is_some() {
-        return match journey::may_end(context, record, stage).await {
+        return match in_service::may_end(context, record, stage).await {
             Ok(()) => step_forward(context, job, stage).await,
             Err(failures) => StageEnd::Failed(failures),
         };

@@ -16,6 +16,7 @@ pub mod health;
 mod heartbeat;
 pub mod homeward;
 mod hooks;
+mod in_service;
 mod journey;
 pub mod lock;
 pub mod observe;
