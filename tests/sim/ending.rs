@@ -198,8 +198,7 @@ impl Stage {
             // A first release that is sick on one host has no home, and is held.
             let spared = spared.filter(|_| self.story.is_live);
             // Requests that are left at the drain's deadline keep the only instance of their host.
-            let drains = self.story.twists.slots != Slots::Single
-                || self.story.twists.requests_last < Duration::from_secs(4);
+            let drains = self.story.twists.drain();
             let is_excused = judge::was_struck(&world, spared) || self.story.has_edits() || !drains;
             (disagree, is_excused)
         };

@@ -191,7 +191,7 @@ impl Stage {
         // A slot is not put to use before its last requests are answered.
         let in_use = verdict.exit == Exit::Refused && judge::idle_slot_is_busy(&self.world.borrow());
         let may_meet = self.story.twists.wait() && verdict.exit == Exit::Locked;
-        if calm && verdict.exit != Exit::Done && !in_use && !may_meet {
+        if calm && self.story.twists.drain() && verdict.exit != Exit::Done && !in_use && !may_meet {
             self.broken(format!(
                 "without any fault {:?} ended with {verdict:?}",
                 end.act.what

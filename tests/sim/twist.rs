@@ -295,6 +295,12 @@ impl Twists {
         }
     }
 
+    /// Whether requests end before a drain does: where a host has one slot, a run that waits for one in vain goes
+    /// back.
+    pub(crate) fn drain(&self) -> bool {
+        self.slots != Slots::Single || self.requests_last < Duration::from_secs(4)
+    }
+
     /// What a calm story has of them.
     pub(crate) fn calm(self) -> Self {
         Self {
