@@ -155,13 +155,12 @@ async fn a_way_back_that_fails_as_well_holds_with_the_others_in_service() {
     scene.deploy().await.ends(&scene, Outcome::Mixed, 8);
     assert_eq!(runs(&scene), ["2", "-!", "1"]);
     assert!(scene.records().contains(&RunStatus::Open));
-    let world = scene.world.borrow();
-    let mut old = world
-        .hosts
-        .values()
-        .filter_map(|host| host.releases.get(&release(V1)));
-    assert!(old.all(|it| !it.failed), "the old release is not to blame");
-    drop(world);
+    {
+        let world = scene.world.borrow();
+        let hosts = world.hosts.values();
+        let mut old = hosts.filter_map(|host| host.releases.get(&release(V1)));
+        assert!(old.all(|it| !it.failed), "the old release is not to blame");
+    }
     // Once a person has mended the host, the run is taken back from there.
     scene.world.borrow_mut().host("was-2").start = Start::Listens(Duration::from_secs(2));
     let mended = scene.mended();
