@@ -120,7 +120,8 @@ pub(super) async fn promote<H: Host>(
 pub(super) enum TakenBack {
     /// It is over, or cannot be brought any further.
     Over(Ended),
-    /// Not at all: a host has begun to end its old instance, so that the run has come to its end.
+    /// Not at all: a host has begun to end its old instance, or is left out and may, so that the run has come to its
+    /// end.
     TooLate,
 }
 
@@ -143,7 +144,11 @@ pub(super) async fn take_back<H: Host>(
             return Err(against);
         }
         let begun = window::cancel(context, record).await?;
-        if !begun.is_empty() || record.point_of_no_return {
+        // Home routes to a host that is left out, too, whose timer nobody has cancelled.
+        let left_out = &context.topology.without.was;
+        let mut timers = record.window.iter().flat_map(|window| &window.hosts);
+        let is_unheard = timers.any(|host| left_out.contains_key(host));
+        if !begun.is_empty() || is_unheard || record.point_of_no_return {
             return Ok(match window::close(context, request, record).await {
                 Ok(()) => TakenBack::TooLate,
                 Err(outcome) => TakenBack::Over(stuck(outcome)),

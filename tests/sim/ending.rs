@@ -131,7 +131,7 @@ impl Stage {
         ];
         let forward = self.story.last != What::Rollback;
         for (step, what) in steps.into_iter().skip(usize::from(!forward) * 2) {
-            if self.waits().is_none() {
+            if self.waits_for(leaves).is_none() {
                 return;
             }
             self.faultless(&format!("{name}-{step}"), what, leaves, spared)

@@ -204,7 +204,15 @@ impl Stage {
         if !self.story.twists.wait() {
             return None;
         }
+        self.waits_for(Leaves::Nobody)
+    }
+
+    /// The run that waits for a person, as whoever leaves these hosts out finds it.
+    pub(crate) fn waits_for(&self, leaves: Leaves) -> Option<(RunId, Epoch)> {
         let mut observed = self.world.borrow().observed();
+        if let Some(gone) = self.gone.as_ref().filter(|_| leaves == Leaves::TheGone) {
+            observed.hosts.remove(gone);
+        }
         plan::settle(&mut observed);
         plan::waiting(&observed).map(|record| (record.run.clone(), record.epoch))
     }

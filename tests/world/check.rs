@@ -79,13 +79,23 @@ impl World {
             };
             let targets = nginx.targets();
             let serves = |target: &(String, Port)| self.serves(target) && self.reaches(name, &target.0);
-            if !targets.is_empty() && self.reaches(name, &own.0) && !targets.iter().any(serves) {
+            // What a run started and takes away again may outlive those that a fault ended meanwhile.
+            let is_struck = targets.iter().any(|target| self.was_struck(&target.0));
+            let leads = !targets.is_empty() && !is_struck && self.reaches(name, &own.0);
+            if leads && !targets.iter().any(serves) {
                 let broken =
                     format!("in service: {host}:{port} was stopped while {name} reaches nobody else");
                 self.broken.push(broken);
                 return;
             }
         }
+    }
+
+    /// Whether a fault has ended something on the host of an address.
+    fn was_struck(&self, address: &str) -> bool {
+        let mut hosts = self.hosts.values();
+        let host = hosts.find(|host| host.address.as_str() == address);
+        host.is_some_and(|host| host.clock.boot > 1 || !host.struck.is_empty())
     }
 
     /// Whether an nginx host reaches an address, or did until a short while ago.
