@@ -4,6 +4,10 @@
 mod documents;
 #[path = "config/hooks.rs"]
 mod hooks;
+#[path = "config/notify.rs"]
+mod notify;
+#[path = "config/strategies.rs"]
+mod strategies;
 
 use std::path::Path;
 
@@ -432,35 +436,6 @@ fn a_slip_in_one_place_does_not_hide_a_mistake_beside_the_inventory() {
 }
 
 #[test]
-fn more_in_service_than_a_slot_has_hosts_is_refused() {
-    let update = |least: &str| {
-        let update = format!("app: sokdak\nupdate: {{ strategy: rolling, min_in_service: {least} }}");
-        with("app: sokdak", &update)
-    };
-    let text = report(&update("9"));
-    assert!(
-        text.contains("9 are to be in service, and slot `blue` has"),
-        "{text}"
-    );
-    for fits in ["1", "100%"] {
-        let inventory = Source::new("inventory.yml", INVENTORY);
-        let playbook = Source::new("playbook.yml", update(fits));
-        assert!(config::load_sources(&inventory, &playbook).is_ok(), "{fits}");
-    }
-}
-
-#[test]
-fn of_a_misspelt_strategy_only_its_name_is_said() {
-    let rolling = "app: sokdak\nupdate: { strategy: roling, max_parallel: 2, auto_promote: false }";
-    let report = report(&with("app: sokdak", rolling));
-    assert!(
-        report.contains("roling") && report.contains("rolling"),
-        "{report}"
-    );
-    assert!(!report.contains("goes with"), "{report}");
-}
-
-#[test]
 fn a_template_of_ones_own_must_hold_the_generation() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("playbook.yml");
@@ -480,40 +455,6 @@ fn a_template_of_ones_own_must_hold_the_generation() {
     );
     let broken = check("line\n{% if %}");
     assert!(broken.contains("own.j2:2:1"), "{broken}");
-}
-
-#[test]
-fn webhooks_are_read_and_an_address_in_place_of_a_name_is_not_shown() {
-    let shown = report(
-        "\
-notify:
-  - slack: { webhook_env: https://hooks.example/services/T0/B0/hunter2 }
-  - webhook: { url_env: 'https://hooks.example/hunter3', on: [start, end] }
-  - slack: { webhook_env: A }
-    webhook: { url_env: B }
-  - { }
-  - email
-",
-    );
-    assert!(!shown.contains("hunter"), "{shown}");
-    for said in [
-        "put it into an environment variable",
-        "notify.1.webhook.on.1",
-        "takes one of `slack` and `webhook`",
-        "lacks `slack` or `webhook`",
-        "`notify.4` takes a map",
-    ] {
-        assert!(shown.contains(said), "`{said}` is not in {shown}");
-    }
-    let playbook = with(
-        "health: { path: /health }",
-        "health: { path: /health }\nnotify: [{ slack: { webhook_env: HOOK, on: failure } }, { webhook: { url_env: URL, deadline: 2s } }]",
-    );
-    let (inventory, playbook) = (Source::new("i.yml", INVENTORY), Source::new("p.yml", playbook));
-    let config = config::load_sources(&inventory, &playbook).unwrap_or_else(|report| panic!("{report}"));
-    let notify = config.playbook.notify;
-    assert_eq!((notify[0].variable.as_str(), notify[0].on.len()), ("HOOK", 1));
-    assert_eq!((notify[1].deadline.as_secs(), notify[1].on.len()), (2, 4));
 }
 
 #[test]
@@ -543,44 +484,4 @@ all:
     insta::with_settings!({ omit_expression => true }, {
         insta::assert_debug_snapshot!((connections, wrong));
     });
-}
-
-#[test]
-fn a_single_slot_needs_a_host_that_may_leave() {
-    let single = |update: &str| {
-        let text = with(", green: { group: was, port: 8081 }", "");
-        format!("{text}update: {{ strategy: rolling, {update} }}\n")
-    };
-    let load = |inventory: &str, playbook: String| {
-        let inventory = Source::new("inventory.yml", inventory);
-        config::load_sources(&inventory, &Source::new("p.yml", playbook))
-    };
-    assert!(load(INVENTORY, single("max_parallel: 9")).is_ok());
-    for (inventory, update, expected) in [
-        (
-            INVENTORY.replace(", w2: { base: 9080 }", ""),
-            "max_parallel: 1",
-            "slot `blue` is the only one and has one host: the last one in service never leaves",
-        ),
-        (
-            INVENTORY.to_owned(),
-            "min_in_service: 100%",
-            "all 2 hosts of slot `blue` are to be in service, and it is the only one: none may leave",
-        ),
-        (
-            INVENTORY.to_owned(),
-            "max_parallel: 1 }\nhooks: { before_install: [{ run: [./x] }]",
-            "with a single slot no hooks run yet",
-        ),
-        (
-            INVENTORY.to_owned(),
-            "max_parallel: 1 }\nbake: { then: keep",
-            "with a single slot nothing old is left that could be kept",
-        ),
-    ] {
-        let report = load(&inventory, single(update))
-            .expect_err("it is refused")
-            .to_string();
-        assert!(report.contains(expected), "{report}");
-    }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::model::event::Stamped;
 use crate::model::finding::{Finding, Problem};
-use crate::model::notify::{Moment, Notify, Service};
+use crate::model::notify::{Moment, Notify, Service, Untold};
 use crate::model::run_view::RunView;
 use crate::model::secret::Secrets;
 use crate::report::harmless::harmless;
@@ -62,7 +62,7 @@ impl Webhooks {
             };
             let variable = notify.variable.clone();
             let reason = reason.to_owned();
-            let problem = Problem::NobodyToTell { variable, reason };
+            let problem = Problem::Untold(Untold::NobodyToTell { variable, reason });
             webhooks.warnings.push(Finding::warning(None, problem));
         }
         webhooks
@@ -185,11 +185,11 @@ impl Message {
             Ok(Err(error)) => harmless(&error.to_string()),
             Err(_) => http::too_late(deadline),
         };
-        let problem = Problem::NotTold {
+        let problem = Problem::Untold(Untold::NotTold {
             variable: self.notify.variable,
             moment: self.moment,
             reason,
-        };
+        });
         Some(Finding::warning(None, problem))
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn onward<H: Host>(context: &Context<'_, H>, record: RunRecord)
     for finding in findings {
         context.tell(Event::Warned { finding });
     }
-    let Some(plan) = resume::way_back(&record, Vec::new()) else {
+    let Some(plan) = homeward::way_back(&record, Vec::new()) else {
         return stuck(Outcome::Mixed);
     };
     let job = Job {

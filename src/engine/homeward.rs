@@ -12,8 +12,10 @@ use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::{self, Because, HomeGoal, Scene, Stage};
+use crate::model::plan::{self, Because, HomeGoal, Plan, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord};
+use crate::model::release::Release;
+use crate::model::strategy::Hold;
 
 use super::context::Context;
 use super::execute::{Ended, exit_home, fenced_off, say_unwinding};
@@ -294,4 +296,25 @@ fn ended<H>(
         live_slot: slot,
         switch_took: None,
     }
+}
+
+/// The stages of a way back as a plan; `None` for a record that does not say what it brought.
+pub(super) fn way_back(record: &RunRecord, stages: Vec<Stage>) -> Option<Plan> {
+    let release = Release {
+        id: record.release.clone()?,
+        sha256: String::new(),
+        size_bytes: 0,
+        jar_name: String::new(),
+    };
+    Some(Plan {
+        from: record.from_slot.clone(),
+        to: record.to_slot.clone()?,
+        from_release: record.from_release.clone(),
+        release,
+        routings: vec![record.from_routing.clone(), record.to_routing.clone()],
+        holds: vec![Hold::None; 2],
+        course: record.course.clone(),
+        stages,
+        warnings: Vec::new(),
+    })
 }

@@ -13,10 +13,8 @@ use crate::model::lock::Owner;
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::{self, Plan, Scene, Stage};
+use crate::model::plan::{self, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord, RunStatus};
-use crate::model::release::Release;
-use crate::model::strategy::Hold;
 use crate::model::token::TokenState;
 
 use super::census::{self, Enough};
@@ -427,7 +425,7 @@ pub(super) async fn back<H: Host>(
     let mut stages = plan::back_again(scene, record);
     let is_way = |stage: &Stage| matches!(stage.phase, Phase::Revert | Phase::Drain) || stage.ends_hooks();
     stages.retain(|stage| sees_through || is_way(stage));
-    let Some(plan) = way_back(record, stages) else {
+    let Some(plan) = homeward::way_back(record, stages) else {
         return Round::stuck(Outcome::Mixed);
     };
     let home = record.run.clone();
@@ -466,37 +464,20 @@ pub(super) async fn back<H: Host>(
 
 /// How a way back ends after which something is left to do.
 async fn taken_back<H: Host>(context: &Context<'_, H>, record: &RunRecord, outcome: Outcome) -> Ended {
+    let ended = Ended::of(outcome, Exit::Mixed);
     if record.kind != RunKind::Converge {
+        let (live, live_slot) = (record.from_release.clone(), record.from_slot.clone());
         return Ended {
-            live: record.from_release.clone(),
-            live_slot: record.from_slot.clone(),
-            ..Ended::of(outcome, Exit::Mixed)
+            live,
+            live_slot,
+            ..ended
         };
     }
     // Where such a run came from is not where all nginx hosts were.
-    if homeward::are_apart(context, record).await {
-        return Ended::of(Outcome::Mixed, Exit::Mixed);
+    let apart = homeward::are_apart(context, record).await;
+    if apart {
+        Ended::of(Outcome::Mixed, Exit::Mixed)
+    } else {
+        ended
     }
-    Ended::of(outcome, Exit::Mixed)
-}
-
-/// The stages of a way back as a plan; `None` for a record that does not say what it brought.
-pub(super) fn way_back(record: &RunRecord, stages: Vec<Stage>) -> Option<Plan> {
-    let release = Release {
-        id: record.release.clone()?,
-        sha256: String::new(),
-        size_bytes: 0,
-        jar_name: String::new(),
-    };
-    Some(Plan {
-        from: record.from_slot.clone(),
-        to: record.to_slot.clone()?,
-        from_release: record.from_release.clone(),
-        release,
-        routings: vec![record.from_routing.clone(), record.to_routing.clone()],
-        holds: vec![Hold::None; 2],
-        course: record.course.clone(),
-        stages,
-        warnings: Vec::new(),
-    })
 }

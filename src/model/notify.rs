@@ -26,6 +26,30 @@ impl Notify {
     pub const DEADLINE: Duration = Duration::from_secs(5);
 }
 
+/// Who is not told, and why. No run is touched by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "problem")]
+pub enum Untold {
+    /// A webhook of the playbook has no address here.
+    #[error("`notify` names the variable {variable}, {reason}: nobody is told there")]
+    NobodyToTell {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it; never its value.
+        reason: String,
+    },
+    /// A webhook did not take a message.
+    #[error("the webhook of {variable} was not told of the {moment}: {reason}")]
+    NotTold {
+        /// The variable that holds its address.
+        variable: String,
+        /// What it should have been told.
+        moment: Moment,
+        /// Why it was not.
+        reason: String,
+    },
+}
+
 /// Who listens at the other end, and so what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

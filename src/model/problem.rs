@@ -6,10 +6,11 @@ use super::endpoint::Endpoint;
 use super::hook::HookId;
 use super::journey::Rolling;
 use super::lock::{LockState, describe_owner};
-use super::names::{HostName, JarPattern, ReleaseId, RemotePath, RunId, SlotName};
-use super::notify::Moment;
+use super::names::{HostName, ReleaseId, RunId, SlotName};
+use super::notify::Untold;
 use super::process::AfterKill;
 use super::record::RunRecord;
+use super::release::JarProblem;
 use super::unit::{LostAtBoot, UnitObserved};
 
 /// What was found.
@@ -438,28 +439,6 @@ pub enum Problem {
         /// What is live, where it is known.
         live: Option<ReleaseId>,
     },
-    /// No deploy agent has put a jar there.
-    #[error("no file matches `{pattern}`")]
-    NoJarOnHost {
-        /// The playbook's pattern.
-        pattern: JarPattern,
-    },
-    /// Which jar of a deploy agent is meant is not clear, or it cannot be used.
-    #[error("of the files that match `{pattern}`, {reason}")]
-    JarUnfit {
-        /// The playbook's pattern.
-        pattern: JarPattern,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A deploy agent has put different jars on the hosts of a slot.
-    #[error("not all hosts have the same jar: here the newest is {path}, sha256 {sha256}")]
-    JarsDiffer {
-        /// The newest on this host.
-        path: RemotePath,
-        /// Its digest.
-        sha256: String,
-    },
     /// There is no release to go back to.
     #[error("there is no earlier release to go back to")]
     NothingToGoBackTo,
@@ -490,28 +469,18 @@ pub enum Problem {
         /// What.
         what: Rolling,
     },
-    /// A webhook of the playbook has no address here.
-    #[error("`notify` names the variable {variable}, {reason}: nobody is told there")]
-    NobodyToTell {
-        /// The variable.
-        variable: String,
-        /// What is wrong with it; never its value.
-        reason: String,
-    },
-    /// A webhook did not take a message; the run is not touched by it.
-    #[error("the webhook of {variable} was not told of the {moment}: {reason}")]
-    NotTold {
-        /// The variable that holds its address.
-        variable: String,
-        /// What it should have been told.
-        moment: Moment,
-        /// Why it was not.
-        reason: String,
-    },
     /// Everything that was looked at is well.
     #[error("{what}")]
     Fine {
         /// What.
         what: String,
     },
+    /// What is wrong with the jars that a deploy agent has put there.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Jar(JarProblem),
+    /// Who is not told of the run.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Untold(Untold),
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::names::{InvalidName, ReleaseId, RemotePath};
+use super::names::{InvalidName, JarPattern, ReleaseId, RemotePath};
 
 /// A release, as it is or will be on every WAS host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,6 +82,34 @@ impl Release {
         let at = stem.match_indices('-').map(|(at, _)| at + 1).find(starts_version);
         at.map_or(stem, |at| &stem[at..])
     }
+}
+
+/// What is wrong with the jars that a deploy agent has put on the hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "problem")]
+pub enum JarProblem {
+    /// No deploy agent has put a jar there.
+    #[error("no file matches `{pattern}`")]
+    NoJarOnHost {
+        /// The playbook's pattern.
+        pattern: JarPattern,
+    },
+    /// Which jar of a deploy agent is meant is not clear, or it cannot be used.
+    #[error("of the files that match `{pattern}`, {reason}")]
+    JarUnfit {
+        /// The playbook's pattern.
+        pattern: JarPattern,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A deploy agent has put different jars on the hosts of a slot.
+    #[error("not all hosts have the same jar: here the newest is {path}, sha256 {sha256}")]
+    JarsDiffer {
+        /// The newest on this host.
+        path: RemotePath,
+        /// Its digest.
+        sha256: String,
+    },
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod confirms;
 mod deadline;
 mod draining;
 mod drill;
+mod ended;
 mod ending;
 mod homeward;
 mod hooks;

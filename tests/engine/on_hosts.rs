@@ -6,7 +6,7 @@ use nonstop::model::finding::Problem;
 use nonstop::model::names::{JarPattern, RemotePath};
 use nonstop::model::outcome::Outcome;
 use nonstop::model::phase::Phase;
-use nonstop::model::release::{Offer, OfferedJar};
+use nonstop::model::release::{JarProblem, Offer, OfferedJar};
 
 use crate::scene::{Ended, Scene};
 use crate::world::World;
@@ -31,9 +31,9 @@ fn refused(ended: &Ended) -> Vec<(String, &'static str)> {
         _ => None,
     });
     let kind = |problem: &Problem| match problem {
-        Problem::NoJarOnHost { .. } => "none",
-        Problem::JarUnfit { .. } => "unfit",
-        Problem::JarsDiffer { .. } => "differs",
+        Problem::Jar(JarProblem::NoJarOnHost { .. }) => "none",
+        Problem::Jar(JarProblem::JarUnfit { .. }) => "unfit",
+        Problem::Jar(JarProblem::JarsDiffer { .. }) => "differs",
         _ => "other",
     };
     findings

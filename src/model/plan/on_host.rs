@@ -3,7 +3,7 @@
 use crate::model::finding::{Finding, Problem};
 use crate::model::live::Live;
 use crate::model::names::{HostName, JarPattern};
-use crate::model::release::{Offer, OfferedJar};
+use crate::model::release::{JarProblem, Offer, OfferedJar};
 
 use super::forward::{Scene, target_of_deploy};
 use super::preflight;
@@ -25,13 +25,13 @@ pub fn offered<'a>(scene: &Scene<'a>, pattern: &JarPattern) -> Result<&'a Offere
         let pattern = pattern.clone();
         let problem = match offer(host) {
             Some(Offer::Jar(_)) => return None,
-            Some(Offer::Unfit { reason }) => Problem::JarUnfit {
+            Some(Offer::Unfit { reason }) => JarProblem::JarUnfit {
                 pattern,
                 reason: reason.clone(),
             },
-            Some(Offer::None) | None => Problem::NoJarOnHost { pattern },
+            Some(Offer::None) | None => JarProblem::NoJarOnHost { pattern },
         };
-        Some(Finding::refusal(Some(host), problem))
+        Some(Finding::refusal(Some(host), Problem::Jar(problem)))
     });
     let mut findings: Vec<_> = lacking.collect();
     let jars: Vec<_> = hosts
@@ -43,11 +43,11 @@ pub fn offered<'a>(scene: &Scene<'a>, pattern: &JarPattern) -> Result<&'a Offere
         .collect();
     if jars.iter().any(|(_, jar)| jar.sha256 != jars[0].1.sha256) {
         findings.extend(jars.iter().map(|(host, jar)| {
-            let problem = Problem::JarsDiffer {
+            let problem = JarProblem::JarsDiffer {
                 path: jar.path.clone(),
                 sha256: jar.sha256.clone(),
             };
-            Finding::refusal(Some(host), problem)
+            Finding::refusal(Some(host), Problem::Jar(problem))
         }));
     }
     match jars.first() {

@@ -1,6 +1,8 @@
 //! Findings in words, and what helps against each.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::notify::Untold;
+use crate::model::release::JarProblem;
 use crate::model::unit::UnitState;
 use crate::report::harmless::harmless;
 use crate::report::text::advice::Advice;
@@ -243,13 +245,13 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         Problem::DrillOvertaken { .. } => {
             "`nonstop history` tells who; the next drill begins from what is live now"
         }
-        Problem::NoJarOnHost { .. } => {
+        Problem::Jar(JarProblem::NoJarOnHost { .. }) => {
             "let the deploy agent put it on every host of the slot first, or send one from here with `--jar FILE`"
         }
-        Problem::JarUnfit { .. } => {
+        Problem::Jar(JarProblem::JarUnfit { .. }) => {
             "take the files away that are not meant, or send one from here with `--jar FILE`"
         }
-        Problem::JarsDiffer { .. } => {
+        Problem::Jar(JarProblem::JarsDiffer { .. }) => {
             "the deploy agent has not brought the same to all of them: let it finish, or send one with `--jar FILE`"
         }
         Problem::NothingToGoBackTo => "deploy the older jar instead: `nonstop deploy --jar FILE`",
@@ -302,7 +304,7 @@ fn run_hint(problem: &Problem) -> Option<String> {
             "nothing that it remembers can act by itself; the next deploy brings it along, but an nginx host that \
              routes elsewhere needs `nonstop resume --to SLOT` first"
         }
-        Problem::NobodyToTell { .. } => {
+        Problem::Untold(Untold::NobodyToTell { .. }) => {
             "set it where nonstop runs, or take its entry out of `notify`; the run goes on without it"
         }
         Problem::LockLeft { .. } => "it frees itself when its lease is over",
