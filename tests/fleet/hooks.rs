@@ -97,6 +97,7 @@ fn a_hook_that_does_not_validate_leaves_traffic_where_it_is() {
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn a_hook_that_fails_after_the_switch_takes_traffic_back() {
     let fleet = Fleet::reset();
     let shop = shop(

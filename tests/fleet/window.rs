@@ -18,6 +18,7 @@ fn windowed<'f>(fleet: &'f Fleet, window: &str) -> App<'f> {
 }
 
 #[test]
+#[ignore = "waits two minutes: make test-all"]
 fn the_hosts_stop_the_old_slot_at_their_hour_and_nobody_is_there() {
     let fleet = Fleet::reset();
     let shop = windowed(&fleet, "20s");
