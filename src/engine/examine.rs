@@ -79,10 +79,7 @@ async fn tried<H: Host>(context: &Context<'_, H>, host: &HostName) -> Vec<Findin
         .iter()
         .any(|finding| matches!(finding.problem, Problem::NoWayToAsk))
     {
-        found.push(fine(
-            host,
-            "health can be asked through its SSH connection".to_owned(),
-        ));
+        found.push(fine(host, "health can be asked from it".to_owned()));
     }
     let sudo = found
         .iter()
@@ -169,7 +166,7 @@ fn machine(
     let (user, uid) = (&seen.machine.user, seen.machine.uid);
     found.push(fine(
         host,
-        format!("reached as {user} (uid {uid}) with a known host key; its clock is {seconds} s off"),
+        format!("reached as {user} (uid {uid}), and its clock is {seconds} s off"),
     ));
     if seen.machine.missing_tools.is_empty() {
         found.push(fine(

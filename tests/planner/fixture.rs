@@ -13,7 +13,7 @@ use nonstop::model::observed::{
     EntryKind, HostObserved, NginxObserved, Observed, ReleaseObserved, SlotObserved, WasObserved,
 };
 use nonstop::model::phase::Phase;
-use nonstop::model::plan::{self, Goal, Plan, Scene, Step};
+use nonstop::model::plan::{self, By, Goal, Plan, Scene, Step};
 use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity, UnfinishedStart};
 use nonstop::model::record::{RunKind, RunRecord, RunStatus};
 use nonstop::model::release::Release;
@@ -360,21 +360,32 @@ impl Fleet {
         self.plan(&Goal::Deploy(release(id)))
     }
 
+    /// Plans a rollback. One without a name leads where `status` says that it does.
     pub(crate) fn rollback(&self, to: Option<&str>) -> Result<Plan, Vec<Finding>> {
-        self.plan(&Goal::Rollback(to.map(release_id)))
+        let planned = self.plan(&Goal::Rollback(to.map(release_id)));
+        if let (None, Ok(plan)) = (to, &planned) {
+            let told = self.scene(plan::way_back).expect("there is a way back");
+            assert_eq!(
+                (told.slot, told.release),
+                (plan.to.clone(), plan.release.id.clone())
+            );
+            assert_eq!(told.by == By::Switch, plan.stage(Phase::Start).is_none());
+        }
+        planned
     }
 
     fn plan(&self, goal: &Goal) -> Result<Plan, Vec<Finding>> {
+        self.scene(|scene| plan::forward(scene, goal))
+    }
+
+    fn scene<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
         let (observed, run) = (self.observed(), RunId::new("run-2").unwrap());
-        plan::forward(
-            &Scene {
-                topology: &self.config.topology,
-                playbook: &self.config.playbook,
-                observed: &observed,
-                run: &run,
-            },
-            goal,
-        )
+        look(&Scene {
+            topology: &self.config.topology,
+            playbook: &self.config.playbook,
+            observed: &observed,
+            run: &run,
+        })
     }
 
     /// A person leaves a host out, and it gives no answer.
@@ -386,16 +397,8 @@ impl Fleet {
 
     /// What a run with this plan puts on record.
     pub(crate) fn intent(&self, plan: &Plan, kind: RunKind) -> RunRecord {
-        let observed = self.observed();
-        let run = RunId::new("run-2").unwrap();
-        let scene = Scene {
-            topology: &self.config.topology,
-            playbook: &self.config.playbook,
-            observed: &observed,
-            run: &run,
-        };
-        let opened = RunRecord::opened(run.clone(), Epoch(2), Owner::default());
-        plan::intent(&scene, plan, kind, opened)
+        let opened = RunRecord::opened(RunId::new("run-2").unwrap(), Epoch(2), Owner::default());
+        self.scene(|scene| plan::intent(scene, plan, kind, opened))
     }
 
     /// A run saved home on an nginx host and armed a token there, which is now in that state.

@@ -159,3 +159,11 @@ fn a_fleet_without_traffic_starts_all_hosts_at_once() {
     assert_eq!(routings(&plan), ["", "was-1 was-2"]);
     assert_eq!(steps(&plan, Phase::Start).len(), 2);
 }
+
+#[test]
+fn a_rollback_without_a_name_leads_to_the_release_before_and_status_says_so() {
+    let mut fleet = Fleet::of(INVENTORY, PLAYBOOK);
+    fleet.has(V1).has(V2).runs("blue", V2).routes(8080, "run-1");
+    let plan = fleet.rollback(None).unwrap();
+    assert_eq!(plan.release.id.as_str(), V1);
+}

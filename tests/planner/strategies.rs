@@ -207,8 +207,12 @@ fn a_run_that_waits_refuses_every_other_and_is_promoted() {
         fleet.host(name).record = Some(record.clone());
     }
     let waits = |(_, problem): &(String, Problem)| matches!(problem, Problem::RunWaits { .. });
-    assert!(refusals(fleet.deploy(V2)).iter().any(waits));
-    assert!(refusals(fleet.rollback(None)).iter().any(waits));
+    for refused in [refusals(fleet.deploy(V2)), refusals(fleet.rollback(None))] {
+        assert!(
+            refused.len() == 1 && waits(&refused[0]),
+            "nothing else is said of it: {refused:?}"
+        );
+    }
     let plan = seen(&fleet, |scene| plan::promoted(scene, Promote::Next)).unwrap();
     assert_eq!(plan.commits().count(), 1);
     assert!(!plan.stages.iter().any(plan::Stage::waits));

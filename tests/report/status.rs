@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use nonstop::model::lock::{Epoch, Owner};
-use nonstop::model::names::{RunId, SlotName};
+use nonstop::model::names::{ReleaseId, RunId, SlotName};
 use nonstop::model::phase::Phase;
+use nonstop::model::plan::{self, Scene};
 use nonstop::model::record::{RunRecord, RunStatus};
 use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
 use nonstop::report::json;
@@ -16,7 +17,14 @@ use crate::fixture::{NEW, host};
 use crate::fleet::Fleet;
 
 fn read(fleet: &Fleet) -> Status {
-    Status::read(&fleet.config.topology, &fleet.observed)
+    let run = RunId::new("0197-reads").unwrap();
+    let way_back = plan::way_back(&Scene {
+        topology: &fleet.config.topology,
+        playbook: &fleet.config.playbook,
+        observed: &fleet.observed,
+        run: &run,
+    });
+    Status::read(&fleet.config.topology, &fleet.observed).with_way_back(way_back)
 }
 
 fn render(fleet: &Fleet) -> String {
@@ -54,6 +62,31 @@ fn a_kept_slot_is_an_instant_way_back() {
     let text = render(&fleet);
     let last = text.lines().last().unwrap();
     assert_snapshot!(last, @"`nonstop rollback` is an instant switch back to blue with 20260101-100000-sokdak-1.");
+}
+
+#[test]
+fn a_release_that_was_taken_back_is_not_what_a_rollback_is_said_to_lead_to() {
+    let mut fleet = Fleet::on_blue();
+    fleet
+        .runs("was-1", "green", NEW, 50)
+        .runs("was-2", "green", NEW, 51);
+    fleet.routes("nginx-1", 8081).routes("nginx-2", 8081);
+    for name in ["was-1", "was-2"] {
+        let seen = fleet.host(name);
+        let was = seen.was.as_mut().unwrap();
+        let blue = was.slots.get_mut(&SlotName::new("blue").unwrap()).unwrap();
+        (blue.listener, blue.record) = (None, None);
+        seen.record = Some(RunRecord {
+            status: RunStatus::Done,
+            phase: Phase::Finish,
+            release: Some(ReleaseId::new(NEW).unwrap()),
+            from_release: Some(ReleaseId::new("20251231-100000-sokdak-0").unwrap()),
+            ..RunRecord::opened(RunId::new("0197-done").unwrap(), Epoch(3), kim())
+        });
+    }
+    let text = render(&fleet);
+    let last = text.lines().last().unwrap();
+    assert_snapshot!(last, @"`nonstop rollback` starts 20251231-100000-sokdak-0 again and switches to it.");
 }
 
 #[test]

@@ -88,13 +88,15 @@ pub(super) enum TargetSlot {
 ///
 /// An interrupted run refuses it until its nginx hosts are of one mind again, see [`resume::is_converged`].
 pub fn forward(scene: &Scene<'_>, goal: &Goal) -> Result<Plan, Vec<Finding>> {
+    if let Some(waits) = waiting::refusal(scene) {
+        return Err(vec![waits]);
+    }
     if let Some(slot) = scene.playbook.only_slot() {
         return single::forward(scene, goal, &slot.name);
     }
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight::unready(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
-    findings.extend(waiting::refusal(scene));
     let unfinished = interrupted(scene);
     let explained = unfinished
         .as_ref()
@@ -249,7 +251,11 @@ fn two_fit(scene: &Scene<'_>, decision: &Decision, findings: &mut Vec<Finding>) 
     }));
 }
 
-fn decide(scene: &Scene<'_>, goal: &Goal, live: Option<SlotName>) -> Result<Decision, Vec<Finding>> {
+pub(super) fn decide(
+    scene: &Scene<'_>,
+    goal: &Goal,
+    live: Option<SlotName>,
+) -> Result<Decision, Vec<Finding>> {
     let one = |finding| vec![finding];
     match goal {
         Goal::Deploy(release) => {

@@ -19,6 +19,7 @@ mod switch;
 mod units;
 mod victims;
 mod waiting;
+mod way_back;
 mod window;
 
 pub use forward::{Goal, Scene, drill_back, drill_forward, forward};
@@ -36,4 +37,5 @@ pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Sw
 pub use switch::GENERATION_PATH;
 pub use victims::killed;
 pub use waiting::{Promote, promote, promoted, waiting};
+pub use way_back::{By, WayBack, way_back};
 pub use window::{settle, timers};

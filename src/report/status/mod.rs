@@ -18,6 +18,7 @@ use crate::model::live::{Agreed, Live, Share};
 use crate::model::lock::LockState;
 use crate::model::names::{AppName, HostName, Port, ReleaseId, SlotName};
 use crate::model::observed::{HostObserved, NginxObserved, Observed, SlotObserved};
+use crate::model::plan::WayBack;
 use crate::model::token::{Token, TokenState};
 use crate::model::topology::{Topology, WasHost};
 
@@ -40,6 +41,8 @@ pub struct Status {
     pub locks: BTreeMap<HostName, LockState>,
     /// The run that is not over, if there is one.
     pub open_run: Option<OpenRun>,
+    /// Where a rollback leads, where somebody looked.
+    pub way_back: Option<WayBack>,
     /// What is wrong with what nginx routes to, and with what hosts remember.
     pub findings: Vec<Finding>,
 }
@@ -192,8 +195,15 @@ impl Status {
                 .collect(),
             left_out: topology.left_out().into_iter().cloned().collect(),
             open_run,
+            way_back: None,
             findings,
         }
+    }
+
+    /// The same, with where a rollback leads.
+    #[must_use]
+    pub fn with_way_back(self, way_back: Option<WayBack>) -> Self {
+        Self { way_back, ..self }
     }
 
     /// Whether nginx hosts disagree, which needs a person.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::live::Share;
 use crate::model::lock::LockState;
 use crate::model::names::{ReleaseId, SlotName};
+use crate::model::plan::{By, WayBack};
 use crate::report::output::Palette;
 use crate::report::text::{event, interrupted, token, waiting};
 use crate::report::{findings, harmless, table, units};
 
-use super::{KeptRelease, LiveSlot, OpenRun, RunState, SlotState, SlotStatus, Status, WasStatus};
+use super::{LiveSlot, OpenRun, RunState, SlotState, SlotStatus, Status};
 
 /// The status as people read it.
 pub fn render(status: &Status, palette: Palette) -> String {
@@ -264,21 +265,16 @@ fn way_back(status: &Status) -> String {
     if !status.unasked.is_empty() || matches!(status.live, LiveSlot::Incomplete { .. }) {
         return "What there is to go back to is known when every host can be asked.".to_owned();
     }
-    let Some(live) = status.live_slot() else {
+    if status.live_slot().is_none() {
         return "`nonstop deploy` is the first step.".to_owned();
+    }
+    let Some(WayBack { slot, release, by }) = &status.way_back else {
+        return "There is no earlier release to go back to.".to_owned();
     };
-    let slots = status.was.values().flat_map(|was| was.slots.keys());
-    let other = slots
-        .filter(|slot| *slot != live)
-        .find(|slot| is_up(status, slot));
-    match other.and_then(|slot| Some((slot, status.release_of(slot)?))) {
-        Some((slot, release)) => {
-            format!("`nonstop rollback` is an instant switch back to {slot} with {release}.")
-        }
-        None => match previous(status, live) {
-            Some(release) => format!("`nonstop rollback` starts {release} again and switches to it."),
-            None => "There is no earlier release to go back to.".to_owned(),
-        },
+    match by {
+        By::Switch => format!("`nonstop rollback` is an instant switch back to {slot} with {release}."),
+        By::Start => format!("`nonstop rollback` starts {release} again and switches to it."),
+        By::HostByHost => format!("`nonstop rollback` starts {release} again, host by host."),
     }
 }
 
@@ -305,29 +301,4 @@ fn out_of_mixed(status: &Status, state: Option<RunState>) -> String {
             format!(": {} brings them together.", commands.join(" or "))
         }
     }
-}
-
-fn is_up(status: &Status, slot: &SlotName) -> bool {
-    let up = |was: &WasStatus| {
-        was.slots
-            .get(slot)
-            .is_none_or(|seen| seen.state == SlotState::Ours)
-    };
-    status.was.values().all(up)
-}
-
-fn previous<'a>(status: &'a Status, live: &SlotName) -> Option<&'a ReleaseId> {
-    let current = status.release_of(live);
-    let is_other = |was: &&WasStatus| was.slots.keys().any(|slot| slot != live);
-    let others = || status.was.values().filter(is_other);
-    let first = others().next()?;
-    let good = |release: &&KeptRelease| {
-        let everywhere = others().all(|was| {
-            was.releases
-                .iter()
-                .any(|other| other.id == release.id && !other.failed)
-        });
-        everywhere && current.is_none_or(|current| release.id < *current)
-    };
-    first.releases.iter().find(good).map(|release| &release.id)
 }

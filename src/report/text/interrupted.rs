@@ -12,6 +12,7 @@ use crate::report::harmless::harmless;
 pub fn what(record: &RunRecord) -> String {
     let owner = &record.owner;
     let state = match record.status {
+        RunStatus::Waiting if record.window.is_some() => "waits for the hour of its hosts after".to_owned(),
         RunStatus::Waiting => "waits for a person after".to_owned(),
         RunStatus::Open | RunStatus::Done => "was interrupted in".to_owned(),
     };

@@ -17,7 +17,7 @@ use super::forward::{
     running_generation,
 };
 use super::step::Plan;
-use super::{history, preflight, resume, stages, waiting};
+use super::{history, preflight, resume, stages};
 
 pub use out::is_out;
 use way::Way;
@@ -75,7 +75,6 @@ pub(in crate::model::plan) fn forward(
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight::unready(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
-    findings.extend(waiting::refusal(scene));
     let unfinished = interrupted(scene);
     let explained = unfinished.as_ref().is_some_and(is_refusal);
     findings.extend(unfinished);
@@ -153,7 +152,12 @@ fn is_refusal(finding: &Finding) -> bool {
 
 /// The release that is asked for: of a rollback without a name the one before the live one, or the one that a run
 /// came from which never ended.
-fn wanted(scene: &Scene<'_>, goal: &Goal, slot: &SlotName, live: &Live) -> Result<Release, Vec<Finding>> {
+pub(in crate::model::plan) fn wanted(
+    scene: &Scene<'_>,
+    goal: &Goal,
+    slot: &SlotName,
+    live: &Live,
+) -> Result<Release, Vec<Finding>> {
     let one = |finding| vec![finding];
     let id = match goal {
         Goal::Deploy(release) => return Ok(release.clone()),
