@@ -18,6 +18,7 @@ mod on_host;
 mod parsing;
 mod quoting;
 mod releases;
+mod silent;
 mod site;
 mod switching;
 mod systemd;

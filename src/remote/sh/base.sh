@@ -47,6 +47,15 @@ answered() {
     exit 0
 }
 
+# unanswered STATUS: says that the script broke. The first descriptor is standard error too; the second may lead to
+# /dev/null, for where a shell ends in the middle of a command, bash leaves it as that command has it.
+unanswered() {
+    case $1 in
+    0 | 3) ;;
+    *) echo "the script broke off with status $1" ;;
+    esac
+}
+
 # fail KIND DETAIL: ends the script without an answer. Never call it in a subshell.
 fail() {
     say failure "$1"
@@ -70,7 +79,7 @@ scratch() {
 
 # A script that has something of its own to remove at the end redefines this.
 cleanup() { :; }
-trap 'cleanup; [ -z "$SCRATCH" ] || rm -rf "$SCRATCH"' EXIT
+trap 'unanswered "$?"; cleanup; [ -z "$SCRATCH" ] || rm -rf "$SCRATCH"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 141' PIPE

@@ -11,19 +11,21 @@
 # hook_read FILE: sets H_OUTCOME, H_REASON, H_PID, H_START, H_BOOT, H_USER and H_LEFT; false if nothing is on record.
 hook_read() {
     H_OUTCOME='' H_REASON='' H_PID='' H_START='' H_BOOT='' H_USER='' H_LEFT=
-    [ -f "$1" ] || return 1
-    while IFS= read -r h_line; do
-        h_value=${h_line#*=}
-        case ${h_line%%=*} in
-        outcome) H_OUTCOME=$h_value ;;
-        reason) H_REASON=$h_value ;;
-        pid) H_PID=$h_value ;;
-        start_ticks) H_START=$h_value ;;
-        boot_id) H_BOOT=$h_value ;;
-        user) H_USER=$h_value ;;
-        left) H_LEFT=$h_value ;;
-        esac
-    done <"$1"
+    # Who looks without the flock may find that it is removed.
+    {
+        while IFS= read -r h_line; do
+            h_value=${h_line#*=}
+            case ${h_line%%=*} in
+            outcome) H_OUTCOME=$h_value ;;
+            reason) H_REASON=$h_value ;;
+            pid) H_PID=$h_value ;;
+            start_ticks) H_START=$h_value ;;
+            boot_id) H_BOOT=$h_value ;;
+            user) H_USER=$h_value ;;
+            left) H_LEFT=$h_value ;;
+            esac
+        done <"$1"
+    } 2>/dev/null || return 1
     case $H_OUTCOME in
     started | done | failed) ;;
     *) fail state_folder "$1 is torn" ;;

@@ -3,7 +3,8 @@
 # process: who a process is, from /proc alone. Needs machine.
 #
 # Every file of a process is read to its end: bash reads ahead and seeks back, and where the process
-# ends in between it cannot, and hands what is left over to the next `read` of another file.
+# ends in between it cannot, and hands what is left over to the next `read` of another file. A
+# `read` that fails since the process ended leaves bash's variable unset, or as it was: it is emptied before each.
 #
 # Parameters: none. Prints: nothing, except `identity_say`.
 
@@ -12,7 +13,7 @@
 process_read() {
     p_line=
     {
-        while IFS= read -r p_part || [ -n "$p_part" ]; do
+        while p_part=; IFS= read -r p_part || [ -n "$p_part" ]; do
             p_line="$p_line$p_part "
         done <"/proc/$1/stat"
     } 2>/dev/null || return 1
@@ -42,7 +43,7 @@ END
 process_title() {
     P_TITLE=
     {
-        while IFS= read -r p_part || [ -n "$p_part" ]; do
+        while p_part=; IFS= read -r p_part || [ -n "$p_part" ]; do
             P_TITLE=${P_TITLE:-$p_part}
         done <"/proc/$1/cmdline"
     } 2>/dev/null || :

@@ -12,15 +12,18 @@ LOGS=$RELEASE_DIR/logs
 # meta_read RELEASE: sets META_SHA256, META_SIZE and META_JAR; false if it is not a whole release.
 meta_read() {
     META_SHA256='' META_SIZE='' META_JAR=
-    [ -f "$RELEASES/$1/meta" ] && [ -f "$RELEASES/$1/app.jar" ] || return 1
-    while IFS= read -r r_line; do
-        r_value=${r_line#*=}
-        case ${r_line%%=*} in
-        sha256) META_SHA256=$r_value ;;
-        size_bytes) META_SIZE=$r_value ;;
-        jar_name) META_JAR=$r_value ;;
-        esac
-    done <"$RELEASES/$1/meta"
+    [ -f "$RELEASES/$1/app.jar" ] || return 1
+    # Who looks without the flock may find that it is removed.
+    {
+        while IFS= read -r r_line; do
+            r_value=${r_line#*=}
+            case ${r_line%%=*} in
+            sha256) META_SHA256=$r_value ;;
+            size_bytes) META_SIZE=$r_value ;;
+            jar_name) META_JAR=$r_value ;;
+            esac
+        done <"$RELEASES/$1/meta"
+    } 2>/dev/null || return 1
     [ -n "$META_SHA256" ] && is_number "$META_SIZE"
 }
 

@@ -104,23 +104,25 @@ write_file() {
 # one does, and I_ENABLED whether it was enabled with it.
 instance_read() {
     I_PORT='' I_RELEASE='' I_PID='' I_START='' I_BOOT='' I_UID='' I_LOG='' I_WORD='' I_RUN='' I_UNIT='' I_ENABLED=
-    [ -f "$STATE/instance.$1" ] || return 1
-    while IFS= read -r i_line; do
-        i_value=${i_line#*=}
-        case ${i_line%%=*} in
-        port) I_PORT=$i_value ;;
-        release) I_RELEASE=$i_value ;;
-        pid) I_PID=$i_value ;;
-        start_ticks) I_START=$i_value ;;
-        boot_id) I_BOOT=$i_value ;;
-        uid) I_UID=$i_value ;;
-        log) I_LOG=$i_value ;;
-        word) I_WORD=$i_value ;;
-        run) I_RUN=$i_value ;;
-        unit) I_UNIT=$i_value ;;
-        enabled) I_ENABLED=$i_value ;;
-        esac
-    done <"$STATE/instance.$1"
+    # Who looks without the flock may find that it is removed.
+    {
+        while IFS= read -r i_line; do
+            i_value=${i_line#*=}
+            case ${i_line%%=*} in
+            port) I_PORT=$i_value ;;
+            release) I_RELEASE=$i_value ;;
+            pid) I_PID=$i_value ;;
+            start_ticks) I_START=$i_value ;;
+            boot_id) I_BOOT=$i_value ;;
+            uid) I_UID=$i_value ;;
+            log) I_LOG=$i_value ;;
+            word) I_WORD=$i_value ;;
+            run) I_RUN=$i_value ;;
+            unit) I_UNIT=$i_value ;;
+            enabled) I_ENABLED=$i_value ;;
+            esac
+        done <"$STATE/instance.$1"
+    } 2>/dev/null || return 1
     [ -z "$I_WORD" ] || return 1
     if ! is_number "$I_PID" || ! is_number "$I_START" || ! is_number "$I_UID"; then
         fail state_folder "$STATE/instance.$1 is torn"
