@@ -29,7 +29,7 @@ fn a_slot_is_not_forced_without_a_terminal_and_without_yes() {
 
 #[test]
 fn a_deadline_that_is_too_short_for_the_way_back_is_refused_with_its_numbers() {
-    for command in ["rollback", "resume", "promote"] {
+    for command in ["rollback", "resume", "promote", "drill"] {
         let (code, said) = nonstop(&[command, "--deadline", "9s"]);
         assert_eq!(code, 2, "{command}: {said}");
         assert!(
@@ -258,6 +258,24 @@ fn what_init_writes_passes_the_check() {
             let all = folder.read("inventory.yml") + &folder.read("playbook.yml");
             assert!(!all.contains('<'), "a place was not filled: {all}");
         }
+    }
+}
+
+#[test]
+fn the_unit_of_systemd_that_init_writes_as_a_comment_may_take_the_place_of_java() {
+    for style in ["site", "include"] {
+        let folder = Folder::new();
+        let (code, said) = folder.run(&["init", "--style", style, "--app", "shop"]);
+        assert_eq!(code, 0, "{said}");
+        let text = folder.read("playbook.yml");
+        let (before, rest) = text.split_once("  #systemd:").unwrap();
+        let (unit, rest) = rest.split_once('\n').unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let with_unit = format!("{before}  systemd:{unit}\n\n{after}");
+        std::fs::write(folder.0.path().join("playbook.yml"), &with_unit).unwrap();
+        let (code, said) = folder.run(&["check"]);
+        assert_eq!(code, 0, "{with_unit}\n{said}");
+        assert!(with_unit.contains("shop@{{ slot.port }}.service"), "{with_unit}");
     }
 }
 

@@ -178,7 +178,7 @@ pub(super) struct Probing {
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Drill {
     /// Show how earlier drills went, and warn where it gets worse; change nothing.
-    #[arg(long, conflicts_with_all = ["probe", "without"])]
+    #[arg(long, conflicts_with_all = ["probe", "without", "deadline"])]
     pub(super) history: bool,
     /// Say nothing unless something is wrong: for cron.
     #[arg(long)]
@@ -186,6 +186,10 @@ pub(super) struct Drill {
     /// How long to wait while somebody else holds the lock, such as `5m`.
     #[arg(long, default_value = "0s", value_parser = duration, value_name = "TIME")]
     pub(super) lock_wait: Duration,
+    /// How long both ways may take, the end on one release included, such as `10m`: a way back that is not through
+    /// while there is time for a way forward as long turns around. Too short for the playbook's own waits is refused.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(super) deadline: Option<Duration>,
     /// Requests all the while.
     #[command(flatten)]
     pub(super) probing: Probing,

@@ -72,4 +72,9 @@ impl Deadline {
     pub fn forward(self) -> Duration {
         self.whole.saturating_sub(self.reserve)
     }
+
+    /// How long the first of two runs goes forward, so that the second one has as long as it had.
+    pub fn halfway(self) -> Duration {
+        self.forward() / 2
+    }
 }

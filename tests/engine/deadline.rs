@@ -166,4 +166,6 @@ fn a_deadline_that_leaves_no_time_to_go_forward_is_refused_with_its_numbers() {
     }
     let enough = Deadline::new(seconds(56), seconds(3), &scene.config.playbook).unwrap();
     assert_eq!(enough.forward(), seconds(4));
+    // Of two ways that take as long the second one ends in time.
+    assert_eq!(enough.halfway(), seconds(2));
 }

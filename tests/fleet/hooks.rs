@@ -118,7 +118,9 @@ fn a_run_that_was_killed_in_a_hook_waits_for_it_and_does_not_run_it_again() {
     let shop = shop(
         &fleet,
         json!({ "after_allow_traffic": { "run": format!("sleep 8; echo done >>{TOLD}"), "on": "first" } }),
-    );
+    )
+    .with("/lock", json!({ "lease": "5s" }))
+    .with("/watch", json!({ "deadline": "10s" }));
     let load = shop.load();
     let mut run = shop.deploy("v2").start();
     run.reaches(Is::PhaseStarted("hook"));
@@ -128,7 +130,9 @@ fn a_run_that_was_killed_in_a_hook_waits_for_it_and_does_not_run_it_again() {
     // Whoever comes while it runs is refused, and whoever comes later goes on.
     if refused.code() == 4 {
         refused.says("still runs");
-        std::thread::sleep(std::time::Duration::from_secs(10));
+        while told(&fleet, "was-1").is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
         shop.resume().arg("--lock-wait").arg("60s").run().deployed();
     } else {
         refused.deployed();

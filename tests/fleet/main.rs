@@ -6,6 +6,7 @@
 
 mod bench;
 mod codedeploy_scripts;
+mod combinations;
 mod contract;
 mod crash;
 mod deploys;
@@ -17,8 +18,10 @@ mod include;
 mod interrupts;
 mod jenkins_script;
 mod lock;
+mod memory;
 mod migration;
 mod neighbours;
+mod on_host;
 mod refused;
 mod reverted;
 mod rollback;

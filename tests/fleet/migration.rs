@@ -1,9 +1,10 @@
 //! A fleet that an older script left behind: start scripts and an nginx file for each port. It works
 //! at once, and the way back leads to exactly what the script had left.
 
+use nonstop::demo::app::Health;
 use serde_json::json;
 
-use crate::fixture::{App, Fleet, HomeMade, Is, spring};
+use crate::fixture::{App, Fleet, HomeMade, Is, sick, small, spring};
 
 /// The playbook that keeps using the script's own files.
 fn sokdak(fleet: &Fleet) -> App<'_> {
@@ -61,6 +62,25 @@ fn the_revert_of_a_take_over_brings_the_old_name_back() {
     sokdak.serves("v2");
     fleet.ctl(&["kill-app", "was-1", "8081"]);
     run.wait().rolled_back();
+    fleet.is_as_it_was(&before);
+    sokdak.stands("v1", 8080);
+}
+
+#[test]
+#[ignore = "for the time: make test-all"]
+fn a_release_that_gets_ill_under_traffic_gives_the_old_scripts_file_back() {
+    let fleet = Fleet::reset();
+    HomeMade::small().set_up(&fleet, "v1");
+    let before = fleet.photograph();
+    let sokdak = sokdak(&fleet).with("/bake", json!({ "for": "20s", "then": "stop" }));
+    let load = sokdak.load();
+    let bad = small("v2").behaving(sick::health(Health::DownAfterRequests(40)));
+    sokdak.deploy(bad).run().rolled_back().says("503");
+    let summaries = load.lost_nothing();
+    assert!(
+        summaries.iter().all(|it| it.versions.contains_key("v2")),
+        "v2 had traffic: {summaries:?}"
+    );
     fleet.is_as_it_was(&before);
     sokdak.stands("v1", 8080);
 }

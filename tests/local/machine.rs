@@ -1,5 +1,6 @@
 //! A machine with an nginx whose server is the user's, and real processes of the demo's application on two ports.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) listen: u16,
     pub(crate) blue: u16,
     pub(crate) green: u16,
+    /// What the playbook says beside what every test's says.
+    more: RefCell<String>,
 }
 
 pub(crate) fn which_nginx() -> PathBuf {
@@ -97,6 +100,7 @@ impl Machine {
             listen,
             blue,
             green,
+            more: RefCell::default(),
         };
         machine.starts_by_hand("v1");
         machine
@@ -110,6 +114,11 @@ impl Machine {
         let jar = self.path(&format!("app-{version}.jar"));
         DemoJar::new(version).behaving(behaviour).write(&jar).unwrap();
         jar
+    }
+
+    /// Lets the playbook of every later call say this, too.
+    pub(crate) fn says(&self, more: &str) {
+        self.more.replace(more.to_owned());
     }
 
     fn starts_by_hand(&self, version: &str) {
@@ -175,7 +184,7 @@ impl Machine {
              UP }}, interval: 100ms, min_healthy_time: 300ms, healthy_deadline: 60s }}\nidentify: {{ path: /profile, \
              is: {{ blue: real1, green: real2 }} }}\nnginx:\n  group: nginx\n  binary: {nginx}\n  conf: {conf}\n  \
              reload: signal\n  include: {{ file: {line}, listen: \"127.0.0.1:{listen}\", server_name: app.test }}\n\
-             drain: {{ deadline: 20s }}\nbake: {{ for: {bake}, then: stop }}\n",
+             drain: {{ deadline: 20s }}\nbake: {{ for: {bake}, then: stop }}\n{more}",
             jars = inside("*.jar"),
             blue = self.blue,
             green = self.green,
@@ -185,6 +194,7 @@ impl Machine {
             conf = inside("nginx.conf"),
             line = inside("service-url.inc"),
             listen = self.listen,
+            more = self.more.borrow(),
         );
         fs::write(self.path("inventory.yml"), inventory).unwrap();
         fs::write(self.path("playbook.yml"), playbook).unwrap();

@@ -7,6 +7,8 @@
 )]
 
 mod codedeploy;
+mod drill;
+mod killed;
 mod machine;
 
 use std::fs;

@@ -4,11 +4,12 @@
 mod messages;
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::time::Instant;
 
 use crate::cli::Ended;
 use crate::cli::args::{Common, Drill as Wish};
@@ -19,6 +20,7 @@ use crate::cli::identity;
 use crate::cli::probe::{Probed, Prober};
 use crate::cli::project::{Project, refuse_limit};
 use crate::engine::run::{Leg, Verdict, Wanted};
+use crate::model::deadline::Deadline;
 use crate::model::drill::{Drill, DrillResult};
 use crate::model::event::Event;
 use crate::model::names::ReleaseId;
@@ -30,15 +32,17 @@ use crate::report::drill::{self as report, Ending};
 use crate::report::notice::DrillEnd;
 
 use self::messages::{Messages, When};
-use super::run::{Asked, led};
+use super::run::{Asked, deadline, led};
 use super::{history, reading};
 
 pub(super) async fn run(common: &Common, wish: &Wish) -> Ended {
     if wish.history {
         return trend(common, wish).await;
     }
+    let began = Instant::now();
     refuse_limit(common, "drill")?;
     let project = Project::load_without(common, &wish.leaving)?;
+    let deadline = deadline(wish.deadline, &project, &Wanted::Drill(Leg::Back))?;
     let voice = if wish.quiet {
         Voice::Kept(Kept::default())
     } else {
@@ -52,6 +56,7 @@ pub(super) async fn run(common: &Common, wish: &Wish) -> Ended {
         project: &project,
         voice: &voice,
         messages: Messages::new(&project, when),
+        deadline: deadline.map(|deadline| (began, deadline)),
     };
     let legs = stage.there_and_back().await;
     let probed = match requests {
@@ -121,6 +126,8 @@ struct Stage<'a> {
     project: &'a Project,
     voice: &'a Voice,
     messages: Messages,
+    /// When the drill began, and what it has of a deadline.
+    deadline: Option<(Instant, Deadline)>,
 }
 
 impl Stage<'_> {
@@ -144,10 +151,10 @@ impl Stage<'_> {
         let heard = RefCell::new(Heard::default());
         let asked = Asked {
             command: "drill",
-            wanted: Wanted::Drill(leg),
             lock_wait: self.wish.lock_wait,
-            turn: None,
+            turn: self.turn(&leg),
             hook_words: Vec::new(),
+            wanted: Wanted::Drill(leg),
         };
         let hear = |event: &Event| {
             heard.borrow_mut().hear(event, began);
@@ -157,6 +164,16 @@ impl Stage<'_> {
         Ok(Way {
             verdict,
             heard: heard.into_inner(),
+        })
+    }
+
+    /// When a way turns around at the latest. The way back does so early enough for a way forward that takes as long:
+    /// the drill is to end on the release that it began with.
+    fn turn(&self, leg: &Leg) -> Option<Instant> {
+        let (began, deadline) = self.deadline?;
+        Some(match leg {
+            Leg::Back => began + deadline.halfway(),
+            Leg::Forward { .. } => began + deadline.forward(),
         })
     }
 

@@ -63,7 +63,7 @@ async fn saying(
     hook_words: Vec<HookWord>,
 ) -> Ended {
     let began = Instant::now();
-    let forward = forward(changing, project, &wanted)?;
+    let deadline = deadline(changing.deadline, project, &wanted)?;
     let prober = Prober::start(&changing.probing).await?;
     let courier = console::courier(project);
     let ear = Ear::new(common, Some(changing), project, &Voice::Streams, courier)?;
@@ -71,7 +71,7 @@ async fn saying(
         command,
         wanted,
         lock_wait: changing.lock_wait,
-        turn: forward.map(|time| began + time),
+        turn: deadline.map(|it| began + it.forward()),
         hook_words,
     };
     let verdict = led(common, project, &ear, asked, &|_| {}).await;
@@ -84,9 +84,15 @@ async fn saying(
 const NO_DEADLINE: &str = "`--deadline` does not go with a single slot: its way back is a rolling run of its own, and \
                            takes as long as the way forward";
 
-/// How long a run with a deadline goes forward.
-fn forward(changing: &Changing, project: &Project, wanted: &Wanted) -> Result<Option<Duration>, CliError> {
-    let Some(whole) = changing.deadline else {
+/// What a run with a deadline has of it.
+///
+/// Returns an error where it is too short for what the playbook waits for.
+pub(super) fn deadline(
+    whole: Option<Duration>,
+    project: &Project,
+    wanted: &Wanted,
+) -> Result<Option<Deadline>, CliError> {
+    let Some(whole) = whole else {
         return Ok(None);
     };
     let playbook = &project.config.playbook;
@@ -103,9 +109,10 @@ fn forward(changing: &Changing, project: &Project, wanted: &Wanted) -> Result<Op
             playbook.health.min_healthy_time + bakes
         }
     };
-    let deadline =
-        Deadline::new(whole, least, playbook).map_err(|error| CliError::Usage(error.to_string()))?;
-    Ok(Some(deadline.forward()))
+    let deadline = Deadline::new(whole, least, playbook);
+    deadline
+        .map(Some)
+        .map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// Leads a run to its end, with signals heard; `also` gets every event before the reporters do.

@@ -44,6 +44,8 @@ pub enum AtStart {
     Listen,
     /// It listens after this time.
     ListenAfter(Duration),
+    /// It takes so many MiB of memory, and listens then.
+    Eat(usize),
     /// It ends with exit code 1 before it listens.
     Crash,
 }
@@ -154,6 +156,7 @@ impl DemoJar {
         match self.behaviour.at_start {
             AtStart::Listen => {}
             AtStart::ListenAfter(delay) => line("start-delay-ms", &delay.as_millis().to_string()),
+            AtStart::Eat(mebibytes) => line("eat-mib", &mebibytes.to_string()),
             AtStart::Crash => line("crash-at-start", "true"),
         }
         match self.behaviour.health {
@@ -180,6 +183,7 @@ impl DemoJar {
             ("start-delay-ms", _) => {
                 behaviour.at_start = AtStart::ListenAfter(Duration::from_millis(value.parse().ok()?));
             }
+            ("eat-mib", _) => behaviour.at_start = AtStart::Eat(value.parse().ok()?),
             ("crash-at-start", "true") => behaviour.at_start = AtStart::Crash,
             ("health", "down") => behaviour.health = Health::Down,
             ("health", "unknown") => behaviour.health = Health::Unknown,
@@ -219,6 +223,10 @@ mod tests {
                 health: Health::Unknown,
                 on_term: OnTerm::Ignore,
                 only_on: Some("was-2".to_owned()),
+            },
+            Behaviour {
+                at_start: AtStart::Eat(120),
+                ..Behaviour::default()
             },
             Behaviour {
                 at_start: AtStart::ListenAfter(Duration::from_millis(1500)),

@@ -75,8 +75,11 @@ async fn application<S: AsRef<str>>(words: &[S]) -> Result<(), AppError> {
     say("INFO", &format!("Starting demo-app {}", jar.version));
     // Before the port listens, so that no TERM finds the process without its handler.
     let mut term = signal(SignalKind::terminate())?;
+    let mut eaten = Vec::new();
     match behaviour.at_start {
         AtStart::Listen => {}
+        // The kernel gives a page where something is written.
+        AtStart::Eat(mebibytes) => eaten = vec![1_u8; mebibytes << 20],
         AtStart::ListenAfter(delay) => tokio::time::sleep(delay).await,
         AtStart::Crash => return Err(AppError::Crash),
     }
@@ -99,6 +102,7 @@ async fn application<S: AsRef<str>>(words: &[S]) -> Result<(), AppError> {
         }
     };
     serve(listener, Arc::new(service), ended).await;
+    drop(std::hint::black_box(eaten));
     Ok(())
 }
 

@@ -11,17 +11,34 @@ memory_read() {
         [ "$y_key" != MemAvailable: ] || MEMORY_KB=$y_value
     done </proc/meminfo
     [ -r /proc/self/cgroup ] || return 0
-    y_group=
     while IFS= read -r y_line; do
         case $y_line in
-        0::*) y_group=${y_line#0::} ;;
+        0::*)
+            cgroups_left /sys/fs/cgroup "${y_line#0::}" memory.max memory.current inactive_file
+            ;;
+        *:memory:*)
+            cgroups_left /sys/fs/cgroup/memory "${y_line#*:memory:}" \
+                memory.limit_in_bytes memory.usage_in_bytes total_inactive_file
+            ;;
         esac
     done </proc/self/cgroup
+}
+
+# cgroups_left MOUNT GROUP LIMIT USAGE CACHE: lowers MEMORY_KB to what a cgroup and those above it leave; the last
+# three are the names that this version of cgroups has for them. Within a container its own group may be all of
+# the tree that is to be seen, and the names above it lead nowhere.
+cgroups_left() {
+    y_mount=$1
+    y_group=$2
+    y_limit=$3
+    y_usage=$4
+    y_pages=$5
     while :; do
-        y_folder=/sys/fs/cgroup${y_group%/}
-        if [ -r "$y_folder/memory.max" ] && [ -r "$y_folder/memory.current" ]; then
-            read -r y_max <"$y_folder/memory.max"
-            read -r y_current <"$y_folder/memory.current"
+        y_folder=$y_mount${y_group%/}
+        if [ -r "$y_folder/$y_limit" ] && [ -r "$y_folder/$y_usage" ]; then
+            read -r y_max <"$y_folder/$y_limit"
+            read -r y_current <"$y_folder/$y_usage"
+            # Without a limit there is a word, or a number of more digits than memory has.
             if is_number "$y_max" && is_number "$y_current"; then
                 cgroup_left
             fi
@@ -35,7 +52,7 @@ memory_read() {
 cgroup_left() {
     y_cache=0
     while read -r y_key y_value; do
-        [ "$y_key" != inactive_file ] || y_cache=$y_value
+        [ "$y_key" != "$y_pages" ] || y_cache=$y_value
     done <"$y_folder/memory.stat"
     y_left=$(((y_max - y_current + y_cache) / 1024))
     [ "$y_left" -gt 0 ] || y_left=0

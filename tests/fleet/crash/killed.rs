@@ -15,7 +15,7 @@ const SAMPLE: usize = 8;
 type Case = (Point, Then);
 
 /// The seed: `NONSTOP_SEED`, or the time.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let given = std::env::var("NONSTOP_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());

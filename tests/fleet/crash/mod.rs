@@ -7,6 +7,7 @@
 //! | `point` | the instants at which a controller is killed |
 //! | `scene` | one deploy that is killed at a point, and what must be true afterwards |
 //! | `killed` | the tests that play all points, or a sample |
+//! | `shapes` | the same for what a plain deploy does not have: hooks, a single slot, timers, several routings |
 //! | `links` | links that are cut in a phase |
 //! | `hosts` | hosts that restart or stay away |
 //! | `controllers` | controllers that sleep, are told to go, or come in twos |
@@ -20,3 +21,4 @@ mod killed;
 mod links;
 mod point;
 mod scene;
+mod shapes;

@@ -209,7 +209,7 @@ fn homeward() -> Vec<Point> {
     points
 }
 
-fn event(is: Is, count: usize, expect: Expect) -> Point {
+pub(super) fn event(is: Is, count: usize, expect: Expect) -> Point {
     Point {
         kind: Kind::Plain,
         moment: Moment::Event { is, count },
@@ -218,11 +218,17 @@ fn event(is: Is, count: usize, expect: Expect) -> Point {
     }
 }
 
-fn stop(script: &'static str, host: &'static str, edge: Edge) -> Stop {
+pub(super) fn stop(script: &'static str, host: &'static str, edge: Edge) -> Stop {
     Stop { script, host, edge }
 }
 
-fn script(name: &'static str, host: &'static str, edge: Edge, straggler: Straggler, expect: Expect) -> Point {
+pub(super) fn script(
+    name: &'static str,
+    host: &'static str,
+    edge: Edge,
+    straggler: Straggler,
+    expect: Expect,
+) -> Point {
     Point {
         kind: Kind::Plain,
         moment: Moment::Script {

@@ -133,13 +133,7 @@ impl<'f> Scene<'f> {
             if self.reaches(&mut run, point) {
                 std::thread::sleep(point.delay(seed));
                 run.dies();
-                if let Moment::Script { at, .. } = point.moment {
-                    match point.straggler {
-                        Straggler::Lost => self.gate.open(at, Fate::Lost),
-                        Straggler::Late => self.gate.open(at, Fate::GoesOn),
-                        Straggler::AfterAll => {}
-                    }
-                }
+                lets_go(&self.gate, point);
                 return version;
             }
             let run = run.wait();
@@ -159,16 +153,7 @@ impl<'f> Scene<'f> {
             }
             run.signal(Signal::SIGINT);
         }
-        match point.moment {
-            Moment::Event { is, count } => run.awaits(|run| run.count(is) >= count),
-            Moment::Script { at, first } => {
-                self.gate.hold(at);
-                run.awaits(|_| {
-                    let is_through = |stop: Stop| self.gate.count(stop) > 0;
-                    is_through(at) && first.is_none_or(is_through)
-                })
-            }
-        }
+        comes_to(&self.gate, run, point.moment)
     }
 
     /// `resume` from another folder: all goes one way, and nothing is left over.
@@ -297,5 +282,31 @@ impl<'f> Scene<'f> {
 
     pub(super) fn routes(&self) -> Routes {
         Routes::read(self.fleet, "shop.test")
+    }
+}
+
+/// Waits for the moment; false when the run ends before.
+pub(super) fn comes_to(gate: &Gate, run: &mut Running<'_>, moment: Moment) -> bool {
+    match moment {
+        Moment::Event { is, count } => run.awaits(|run| run.count(is) >= count),
+        Moment::Script { at, first } => {
+            gate.hold(at);
+            run.awaits(|_| {
+                let is_through = |stop: Stop| gate.count(stop) > 0;
+                is_through(at) && first.is_none_or(is_through)
+            })
+        }
+    }
+}
+
+/// What was held for the point meets its fate, now that the controller is dead.
+pub(super) fn lets_go(gate: &Gate, point: &Point) {
+    let Moment::Script { at, .. } = point.moment else {
+        return;
+    };
+    match point.straggler {
+        Straggler::Lost => gate.open(at, Fate::Lost),
+        Straggler::Late => gate.open(at, Fate::GoesOn),
+        Straggler::AfterAll => {}
     }
 }

@@ -55,6 +55,7 @@ reset_host() {
   id=$(echo "$line" | cut -d ' ' -f 2)
   # A frozen host cannot be reset.
   case $line in *'(Paused)'*) quiet docker unpause "$id" ;; esac
+  [ ! -e "$state/memory.$1" ] || limit_memory "$1" none
   quiet docker exec "$id" sh /fleet/repo/tests/fleet/host/reset || { say "$1 was not reset"; return 1; }
 }
 
@@ -96,6 +97,15 @@ fill() { # HOST [LEAVE_KIB]
   inside "$1" sh -c 'free=$(df --output=avail -k /srv/small | tail -n 1)
     take=$((free - $1))
     [ "$take" -le 0 ] || fallocate -l "${take}KiB" "/srv/small/.filler-$$"' sh "${2:-0}"
+}
+
+# A limit that docker has set it cannot take away again: without one means one that nobody comes to.
+limit_memory() { # HOST MIB|none
+  mebibytes=$2
+  [ "$mebibytes" != none ] || mebibytes=$((1024 * 1024))
+  quiet docker update --memory "${mebibytes}m" --memory-swap "${mebibytes}m" "$(container "$1")" ||
+    fail "$1 gets no limit of its memory: does this kernel let docker set one?"
+  if [ "$2" = none ]; then rm -f "$state/memory.$1"; else : >"$state/memory.$1"; fi
 }
 
 cut_link() { # HOST PEER

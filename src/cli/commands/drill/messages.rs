@@ -1,9 +1,9 @@
 //! What webhooks are told of a drill: that it begins and how it ended, and not the same of each of its ways.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::cli::console;
 use crate::cli::courier::Courier;
