@@ -105,6 +105,7 @@ fn answers(path: &str) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "takes a minute, and tests/local has the hooks in short: make test-all"]
 fn the_machine_of_the_old_scripts_is_deployed_to_by_hooks_and_rolled_back_without_a_hand_on_it() {
     let fleet = Fleet::reset();
     let machine = Machine::set_up(&fleet);

@@ -1,20 +1,23 @@
 //! What is in flight when the traffic moves, and who keeps the old slot.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::fixture::{App, Fleet, Is, get, sick, small, spring};
+use crate::fixture::{App, Fleet, Is, get, sick, small};
 
 #[test]
 fn a_slow_request_in_flight_across_the_switch_completes() {
     let fleet = Fleet::reset();
-    let shop = fleet.spring_shop();
-    shop.has_deployed(spring("v1"));
+    let shop = fleet.shop();
+    shop.has_deployed("v1");
     let load = shop.load();
     let slow: Vec<_> = App::listeners()
-        .map(|(_, port)| std::thread::spawn(move || get(port, "shop.test", "/slow?ms=20000")))
+        .map(|(_, port)| std::thread::spawn(move || get(port, "shop.test", "/slow?ms=9000")))
         .collect();
-    let run = shop.deploy(spring("v2")).run();
+    let run = shop.deploy("v2").run();
     run.deployed();
+    assert!(run.took > Duration::from_secs(5), "it was waited for:\n{run}");
     for answer in slow {
         let answer = answer.join().expect("no panic").expect("an answer");
         assert_eq!((answer.status, answer.body.as_str()), (200, "v1"));

@@ -23,10 +23,14 @@ fn interrupted(fleet: &Fleet, moment: Is) -> String {
     let shop = slow_shop(fleet);
     let before = fleet.photograph();
     let load = shop.load();
-    let slow_start = sick::start(AtStart::ListenAfter(Duration::from_millis(1500)));
-    let mut run = shop
-        .deploy(small("v2").sized(24 << 20).behaving(slow_start))
-        .start();
+    let mut jar = small("v2");
+    if [Is::PhaseEnded("lock"), Is::PhaseStarted("upload")].contains(&moment) {
+        jar = jar.sized(24 << 20);
+    }
+    if ["start", "verify"].map(Is::PhaseStarted).contains(&moment) {
+        jar = jar.behaving(sick::start(AtStart::ListenAfter(Duration::from_millis(1500))));
+    }
+    let mut run = shop.deploy(jar).start();
     run.reaches(moment);
     run.interrupt();
     let run = run.wait();

@@ -41,6 +41,7 @@ fn a_fleet_of_the_old_script_is_taken_over_without_a_lost_request() {
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn spring_boot_that_the_old_script_started_is_stopped_by_its_identity() {
     let fleet = Fleet::reset();
     HomeMade::spring().set_up(&fleet, "v1");

@@ -32,6 +32,7 @@ fn one_host_that_cannot_be_reached() {
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn one_host_that_does_not_answer_at_all() {
     let fleet = Fleet::reset();
     let shop = fleet.shop();

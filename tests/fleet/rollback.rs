@@ -49,6 +49,7 @@ fn a_rollback_to_a_slot_that_was_stopped_is_like_a_deploy() {
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn spring_boot_goes_back_to_the_slot_that_was_kept() {
     let fleet = Fleet::reset();
     let shop = fleet.spring_shop().with("/bake/then", json!("keep"));

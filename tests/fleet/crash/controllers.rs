@@ -130,7 +130,7 @@ fn a_second_signal_leaves_at_once_and_resume_mends() {
 fn term_and_soon_kill_as_a_ci_server_does() {
     let fleet = Fleet::reset();
     let mut scene = Scene::begin(&fleet);
-    let shop = scene.patient_shop();
+    let shop = scene.hasty_shop();
     let load = shop.load();
     for phase in ["start", "commit"] {
         let version = scene.next_version();

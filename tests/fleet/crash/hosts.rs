@@ -98,6 +98,7 @@ fn a_was_host_that_restarts_in_the_bake() {
 }
 
 #[test]
+#[ignore = "for the time: make test-all"]
 fn an_nginx_host_that_restarts_while_it_is_armed() {
     let fleet = Fleet::reset();
     let mut scene = Scene::begin(&fleet);
