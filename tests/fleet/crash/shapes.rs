@@ -90,8 +90,8 @@ impl Shape {
             Self::SingleSlot => vec![
                 event(PhaseStarted("commit"), 1, Old),
                 event(PhaseEnded("confirm"), 1, Old),
-                event(PhaseStarted("stop"), 1, Old),
-                event(PhaseEnded("stop"), 1, Old),
+                event(PhaseStarted("retire"), 1, Old),
+                event(PhaseEnded("retire"), 1, Old),
                 event(PhaseEnded("start"), 1, Old),
                 event(PhaseStarted("commit"), 2, Any),
                 event(PhaseEnded("confirm"), 2, New),
