@@ -8,7 +8,7 @@ use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{self, Plan, Scene};
-use crate::model::record::{RunKind, RunRecord, RunStatus};
+use crate::model::record::{RunKind, RunRecord};
 use crate::remote::command::{Command, Record};
 
 use super::context::Context;
@@ -73,7 +73,7 @@ pub(super) async fn close<H: Host>(context: &Context<'_, H>, record: &RunRecord,
     let mut record = record.clone();
     // A leg that went home is not the end of its run.
     if walked.rest == Rest::None && record.journey.is_none() {
-        record.status = RunStatus::Done;
+        record = record.went_home();
     }
     for attempt in 1..=TRIES {
         let rest = Rest::Some;

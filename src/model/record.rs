@@ -24,7 +24,7 @@ const COURSE_VERSION: u32 = 3;
 
 /// How many characters of the reason why a record cannot be read are kept.
 const MAX_REASON: usize = 300;
-/// How many releases rollbacks can have left since the last deploy.
+/// How many releases that hosts still have can have been left.
 const MAX_LEFT: usize = 1_000;
 /// How many processes of another tool one run can have found: one on every host.
 const MAX_ADOPTED: usize = 1_000;
@@ -86,7 +86,7 @@ pub struct RunRecord {
     /// The release that had the traffic before, where it was known.
     #[serde(default)]
     pub from_release: Option<ReleaseId>,
-    /// Releases that rollbacks have left since the last deploy: no rollback chooses one by itself.
+    /// Releases that a rollback has left, or that a deploy brought which went home: no rollback chooses one by itself.
     #[serde(default)]
     pub left: BTreeSet<ReleaseId>,
     /// Processes of the application that another tool started, so that one of them that stays up is
@@ -270,14 +270,12 @@ impl RunRecord {
         u32::try_from(self.stations().len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
-    /// The record once the release is live everywhere: a rollback has left a release behind, a deploy begins
-    /// anew.
+    /// The record once the release is live everywhere: a rollback has left a release behind.
     #[must_use]
     pub fn finished(mut self) -> Self {
         match self.kind {
-            RunKind::Deploy => self.left.clear(),
             RunKind::Rollback => self.left.extend(self.from_release.clone()),
-            RunKind::Drill | RunKind::Converge => {}
+            RunKind::Deploy | RunKind::Drill | RunKind::Converge => {}
         }
         if let Some(release) = &self.release {
             self.left.remove(release);
@@ -289,6 +287,16 @@ impl RunRecord {
         let here = |instance: &Instance| !self.without.contains(&instance.endpoint.host);
         self.to_routing = self.to_routing.only(here);
         self.phase = Phase::Finish;
+        self.status = RunStatus::Done;
+        self
+    }
+
+    /// The record once the fleet is where it was: what a deploy brought stays behind.
+    #[must_use]
+    pub fn went_home(mut self) -> Self {
+        let brought = self.release.iter().filter(|_| self.kind == RunKind::Deploy);
+        let brought = brought.filter(|release| self.from_release.as_ref() != Some(*release));
+        self.left.extend(brought.cloned().collect::<Vec<_>>());
         self.status = RunStatus::Done;
         self
     }

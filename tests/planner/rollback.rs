@@ -311,12 +311,36 @@ fn leading_hosts_together_changes_nothing_about_what_rollbacks_left() {
 }
 
 #[test]
-fn a_deploy_begins_anew() {
+fn what_was_left_stays_behind_until_a_deploy_brings_it_again() {
     let (mut fleet, record) = rolled_back_once();
     recorded(&mut fleet, &record.finished());
+    let left_by = |release| {
+        let plan = fleet.deploy(release).unwrap();
+        fleet.intent(&plan, RunKind::Deploy).finished().left
+    };
+    assert_eq!(left_by(V1), [release_id(V3)].into());
+    assert_eq!(left_by(V3), BTreeSet::new());
+}
+
+#[test]
+fn what_a_deploy_brought_that_went_home_stays_behind_for_later_rollbacks_too() {
+    let mut fleet = on_blue_with(V1, &[V1, V2]);
+    let plan = fleet.deploy(V2).unwrap();
+    let taken_back = fleet.intent(&plan, RunKind::Deploy).went_home();
+    assert_eq!(taken_back.left, [release_id(V2)].into());
+    recorded(&mut fleet, &taken_back);
     let plan = fleet.deploy(V3).unwrap();
-    assert_eq!(
-        fleet.intent(&plan, RunKind::Deploy).finished().left,
-        BTreeSet::new()
-    );
+    let deployed = fleet.intent(&plan, RunKind::Deploy).finished();
+    recorded(&mut fleet, &deployed);
+    fleet.has(V3).runs("green", V3).routes(8081, "run-2");
+    assert_eq!(chosen(&fleet), release_id(V1));
+}
+
+#[test]
+fn what_was_left_and_no_host_has_any_more_is_forgotten() {
+    let (mut fleet, mut record) = rolled_back_once();
+    record.left.insert(release_id("20240101-100000-sokdak-0"));
+    recorded(&mut fleet, &record.finished());
+    let plan = fleet.deploy(V1).unwrap();
+    assert_eq!(fleet.intent(&plan, RunKind::Deploy).left, [release_id(V3)].into());
 }

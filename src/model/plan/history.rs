@@ -23,7 +23,7 @@ use super::victims;
 
 /// The release that a rollback goes back to by itself: one that is still up, else the one that the
 /// last deploy replaced, else the newest older one, else the newest other one. It is on every host
-/// of the other slot, it never failed, and no rollback has left it since the last deploy.
+/// of the other slot, it never failed, no rollback has left it, and no deploy that brought it went home.
 pub(super) fn previous(
     scene: &Scene<'_>,
     live: &SlotName,
@@ -114,15 +114,20 @@ fn home_generations(before: &Observed) -> BTreeMap<HostName, String> {
     before.hosts.iter().filter_map(of).collect()
 }
 
-/// Releases that rollbacks have left since the last deploy, an interrupted one that went forward included.
+/// Releases that were left and that hosts still have; a run that was interrupted after it went forward counts.
 fn left(observed: &Observed) -> BTreeSet<ReleaseId> {
     let Some(last) = observed.last_run() else {
         return BTreeSet::new();
     };
-    if went_forward(observed, last) {
-        return last.clone().finished().left;
-    }
-    last.left.clone()
+    let mut left = if went_forward(observed, last) {
+        last.clone().finished().left
+    } else {
+        last.left.clone()
+    };
+    let was = observed.hosts.values().filter_map(|seen| seen.was.as_ref());
+    let kept: BTreeSet<_> = was.flat_map(|was| &was.releases).map(|kept| &kept.id).collect();
+    left.retain(|release| kept.contains(release));
+    left
 }
 
 /// Whether a run that never ended has the traffic all the same: its last switch was confirmed somewhere, and
