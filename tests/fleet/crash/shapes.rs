@@ -186,14 +186,12 @@ impl<'f> Stage<'f> {
             panic!("{answers:?} answer after:\n{resume}")
         };
         let ended = if *now == version { "new" } else { "old" };
-        match ended {
-            "new" => resume.exits(0),
-            _ => {
-                assert_eq!(*now, self.live, "{resume}");
-                assert!([0, 6, 7].contains(&resume.code()), "{resume}");
-                &resume
-            }
-        };
+        if ended == "new" {
+            resume.exits(0);
+        } else {
+            assert_eq!(*now, self.live, "{resume}");
+            assert!([0, 6, 7].contains(&resume.code()), "{resume}");
+        }
         let as_expected = match point.expect {
             Expect::Old => ended == "old",
             Expect::New => ended == "new",
