@@ -148,7 +148,10 @@ pub(super) async fn take_back<H: Host>(
         let left_out = &context.topology.without.was;
         let mut timers = record.window.iter().flat_map(|window| &window.hosts);
         let is_unheard = timers.any(|host| left_out.contains_key(host));
-        if !begun.is_empty() || is_unheard || record.point_of_no_return {
+        // A host may have ended its own, and have nothing left of its timer.
+        let mut records = observed.hosts.values().filter_map(|seen| seen.record.as_ref());
+        let has_ended = records.any(|it| it.run == record.run && it.point_of_no_return);
+        if !begun.is_empty() || is_unheard || has_ended {
             return Ok(match window::close(context, request, record).await {
                 Ok(()) => TakenBack::TooLate,
                 Err(outcome) => TakenBack::Over(stuck(outcome)),

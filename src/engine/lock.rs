@@ -14,12 +14,15 @@ use crate::model::lock::{Epoch, LockState, Owner, next_epoch};
 use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::Cause;
+use crate::model::plan;
+use crate::model::record::RunRecord;
 use crate::remote::answer::LockAnswer;
 use crate::remote::command::{BreakLock, Command, Lock, Observe, Unlock};
 
 use super::context::Context;
 use super::crew::{Crew, answer, passed};
 use super::fleet::{CallError, Host};
+use super::observe;
 
 /// On which terms locks are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,17 @@ pub struct Terms {
     pub wait: Duration,
     /// How long a host keeps it without a sign of life; without an end where it is absent.
     pub lease: Option<Duration>,
+    /// What becomes of a window that began while we waited.
+    pub window: Heed,
+}
+
+/// Whether a run's window keeps others from taking the lock, which would end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heed {
+    /// It does.
+    Heeded,
+    /// It does not: whoever takes the lock means to end it.
+    Ended,
 }
 
 /// How often a held lock is looked at while we wait for it.
@@ -63,6 +77,12 @@ pub enum LockError {
         host: HostName,
         /// What it says.
         epoch: Epoch,
+    },
+    /// A run has left the end of its old slot to the hosts, while we waited for its lock.
+    #[error("run {} waits", record.run)]
+    Window {
+        /// Which.
+        record: Box<RunRecord>,
     },
     /// A signal came while we waited.
     #[error("interrupted while waiting for the lock")]
@@ -112,6 +132,10 @@ pub async fn take<H: Host>(
                 }
                 // A host that gives no answer now is asked again.
                 locks = read(context).await.unwrap_or(locks);
+                let is_free = !locks.values().any(LockState::is_held);
+                if is_free && terms.window == Heed::Heeded {
+                    nobody_has_a_window(context).await?;
+                }
             }
             Ok(()) => {
                 let after_another = waited || locks.values().any(LockState::is_over);
@@ -126,6 +150,17 @@ pub async fn take<H: Host>(
                 return Err(error);
             }
         }
+    }
+}
+
+/// Whoever had the lock may have left hosts an hour, which ends with the next epoch.
+async fn nobody_has_a_window<H: Host>(context: &Context<'_, H>) -> Result<(), LockError> {
+    let (observed, _) = observe::observe(context.topology, context.playbook, context.crew).await;
+    match plan::waiting(&observed).filter(|record| record.window.is_some()) {
+        Some(record) => Err(LockError::Window {
+            record: Box::new(record.clone()),
+        }),
+        None => Ok(()),
     }
 }
 
@@ -276,7 +311,10 @@ pub(super) async fn take_again<H: Host>(context: &Context<'_, H>, owner: &Owner)
         .await
         .map_err(|error| match error {
             LockError::Held { .. } => Lost::TakenOver,
-            LockError::Call { .. } | LockError::FarAhead { .. } | LockError::Interrupted => Lost::Forgone,
+            LockError::Call { .. }
+            | LockError::FarAhead { .. }
+            | LockError::Window { .. }
+            | LockError::Interrupted => Lost::Forgone,
         })?;
     context.tell(Event::LockRetaken {
         epoch: context.crew.epoch(),

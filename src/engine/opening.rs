@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::model::event::Event;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem, Severity};
-use crate::model::names::HostName;
+use crate::model::names::{HostName, RunId};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
@@ -20,7 +20,7 @@ use super::execute::Ended;
 use super::fleet::{CallError, Host};
 use super::going_on::{self, TakenBack};
 use super::journey;
-use super::lock::{self, LockError, Taken, Terms};
+use super::lock::{self, Heed, LockError, Taken, Terms};
 use super::resume::{self, Went};
 use super::run::{Request, Wanted, make_plan};
 use super::{observe, preflight};
@@ -68,7 +68,13 @@ pub(super) async fn open<H: Host>(
     }
     let trying = try_out(context, planned.as_ref().ok().filter(|_| !interrupted));
     let (taken, tried) = futures::join!(take_lock(context, request, &observed), trying);
-    let opened = match (taken?, planned) {
+    let taken = match taken {
+        Err(findings) if request.wanted == Wanted::Resume && findings.iter().any(waits_now) => {
+            return Ok(nothing_to_do(context, WAITS));
+        }
+        taken => taken?,
+    };
+    let opened = match (taken, planned) {
         // The epochs were still those that we had read: nobody changed anything in between.
         (Taken::AtOnce, Ok(plan)) if !interrupted && !waits => {
             settle(context, request, Ready { observed, plan }, tried)
@@ -92,6 +98,10 @@ pub(super) async fn open<H: Host>(
 fn sees_to<'a>(request: &Request<'_>, observed: &'a Observed) -> Option<&'a RunRecord> {
     let record = plan::waiting(observed)?;
     matches!(request.wanted, Wanted::Promote(_) | Wanted::Earlier(None)).then_some(record)
+}
+
+fn waits_now(finding: &Finding) -> bool {
+    matches!(finding.problem, Problem::RunWaits { .. })
 }
 
 fn refuses(findings: &[Finding]) -> bool {
@@ -292,6 +302,10 @@ async fn take_lock<H: Host>(
     let terms = Terms {
         wait: request.lock_wait,
         lease: Some(context.playbook.lock.lease),
+        window: match request.wanted {
+            Wanted::Promote(_) | Wanted::Earlier(None) => Heed::Ended,
+            _ => Heed::Heeded,
+        },
     };
     let taken = lock::take(context, observed, &request.owner, terms).await;
     context.tell(Event::PhaseEnded {
@@ -299,11 +313,11 @@ async fn take_lock<H: Host>(
         took: began.elapsed(),
         succeeded: taken.is_ok(),
     });
-    taken.map_err(|error| vec![finding_of(error)])
+    taken.map_err(|error| vec![finding_of(error, &request.run)])
 }
 
-/// The finding of a lock that was not taken.
-pub fn finding_of(error: LockError) -> Finding {
+/// The finding of a lock that was not taken by a run.
+pub fn finding_of(error: LockError, run: &RunId) -> Finding {
     let reason = error.to_string();
     match error {
         LockError::FarAhead { host, .. } => Finding::refusal(Some(&host), Problem::CannotObserve { reason }),
@@ -314,6 +328,10 @@ pub fn finding_of(error: LockError) -> Finding {
                 reason: error.to_string(),
             },
         ),
+        LockError::Window { record } => {
+            let run = run.clone();
+            Finding::refusal(None, Problem::RunWaits { record, run })
+        }
         LockError::Interrupted => Finding::refusal(None, Problem::CannotObserve { reason }),
     }
 }

@@ -111,17 +111,18 @@ async fn set<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage, re
     let phase = Phase::Bake;
     let proofs = Stage { phase, steps: proofs };
     let timers = Stage { phase, steps: timers };
-    match stage::run(context, job, &proofs, Patience::of(phase)).await {
-        StageEnd::Done => {}
-        StageEnd::Failed(failures) => return Set::Not(failures),
+    let unproven = match stage::run(context, job, &proofs, Patience::of(phase)).await {
+        StageEnd::Done => Vec::new(),
+        StageEnd::Failed(failures) => failures,
         StageEnd::Interrupted(cause) => return Set::Interrupted(cause),
+    };
+    match ending::ready(context, job, record).await {
+        Err(failures) if ending::is_astray(&failures) => return Set::Astray(failures),
+        Err(failures) if unproven.is_empty() => return Set::Not(failures),
+        _ => {}
     }
-    if let Err(failures) = ending::ready(context, job, record).await {
-        return if ending::is_astray(&failures) {
-            Set::Astray(failures)
-        } else {
-            Set::Not(failures)
-        };
+    if !unproven.is_empty() {
+        return Set::Not(unproven);
     }
     if let Some(cause) = context.interrupt.cause() {
         return Set::Interrupted(cause);

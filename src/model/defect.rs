@@ -41,6 +41,10 @@ pub enum Defect {
     WaitingIsInterrupted,
     /// A hook of which nobody knows how it ended runs again.
     HookRunsTwice,
+    /// A host stops its old instance at the hour of a run that was taken back: nobody cancels, and it does not ask.
+    TimerOutlivesRollback,
+    /// A host stops its old instance at the hour whatever became of the new one.
+    TimerWithoutLook,
     /// With a single slot nobody looks who else is in service when a host leaves.
     LastInServiceLeaves,
 }
@@ -55,7 +59,7 @@ mod planted {
         static PLANTED: Cell<Option<Defect>> = const { Cell::new(None) };
     }
 
-    const BY_NAME: [(&str, Defect); 16] = [
+    const BY_NAME: [(&str, Defect); 18] = [
         ("no_barrier_before_commit", Defect::NoBarrierBeforeCommit),
         ("stop_before_proof", Defect::StopBeforeProof),
         ("no_undo_of_unknown", Defect::NoUndoOfUnknown),
@@ -78,6 +82,11 @@ mod planted {
         ("waiting_is_interrupted", Defect::WaitingIsInterrupted),
         ("hook_runs_twice", Defect::HookRunsTwice),
         ("last_in_service_leaves", Defect::LastInServiceLeaves),
+        ("stop_by_the_hour_after_a_rollback", Defect::TimerOutlivesRollback),
+        (
+            "stop_by_the_hour_with_the_new_slot_dead",
+            Defect::TimerWithoutLook,
+        ),
     ];
 
     /// Plants the defect of that name in this thread; false where there is none.

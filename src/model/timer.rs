@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::Epoch;
 use super::names::{HostName, SlotName};
 use super::token::TokenId;
 
@@ -95,6 +96,19 @@ impl Timer {
     pub fn is_over(&self) -> bool {
         let waits = matches!(self.state, TimerState::Pending | TimerState::Stopping);
         self.state == TimerState::Stopped || (waits && self.program == TimerProgram::Rebooted)
+    }
+
+    /// What it comes to on a host whose lock has that epoch: once somebody has taken the lock it stops nothing, though
+    /// its file says so only at its hour.
+    #[must_use]
+    pub fn under(&self, epoch: Epoch) -> Self {
+        let mut timer = self.clone();
+        let waits = timer.state == TimerState::Pending && timer.program != TimerProgram::Rebooted;
+        if waits && epoch != timer.id.epoch {
+            timer.state = TimerState::Cancelled;
+            timer.left = None;
+        }
+        timer
     }
 
     /// Whether the old instance will be stopped by its host, or is being stopped.

@@ -4,7 +4,7 @@
 use crate::model::defect::{Defect, planted};
 
 /// The lines of a rule, and what stands there without it.
-const RULES: [(Defect, &str, &str); 5] = [
+const RULES: [(Defect, &str, &str); 9] = [
     (
         Defect::NoFence,
         "    holds \"$FENCE_EPOCH\" \"$FENCE_RUN\" || return 1\n",
@@ -26,6 +26,18 @@ const RULES: [(Defect, &str, &str); 5] = [
         "    [ -z \"$EMERG\" ] || unproven \"$EMERG\"\n",
         "",
     ),
+    (
+        Defect::TimerOutlivesRollback,
+        "        timer_move \"${t_name%.pending}\" pending cancelled\n",
+        "",
+    ),
+    (Defect::TimerOutlivesRollback, "    nobody_came\n", ""),
+    (Defect::TimerWithoutLook, "    look_at_successor\n", ""),
+    (
+        Defect::TimerWithoutLook,
+        "    ! healthy || break\n",
+        "    break\n",
+    ),
 ];
 
 /// Takes out the rule that is switched off.
@@ -43,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_rule_stands_in_a_script() {
-        let scripts = ["fence", "watch", "switch"].map(|name| {
+        let scripts = ["fence", "watch", "switch", "timer", "timers"].map(|name| {
             let file = format!("{}/src/remote/sh/{name}.sh", env!("CARGO_MANIFEST_DIR"));
             std::fs::read_to_string(file).expect("a script")
         });

@@ -83,8 +83,12 @@ impl Subject for Local {
         self.ports[slot as usize]
     }
 
+    fn offered(&self) -> RemotePath {
+        remote(self.site.host.path("zip"))
+    }
+
     fn runner(&self, _: Slot) -> RenderedRunner {
-        helper::runner()
+        helper::answering()
     }
 
     fn asks(&self, command: &Command) -> Answer {
@@ -113,6 +117,11 @@ impl Subject for Local {
                 self.is_ahead(self.ahead.get() + later);
             }
             Fate::SomebodyWrites(site) => fs::write(self.site.entry(), site).expect("written"),
+            Fate::SomebodyOffers(bytes) => {
+                let folder = self.site.host.path("zip");
+                fs::create_dir_all(&folder).expect("a folder");
+                fs::write(folder.join("app-1.0.jar"), bytes).expect("written");
+            }
             Fate::Dies(identity) => ends(identity.pid, Signal::SIGKILL),
             Fate::Reboots => {
                 self.boots += 1;

@@ -56,6 +56,15 @@ played! {
     what_was_armed_before_a_reboot_can_be_confirmed_or_committed_anew
     a_wall_clock_that_jumps_moves_no_lease_no_watch_and_no_process
     a_hook_runs_once_in_its_run_and_what_became_of_it_is_kept
+    at_its_hour_the_old_instance_ends_if_the_run_still_waits
+    a_timer_that_is_cancelled_or_set_anew_stops_nothing
+    whoever_takes_the_lock_takes_the_hour_away
+    a_run_that_does_not_wait_at_the_hour_keeps_both
+    nothing_ends_at_the_hour_of_a_host_whose_new_instance_is_dead
+    nothing_ends_at_the_hour_of_a_host_whose_new_instance_is_sick
+    what_was_started_anew_in_the_old_slot_is_not_what_ends_at_the_hour
+    a_reboot_ends_a_timer_and_whoever_comes_can_still_cancel_it
+    what_a_deploy_agent_has_put_there_is_taken_only_if_it_is_the_jar_that_was_meant
 }
 
 #[test]

@@ -30,5 +30,6 @@ mod slots;
 mod strategies;
 mod truth;
 mod window;
+mod window_races;
 #[path = "../world/mod.rs"]
 mod world;

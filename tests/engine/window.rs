@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nonstop::engine::run::Wanted;
+use nonstop::model::event::Event;
 use nonstop::model::finding::Problem;
 use nonstop::model::outcome::Outcome;
 use nonstop::model::phase::Phase;
@@ -13,18 +14,20 @@ use nonstop::model::timer::TimerState;
 use crate::scene::{Scene, jar};
 use crate::world::{Fault, Health, World};
 
-const DETACHED: &str = "bake: { for: 1h, detach: true }\n";
-const HOUR: u64 = 3600;
+pub(crate) const DETACHED: &str = "bake: { for: 1h, detach: true }\n";
+pub(crate) const HOUR: u64 = 3600;
 /// What a host waits for after its hour, with some seconds to spare.
-const QUIET: u64 = 70;
+pub(crate) const QUIET: u64 = 70;
+/// How long it asks a new instance that is not well.
+const LOOKS: u64 = 3 * QUIET;
 
-async fn detached() -> Scene {
+pub(crate) async fn detached() -> Scene {
     let scene = Scene::with(DETACHED);
     scene.deploy().await.ends(&scene, Outcome::Waiting, 0);
     scene
 }
 
-fn states(scene: &Scene) -> Vec<Option<TimerState>> {
+pub(crate) fn states(scene: &Scene) -> Vec<Option<TimerState>> {
     let mut world = scene.world.borrow_mut();
     let state = |name: &str| world.host(name).timer.as_ref().map(|timer| timer.state);
     ["was-1", "was-2"].map(state).to_vec()
@@ -36,7 +39,7 @@ fn reason(scene: &Scene, host: &str) -> String {
     timer.and_then(|timer| timer.reason).unwrap_or_default()
 }
 
-fn process(world: &mut World, host: &str, port: u16, change: impl Fn(&mut crate::world::Process)) {
+pub(crate) fn process(world: &mut World, host: &str, port: u16, change: impl Fn(&mut crate::world::Process)) {
     for process in &mut world.host(host).processes {
         if process.port.number() == port {
             change(process);
@@ -176,6 +179,7 @@ async fn promoting_ends_the_window_now() {
     let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
     promote.ends(&scene, Outcome::Deployed, 0);
     scene.is_deployed();
+    assert_eq!(record(&scene).window, None);
     assert_eq!(states(&scene), [Some(TimerState::Cancelled); 2]);
     assert_eq!(scene.records(), [RunStatus::Done; 4]);
     scene.rests(2 * HOUR).await;
@@ -189,7 +193,7 @@ async fn promoting_where_one_host_refused_ends_what_is_left() {
     process(&mut scene.world.borrow_mut(), "was-2", 8081, |it| {
         it.health = Health::Down;
     });
-    scene.rests(60 + QUIET).await;
+    scene.rests(60 + LOOKS).await;
     assert_eq!(
         states(&scene),
         [Some(TimerState::Stopped), Some(TimerState::Refused)]
@@ -309,5 +313,50 @@ async fn an_old_release_that_goes_back_gets_no_window() {
     scene.rests(HOUR + QUIET).await;
     scene.rollback().await.ends(&scene, Outcome::Deployed, 0);
     assert_eq!(scene.records(), [RunStatus::Done; 4]);
+    scene.has_processes(1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_sick_for_a_moment_at_the_hour_keeps_no_old_one_up() {
+    let scene = detached().await;
+    process(&mut scene.world.borrow_mut(), "was-2", 8081, |it| {
+        it.health = Health::Down;
+    });
+    scene.rests(HOUR + QUIET).await;
+    assert_eq!(
+        states(&scene),
+        [Some(TimerState::Stopped), Some(TimerState::Pending)]
+    );
+    process(&mut scene.world.borrow_mut(), "was-2", 8081, |it| {
+        it.health = Health::Up;
+    });
+    scene.rests(LOOKS).await;
+    assert_eq!(states(&scene), [Some(TimerState::Stopped); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waited_for_the_lock_of_such_a_run_leaves_its_hour_alone() {
+    let mut scene = Scene::with(DETACHED);
+    scene.lock_wait = Duration::from_secs(600);
+    let another = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await
+    };
+    let resumed = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        scene.run("run-3", Wanted::Resume).await
+    };
+    let (first, another, resumed) = futures::join!(scene.deploy(), another, resumed);
+    first.ends(&scene, Outcome::Waiting, 0);
+    another.ends(&scene, Outcome::AsItWas, 5);
+    assert!(another.says(|problem| matches!(problem, Problem::RunWaits { .. })));
+    resumed.ends(&scene, Outcome::AsItWas, 0);
+    let waited = |ended: &crate::scene::Ended| {
+        let mut events = ended.events.iter();
+        events.any(|event| matches!(event, Event::LockWaiting { .. }))
+    };
+    assert!(waited(&another) && waited(&resumed));
+    scene.rests(HOUR + QUIET).await;
+    assert_eq!(states(&scene), [Some(TimerState::Stopped); 2]);
     scene.has_processes(1);
 }

@@ -130,6 +130,10 @@ impl Subject for Real<'_> {
         Port::new(number).expect("a port")
     }
 
+    fn offered(&self) -> RemotePath {
+        RemotePath::new("/var/tmp/contract-zip").expect("a path")
+    }
+
     fn runner(&self, slot: Slot) -> RenderedRunner {
         let port = format!("--server.port={}", self.port(slot));
         RenderedRunner::Process {
@@ -191,6 +195,12 @@ impl Subject for Real<'_> {
             }
             Fate::SomebodyWrites(site) => {
                 self.fleet.on(HOST, &format!("cat >{ENTRY} <<'END'\n{site}END\n"));
+            }
+            Fate::SomebodyOffers(bytes) => {
+                let folder = self.offered();
+                let bytes = data_encoding::BASE64.encode(bytes);
+                let put = format!("mkdir -p {folder}; echo {bytes} | base64 -d >{folder}/app-1.0.jar");
+                self.fleet.on(HOST, &put);
             }
             Fate::Dies(identity) => {
                 let pid = identity.pid;

@@ -115,3 +115,34 @@ fn a_run_that_somebody_else_finished_says_who_and_the_other_one_says_whose() {
       05:40:09  was-1  record  written  of 0197aaaa, phase finish, status done
     "#);
 }
+
+#[test]
+fn a_run_was_ended_by_its_hosts_once_each_has_stopped_what_was_left_to_it() {
+    let waits = r#","phase":"bake","status":"waiting""#;
+    let host_with = |end: &str| {
+        [
+            line("05:12:33", FIRST, "lock", "taken", LOCKED),
+            line("05:12:40", FIRST, "set_timer", "set", r#","slot":"blue""#),
+            line("05:12:41", FIRST, "record", "written", waits),
+            line("06:12:41", FIRST, "timer", end, r#","slot":"blue""#),
+        ]
+        .join("\n")
+    };
+    let told = |other: &str| {
+        let answers = BTreeMap::from([
+            (host("was-1"), host_with("terminated")),
+            (host("was-2"), host_with(other)),
+        ]);
+        render(&History::merge(&answers))
+    };
+    for (other, ends) in [
+        ("killed", true),
+        ("already_gone", true),
+        ("refused", false),
+        ("stopping", false),
+    ] {
+        let text = told(other);
+        assert_eq!(text.contains(", ended by its hosts"), ends, "{text}");
+        assert_eq!(text.contains(", waits after its phase bake"), !ends, "{text}");
+    }
+}

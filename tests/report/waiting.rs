@@ -352,6 +352,7 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
     }
     for seen in fleet.observed.hosts.values_mut() {
         seen.record = Some(record.clone());
+        seen.lock.epoch = record.epoch;
     }
     let mut said = |timers: [(TimerState, TimerProgram, Option<u64>, Option<&str>); 2]| {
         for (name, (state, program, left, reason)) in WAS.into_iter().zip(timers) {
@@ -400,6 +401,56 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
     for line in [
         "  was-1 has stopped blue",
         "  was-2 left blue up: it answers 503; `nonstop promote` ends this",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+    let text = said([
+        (TimerState::Stopping, TimerProgram::Gone, None, None),
+        (
+            TimerState::Stopping,
+            TimerProgram::Gone,
+            None,
+            Some("it is there after KILL"),
+        ),
+    ]);
+    for line in [
+        "  was-1 began to stop blue, and was ended at it: `nonstop promote` sees to the rest",
+        "  was-2 told blue to end, and it is still there: it is there after KILL",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn status_foretells_no_hour_at_which_nothing_will_be_stopped() {
+    let mut fleet = Fleet::with(DETACHED);
+    let record = in_the_window(&fleet);
+    for (name, pid) in WAS.into_iter().zip([50, 51]) {
+        fleet.runs(name, "green", NEW, pid);
+    }
+    for seen in fleet.observed.hosts.values_mut() {
+        seen.record = Some(record.clone());
+        seen.lock.epoch = record.epoch;
+    }
+    // Somebody took the lock of one of them since, and the other has lost its state folder.
+    fleet.host("was-1").lock.epoch = Epoch(record.epoch.0 + 1);
+    fleet.host("was-1").was.as_mut().unwrap().timer = Some(Timer {
+        id: TokenId {
+            run: record.run.clone(),
+            epoch: record.epoch,
+            number: 9,
+        },
+        slot: SlotName::new("blue").unwrap(),
+        state: TimerState::Pending,
+        program: TimerProgram::Alive,
+        left: Some(Duration::from_secs(3_600)),
+        reason: None,
+    });
+    let status = Status::read(&fleet.config.topology, &fleet.observed);
+    let text = status::render(&status, Palette::Monochrome);
+    for line in [
+        "  was-1 stops blue no more: somebody came; `nonstop promote` or `nonstop rollback` ends this",
+        "  was-2 has nothing on record of its hour, and stops nothing by itself: `nonstop promote` does it",
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }

@@ -24,6 +24,7 @@ mod switching;
 mod systemd;
 mod take_over;
 mod timer;
+mod timer_looks;
 mod tokens;
 mod units;
 mod vocabulary;

@@ -22,22 +22,22 @@ use crate::instances::runs;
 use crate::site::eventually;
 
 /// Long enough that it does not come by itself in a test, and short enough that nobody sleeps through it.
-const HOUR: Duration = Duration::from_secs(50);
+pub(crate) const HOUR: Duration = Duration::from_secs(50);
 
-fn green() -> SlotName {
+pub(crate) fn green() -> SlotName {
     SlotName::new("green").expect("a name")
 }
 
 /// A host whose run has ended and left the stop of its old instance to it.
-struct Two<'h> {
+pub(crate) struct Two<'h> {
     host: &'h Host,
-    port: Port,
-    old: ProcessIdentity,
-    new: ProcessIdentity,
-    new_port: Port,
+    pub(crate) port: Port,
+    pub(crate) old: ProcessIdentity,
+    pub(crate) new: ProcessIdentity,
+    pub(crate) new_port: Port,
 }
 
-fn started(host: &Host, slot: SlotName, port: Port, runner: RenderedRunner) -> ProcessIdentity {
+pub(crate) fn started(host: &Host, slot: SlotName, port: Port, runner: RenderedRunner) -> ProcessIdentity {
     let mut start = host.start_command(port, runner);
     start.slot = slot;
     match host.start(start) {
@@ -47,12 +47,12 @@ fn started(host: &Host, slot: SlotName, port: Port, runner: RenderedRunner) -> P
 }
 
 impl<'h> Two<'h> {
-    fn up(host: &'h Host) -> Self {
+    pub(crate) fn up(host: &'h Host) -> Self {
         Self::with(host, helper::runner())
     }
 
     /// Both instances are up, and the record says that the run waits.
-    fn with(host: &'h Host, old: RenderedRunner) -> Self {
+    pub(crate) fn with(host: &'h Host, old: RenderedRunner) -> Self {
         host.later(Duration::ZERO);
         host.lock();
         host.put("r1", b"a jar");
@@ -68,7 +68,7 @@ impl<'h> Two<'h> {
         two
     }
 
-    fn record(&self, change: impl FnOnce(&mut RunRecord)) {
+    pub(crate) fn record(&self, change: impl FnOnce(&mut RunRecord)) {
         let mut record = RunRecord::opened(run_id("run-1"), Epoch(1), Owner::default());
         record.status = RunStatus::Waiting;
         change(&mut record);
@@ -78,7 +78,7 @@ impl<'h> Two<'h> {
         assert_eq!(written, Answer::Record(Fenced::Passed(())));
     }
 
-    fn set(&self, change: impl FnOnce(&mut SetTimer)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut SetTimer)) {
         let mut timer = SetTimer {
             fence: self.host.fence(),
             run: run_id("run-1"),
@@ -109,13 +109,13 @@ impl<'h> Two<'h> {
         }
     }
 
-    fn unlock(&self) {
+    pub(crate) fn unlock(&self) {
         let fence = self.host.fence();
         let given = self.host.run(Command::Unlock(Unlock { fence }));
         assert_eq!(given, Answer::Unlock(Fenced::Passed(())));
     }
 
-    fn cancel(&self) -> Option<TimerState> {
+    pub(crate) fn cancel(&self) -> Option<TimerState> {
         let cancel = CancelTimer {
             fence: self.host.fence(),
             run: run_id("run-1"),
@@ -126,7 +126,7 @@ impl<'h> Two<'h> {
         }
     }
 
-    fn timer(&self) -> Timer {
+    pub(crate) fn timer(&self) -> Timer {
         let observe = Observe {
             slots: [(blue(), self.port), (green(), self.new_port)].into(),
             ..Observe::default()
@@ -135,14 +135,23 @@ impl<'h> Two<'h> {
         was.timer.expect("a timer")
     }
 
-    fn becomes(&self, state: TimerState) {
+    /// The process that sleeps.
+    pub(crate) fn sleeper(&self) -> i32 {
+        let folder = fs::read_dir(self.host.state().join("timers")).expect("a folder");
+        let mut files = folder.flatten().map(|file| file.path());
+        let file = files.find(|path| path.extension().is_some_and(|it| it == "pid"));
+        let text = fs::read_to_string(file.expect("its pid")).expect("a pid");
+        text.split(' ').next().expect("a word").parse().expect("a number")
+    }
+
+    pub(crate) fn becomes(&self, state: TimerState) {
         eventually(state.as_str(), || {
             let timer = self.timer();
             timer.state == state && (state == TimerState::Stopping || timer.program == TimerProgram::Gone)
         });
     }
 
-    fn audit(&self) -> Vec<String> {
+    pub(crate) fn audit(&self) -> Vec<String> {
         let audit = fs::read_to_string(self.host.state().join("audit")).expect("a trail");
         let of_timer = audit.lines().filter(|line| line.contains("\"event\":\"timer\""));
         of_timer.map(str::to_owned).collect()
@@ -183,7 +192,7 @@ fn at_its_hour_the_old_instance_ends_and_the_record_says_so_first() {
 #[test]
 fn whatever_speaks_against_it_leaves_the_old_instance_up() {
     type Change = fn(&Two<'_>);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 9] = [
         ("the lock was taken since, under epoch 2", |two| {
             two.unlock();
             let taken = Command::Lock(lock_by("run-2", 1, 2));
@@ -191,6 +200,14 @@ fn whatever_speaks_against_it_leaves_the_old_instance_up() {
         }),
         ("the run on record is run-9", |two| {
             two.record(|record| record.run = run_id("run-9"));
+        }),
+        ("run run-9 holds the lock", |two| {
+            let file = two.host.state().join("lock");
+            let lock = fs::read_to_string(&file).expect("a lock");
+            fs::write(file, lock.replace("run=run-1", "run=run-9")).expect("written");
+        }),
+        ("the run went on under epoch 2", |two| {
+            two.record(|record| record.epoch = Epoch(2));
         }),
         ("does not wait: it is open", |two| {
             two.record(|record| record.status = RunStatus::Open);
@@ -202,6 +219,7 @@ fn whatever_speaks_against_it_leaves_the_old_instance_up() {
         ("the new instance is not healthy: it answers 503", |two| {
             fs::write(two.host.path("app/sick"), "").expect("written");
         }),
+        ("the new instance is not healthy: it answers 200", |_| {}),
         ("nothing listens on port", |_| {}),
     ];
     in_every_shell(|host| {
@@ -210,12 +228,12 @@ fn whatever_speaks_against_it_leaves_the_old_instance_up() {
             let host = &Host::new(host.shell);
             let two = Two::up(host);
             let elsewhere = free_port();
-            // The last of them: its process is there, and has another port.
-            let moved = at + 1 == changes.len();
-            two.set(|timer| {
-                if moved {
-                    timer.successor.port = elsewhere;
-                }
+            // Of the last two one says something else, and one has another port.
+            let left = changes.len() - at;
+            two.set(|timer| match left {
+                2 => timer.health.body_contains = Some("\"DOWN\"".to_owned()),
+                1 => timer.successor.port = elsewhere,
+                _ => {}
             });
             change(&two);
             host.later(HOUR);
@@ -327,11 +345,7 @@ fn a_timer_is_a_session_of_its_own() {
     in_every_shell(|host| {
         let two = Two::up(host);
         two.set(|_| {});
-        let folder = fs::read_dir(host.state().join("timers")).expect("a folder");
-        let mut files = folder.flatten().map(|file| file.path());
-        let file = files.find(|path| path.extension().is_some_and(|it| it == "pid"));
-        let text = fs::read_to_string(file.expect("its pid")).expect("a pid");
-        let pid: i32 = text.split(' ').next().expect("a word").parse().expect("a number");
+        let pid = two.sleeper();
         let session = nix::unistd::getsid(Some(Pid::from_raw(pid))).expect("it is there");
         assert_eq!(session, Pid::from_raw(pid));
         // Ended from outside it never comes, and whoever looks is told.

@@ -21,20 +21,30 @@ pub(crate) struct SimTimer {
     pub(crate) id: TokenId,
     pub(crate) state: TimerState,
     pub(crate) reason: Option<String>,
-    set: SetTimer,
+    pub(crate) set: SetTimer,
     /// The boot in which it was set, and the uptime of its hour.
     hour: (u32, Duration),
-    /// Whether its program has ended without a word.
-    is_lost: bool,
     /// Since when nobody was seen on the old port.
     quiet_since: Option<Instant>,
+    /// How often the new instance was asked in vain.
+    looks: u32,
+}
+
+/// How often it is asked, each time after the port was quiet once more.
+const LOOKS: u32 = 3;
+
+/// What the new instance is found to be.
+enum StandsIn {
+    Well,
+    Sick,
+    Missing,
 }
 
 impl SimHost {
     /// The timer as an observation finds it.
     pub(super) fn timer_now(&self) -> Option<Timer> {
         let timer = self.timer.as_ref()?;
-        let is_over = timer.is_lost || !matches!(timer.state, TimerState::Pending | TimerState::Stopping);
+        let is_over = !matches!(timer.state, TimerState::Pending | TimerState::Stopping);
         let program = match timer.hour.0 == self.clock.boot {
             false => TimerProgram::Rebooted,
             true if is_over => TimerProgram::Gone,
@@ -58,34 +68,34 @@ impl SimHost {
         }
     }
 
-    /// What speaks against an end at the hour.
-    fn refuses(&self, timer: &SimTimer) -> Option<String> {
+    /// Who came since, or why the run does not wait.
+    fn somebody_came(&self, timer: &SimTimer) -> Option<&'static str> {
         let set = &timer.set;
-        if !self.has(Flaw::TimerOutlivesRollback) {
-            if self.lock.epoch != timer.id.epoch {
-                return Some("the lock was taken since".to_owned());
-            }
-            if self.lock.run.as_ref().is_some_and(|run| *run != set.fence.run) {
-                return Some("somebody holds the lock".to_owned());
-            }
-            let waits = self.record.as_ref().is_some_and(|record| {
-                let same = record.run == set.run && record.epoch == timer.id.epoch;
-                same && record.status == RunStatus::Waiting
-            });
-            if !waits {
-                return Some("the run on record does not wait".to_owned());
-            }
+        if self.has(Flaw::TimerOutlivesRollback) {
+            return None;
         }
-        if !self.has(Flaw::TimerWithoutLook) && !self.stands_in(set) {
-            return Some("the new instance is not there, or not healthy".to_owned());
+        if self.lock.epoch != timer.id.epoch {
+            return Some("the lock was taken since");
         }
-        None
+        if self.lock.run.as_ref().is_some_and(|run| *run != set.fence.run) {
+            return Some("somebody holds the lock");
+        }
+        let waits = self.record.as_ref().is_some_and(|record| {
+            let same = record.run == set.run && record.epoch == timer.id.epoch;
+            same && record.status == RunStatus::Waiting
+        });
+        (!waits).then_some("the run on record does not wait")
     }
 
-    /// Whether the new instance is the recorded one, listens and is healthy.
-    fn stands_in(&self, set: &SetTimer) -> bool {
+    /// Whether the new instance is the recorded one, listens and is healthy: it answers with 200 where it is.
+    fn stands_in(&self, set: &SetTimer) -> StandsIn {
         let listener = self.listener(set.successor.port);
-        listener.is_some_and(|it| it.identity == set.successor.identity && it.health == Health::Up)
+        let same = listener.filter(|it| it.identity == set.successor.identity);
+        match same.map(|it| it.health) {
+            None => StandsIn::Missing,
+            Some(Health::Up) if set.health.status == 200 => StandsIn::Well,
+            Some(_) => StandsIn::Sick,
+        }
     }
 
     /// When nobody is on the old port any more; none where that is now, and has been for long enough.
@@ -117,8 +127,8 @@ impl World {
             reason: None,
             hour: (boot, host.clock.uptime() + after),
             set,
-            is_lost: false,
             quiet_since: None,
+            looks: 0,
         });
         host.audits(id.run.as_str(), "set_timer", "set");
         self.queue(comes, name, Due::Timer(boot, id));
@@ -146,7 +156,6 @@ impl World {
             return;
         }
         let host = self.at(name);
-        let is_full = host.disk_is_full;
         let waits = |timer: &SimTimer| timer.id == id && timer.state == TimerState::Pending;
         let Some(mut timer) = host.timer.clone().filter(waits) else {
             return;
@@ -169,14 +178,46 @@ impl World {
             self.queue(since + quiet, name, Due::Timer(boot, id));
             return;
         }
-        if is_full {
-            // Nothing can be written down: it leaves as it came.
-            timer.is_lost = true;
-            host.timer = Some(timer);
-            return;
+        self.timer_looks(name, boot, timer);
+    }
+
+    /// Nobody was on the old port for long enough.
+    fn timer_looks(&mut self, name: &HostName, boot: u32, mut timer: SimTimer) {
+        let host = self.at(name);
+        if let Some(reason) = host.somebody_came(&timer) {
+            return self.timer_refuses(name, timer, reason.to_owned());
         }
-        if let Some(reason) = host.refuses(&timer) {
-            return self.timer_refuses(name, timer, reason);
+        let mut processes = host.processes.iter();
+        let is_there = processes.any(|it| it.identity == timer.set.identity && it.lives());
+        if !is_there {
+            let id = timer.id.clone();
+            host.timer = Some(timer);
+            return self.timer_ends(name, boot, &id);
+        }
+        let looks = !host.has(Flaw::TimerWithoutLook);
+        let stands_in = if looks {
+            host.stands_in(&timer.set)
+        } else {
+            StandsIn::Well
+        };
+        match stands_in {
+            StandsIn::Well => {}
+            StandsIn::Missing => {
+                return self.timer_refuses(name, timer, "the new instance is not there".to_owned());
+            }
+            StandsIn::Sick if timer.looks + 1 < LOOKS => {
+                let (now, quiet, id) = (Instant::now(), timer.set.quiet, timer.id.clone());
+                timer.looks += 1;
+                timer.quiet_since = Some(now);
+                host.timer = Some(timer);
+                return self.queue(now + quiet, name, Due::Timer(boot, id));
+            }
+            StandsIn::Sick => {
+                return self.timer_refuses(name, timer, "the new instance is not healthy".to_owned());
+            }
+        }
+        if host.disk_is_full {
+            return self.timer_refuses(name, timer, "the record cannot be written".to_owned());
         }
         self.timer_stops(name, boot, timer);
     }
@@ -202,10 +243,8 @@ impl World {
         host.audits(id.run.as_str(), "timer", "stopping");
         let mut processes = host.processes.iter();
         let old = processes.find(|process| process.identity == set.identity && process.lives());
-        let Some(heeds) = old.map(|process| process.heeds_term) else {
-            return self.timer_ends(name, boot, &id);
-        };
-        let stands_in = host.stands_in(&set) && host.listener(set.port).is_some();
+        let heeds = old.is_some_and(|process| process.heeds_term);
+        let stands_in = matches!(host.stands_in(&set), StandsIn::Well) && host.listener(set.port).is_some();
         let ends = Instant::now() + if heeds { ENDS } else { set.grace };
         for process in &mut host.processes {
             if process.identity == set.identity {

@@ -105,6 +105,9 @@ impl SimHost {
     }
 }
 
+/// The digest of no bytes.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 impl World {
     pub(super) fn put(&mut self, name: &HostName, put: Put) -> Result<Effect, CallError> {
         let host = self.at(name);
@@ -126,17 +129,19 @@ impl World {
     }
 
     pub(super) fn take(&mut self, name: &HostName, take: Take) -> Result<Effect, CallError> {
-        let offered = match &self.at(name).offer {
-            Offer::Jar(jar) if jar.path == take.from => jar.sha256.clone(),
-            _ => String::new(),
+        let host = self.at(name);
+        let put = &take.put;
+        let there = host.releases.get(&put.release);
+        let is_there = there.is_some_and(|it| (&it.sha256, it.size_bytes) == (&put.sha256, put.size_bytes));
+        let (sha256, size_bytes) = match &host.offer {
+            Offer::Jar(jar) if jar.path == take.from => (jar.sha256.clone(), jar.size_bytes),
+            // A file that is gone is one without bytes.
+            _ => (EMPTY.to_owned(), 0),
         };
-        let taken = if offered == take.put.sha256 {
+        let taken = if is_there || sha256 == put.sha256 {
             self.put(name, take.put)?
         } else {
-            let mismatch = PutAnswer::Mismatch {
-                size_bytes: 0,
-                sha256: offered,
-            };
+            let mismatch = PutAnswer::Mismatch { size_bytes, sha256 };
             Effect::Answered(Answer::Put(Fenced::Passed(mismatch)))
         };
         Ok(match taken {

@@ -32,6 +32,7 @@ pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
     let terms = lock::Terms {
         wait: Duration::ZERO,
         lease: None,
+        window: lock::Heed::Ended,
     };
     match lock::take(&context, &reading.observed, &owner, terms).await {
         Ok(_) => {
@@ -39,7 +40,7 @@ pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
             Ok(Exit::Done)
         }
         Err(error) => {
-            let finding = opening::finding_of(error);
+            let finding = opening::finding_of(error, context.crew.run_id());
             let held = matches!(finding.problem, Problem::Locked { .. });
             console::say(&findings::render(&[finding], console::palette(common)));
             Ok(if held { Exit::Locked } else { Exit::Refused })

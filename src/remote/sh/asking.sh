@@ -74,5 +74,7 @@ ask() {
     esac
     : >"$SCRATCH/body"
     asking_tool || return 1
+    # A login's proxy knows other addresses than the host itself.
+    unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
     "by_$TOOL"
 }

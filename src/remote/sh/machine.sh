@@ -53,4 +53,22 @@ time_left() {
     [ "$UPTIME_CS" -lt "$DEADLINE_CS" ]
 }
 
+# sleep_out CONDITION LEFT: sleeps until LEFT, which sets T_LEFT_MS, says that nothing is left, and ends the script
+# where CONDITION holds no more.
+sleep_out() {
+    while "$1"; do
+        "$2"
+        if [ "$T_LEFT_MS" -gt 300000 ]; then
+            sleep 10
+        elif [ "$T_LEFT_MS" -ge 1000 ]; then
+            sleep 1
+        elif [ "$T_LEFT_MS" -gt 0 ]; then
+            nap
+        else
+            return 0
+        fi
+    done
+    exit 0
+}
+
 machine_read

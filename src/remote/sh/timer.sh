@@ -17,13 +17,16 @@ STATE_DIR=$1
 START_WORD=
 TIMER=$TIMER_RUN.$TIMER_EPOCH.$TIMER_NUMBER
 NOW=pending
+# Each after the port was quiet once more.
 TRIES=3
+# Whoever wants the flock meanwhile gives up after 8 s.
+HEALTH_LIMIT_MS=5000
 state_find
 if [ "$STATE_STATUS" != ready ] || ! timer_read "$TIMER.pending"; then exit 0; fi
 TRAIL_RUN=$TIMER_RUN TRAIL_EPOCH=$TIMER_EPOCH TRAIL_WHO=timer
 cleanup() { rm -f -- "$STATE/timers/$TIMER.pid"; }
 
-# What ends it where it cannot go on: the disk may be full, and then its file stays where it is.
+# What ends it where it cannot go on.
 fail() {
     f_reason="$1: $2"
     # shellcheck disable=SC2317
@@ -38,10 +41,11 @@ still_pending() {
     [ -f "$STATE/timers/$TIMER.pending" ] && [ "$T_BOOT" = "$BOOT_ID" ]
 }
 
-# note REASON: writes down why.
+# note REASON: writes down why. What cannot be written stops nothing: the disk may be full.
 note() {
     words_of "$1"
-    printf '%s\n' "$WORDS" | write_file "$STATE/timers/$TIMER.reason" || exit 3
+    n_file=$STATE/timers/$TIMER.reason
+    { printf '%s\n' "$WORDS" >"$n_file.new" && mv -f -- "$n_file.new" "$n_file"; } 2>/dev/null || rm -f -- "$n_file.new"
 }
 
 # refuse REASON: leaves the old instance up. Under the flock.
@@ -83,37 +87,25 @@ hold_again() {
     until flocked 5000 9; do :; done
 }
 
-sleep_until_hour() {
-    while still_pending; do
-        timer_left
-        if [ "$T_LEFT_MS" -ge 60000 ]; then
-            sleep 10
-        elif [ "$T_LEFT_MS" -ge 1000 ]; then
-            sleep 1
-        elif [ "$T_LEFT_MS" -gt 0 ]; then
-            nap
-        else
-            return 0
-        fi
-    done
-    exit 0
-}
-
 # touched: whether an nginx has a connection to the old port, or had one a moment ago. One that it has closed and the
-# application has not does not count.
+# application has not does not count. Sets USERS: nginx, nobody, or nothing where that cannot be seen, which counts as
+# nginx.
 touched() {
-    { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || :; } | awk -v port="$OLD_PORT" -v list="$NGINX_ADDRESSES" '
+    USERS=$({ cat /proc/net/tcp && echo whole && { cat /proc/net/tcp6 2>/dev/null || :; }; } |
+        awk -v port="$OLD_PORT" -v list="$NGINX_ADDRESSES" '
         BEGIN {
             suffix = sprintf(":%04X", port)
             count = split(list, words, " ")
             for (i = 1; i <= count; i++) nginx[words[i]] = 1
         }
+        $1 == "whole" { whole = 1 }
         $4 != "0A" && $4 != "08" && substr($2, length($2) - 4) == suffix {
             peer = $3
             sub(/:.*/, "", peer)
             if (peer in nginx) found = 1
         }
-        END { exit !found }'
+        END { if (found) print "nginx"; else if (whole) print "nobody" }') || USERS=
+    [ "$USERS" != nobody ]
 }
 
 # await_quiet: waits until none has had one for long enough; one that is seen lets the time begin anew.
@@ -126,11 +118,13 @@ await_quiet() {
         uptime_read
         [ "$q_touched" = no ] || q_since=$UPTIME_CS
         [ $((UPTIME_CS - q_since)) -lt $((QUIET_MS / 10)) ] || return 0
-        if [ "$UPTIME_CS" -ge "$LIMIT_CS" ]; then
+        if [ "$q_touched" = yes ] && [ "$UPTIME_CS" -ge "$LIMIT_CS" ]; then
             take_lock
+            [ -n "$USERS" ] || refuse "who is connected to port $OLD_PORT cannot be seen"
             refuse "nginx goes on using port $OLD_PORT"
         fi
-        if [ "$QUIET_MS" -ge 10000 ]; then sleep 1; else nap; fi
+        # A connection may be short, and leave nothing behind.
+        if [ "$q_touched" = yes ]; then sleep 1; else sleep 0.2 2>/dev/null || sleep 1; fi
     done
     exit 0
 }
@@ -154,30 +148,29 @@ nobody_came() {
     [ "$WORD" = waiting ] || refuse "the run on record does not wait: it is ${WORD:-unknown}"
 }
 
-# look_at_health: refuses unless the new instance is healthy. Under the flock.
-look_at_health() {
-    h_left=$TRIES
-    while :; do
-        ask || refuse 'the host has none of curl, wget, nc and bash'
-        if [ "$STATUS" = "$HEALTH_STATUS" ]; then
-            [ -n "$HEALTH_BODY" ] || return 0
-            ! grep -q -F -e "$HEALTH_BODY" "$SCRATCH/body" || return 0
-        fi
-        h_left=$((h_left - 1))
-        [ "$h_left" -gt 0 ] || break
-        sleep 1
-    done
-    refuse "the new instance is not healthy: it answers ${STATUS:-nothing} to $REQUEST_PATH"
+# healthy: whether the new instance says so, asked once. Under the flock, for which others wait meanwhile.
+healthy() {
+    ask || refuse 'the host has none of curl, wget, nc and bash'
+    [ "$STATUS" = "$HEALTH_STATUS" ] || return 1
+    [ -z "$HEALTH_BODY" ] || grep -q -F -e "$HEALTH_BODY" "$SCRATCH/body"
 }
 
-# begin: puts on record that the end begins. Under the flock.
+# begin: puts on record that the end begins. What needs room on the disk is written before anything is moved. Under
+# the flock.
 begin() {
+    b_record=$STATE/record.new.$$
+    if ! {
+        sed 's/^  "point_of_no_return": false/  "point_of_no_return": true/' "$STATE/record" |
+            dd of="$b_record" conv=fsync 2>/dev/null && grep -q '^  "point_of_no_return": true' "$b_record"
+    }; then
+        rm -f -- "$b_record"
+        refuse 'the record cannot be written'
+    fi
     trap '' HUP INT PIPE TERM
     timer_move "$TIMER" pending stopping
     NOW=stopping
-    scratch
-    sed 's/^  "point_of_no_return": false/  "point_of_no_return": true/' "$STATE/record" >"$SCRATCH/record" &&
-        write_file "$STATE/record" <"$SCRATCH/record"
+    mv -f -- "$b_record" "$STATE/record" || fail state_folder 'the record cannot be moved'
+    synced "$STATE"
     trail stopping timer "$TIMER" slot "$SLOT" pid "$PID"
     synced "$STATE/audit"
 }
@@ -185,18 +178,25 @@ begin() {
 process_read "$$"
 printf '%s %s %s\n' "$$" "$P_START" "$BOOT_ID" >"$STATE/timers/$TIMER.pid.new"
 mv -f -- "$STATE/timers/$TIMER.pid.new" "$STATE/timers/$TIMER.pid"
-sleep_until_hour
+sleep_out still_pending timer_left
 LIMIT_CS=$((UPTIME_CS + QUIET_LIMIT_MS / 10))
+[ "$TIMEOUT_MS" -le "$HEALTH_LIMIT_MS" ] || TIMEOUT_MS=$HEALTH_LIMIT_MS
 while :; do
     await_quiet
     take_lock
-    touched || break
+    if touched; then
+        state_unlock
+        continue
+    fi
+    nobody_came
+    victim || gone already_gone
+    look_at_successor
+    SCRATCH=${SCRATCH:-$(mktemp -d)} || refuse 'there is no room for what it asks'
+    ! healthy || break
+    TRIES=$((TRIES - 1))
+    [ "$TRIES" -gt 0 ] || refuse "the new instance is not healthy: it answers ${STATUS:-nothing} to $REQUEST_PATH"
     state_unlock
 done
-nobody_came
-victim || gone already_gone
-look_at_successor
-look_at_health
 victim || gone already_gone
 begin
 end_victim

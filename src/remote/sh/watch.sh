@@ -42,21 +42,6 @@ still_armed() {
     token_is_armed "$TOKEN" && same_boot
 }
 
-# sleep_until_deadline: leaves where somebody moved the token.
-sleep_until_deadline() {
-    while still_armed; do
-        token_left
-        if [ "$T_LEFT_MS" -ge 1000 ]; then
-            sleep 1
-        elif [ "$T_LEFT_MS" -gt 0 ]; then
-            nap
-        else
-            return 0
-        fi
-    done
-    exit 0
-}
-
 # take_locks CONDITION: takes both flocks, and waits with none of them: a confirm must not have to wait for
 # it. It waits for as long as the condition holds, and leaves where it does no more.
 take_locks() {
@@ -97,7 +82,7 @@ mkdir -p -- "$SCRATCH"
 process_read "$$"
 printf '%s %s %s\n' "$$" "$P_START" "$BOOT_ID" >"$STATE/tokens/$TOKEN.pid.new"
 mv -f -- "$STATE/tokens/$TOKEN.pid.new" "$STATE/tokens/$TOKEN.pid"
-sleep_until_deadline
+sleep_out still_armed token_left
 fire
 left=$ATTEMPTS LONGER_MS=$DEADLINE_MS
 while :; do

@@ -91,19 +91,25 @@ fn last_phase(run: &Run, runs: &[Run]) -> String {
     };
     match (written.text("status"), written.text("phase")) {
         (Some("done"), _) => format!(", ended{by}"),
-        (Some("waiting"), _) if run.entries.iter().any(ended_by_its_host) => {
-            ", ended by its hosts".to_owned()
-        }
+        (Some("waiting"), _) if ended_by_its_hosts(run) => ", ended by its hosts".to_owned(),
         (Some("waiting"), Some(phase)) => format!(", waits after its phase {}{by}", harmless(phase)),
         (Some(_), Some(phase)) => format!(", NOT ENDED: last phase {}{by}", harmless(phase)),
         _ => String::new(),
     }
 }
 
-/// Whether a host has stopped its old instance by itself.
-fn ended_by_its_host(entry: &Entry) -> bool {
-    let is_end = matches!(entry.result.as_str(), "terminated" | "killed" | "already_gone");
-    entry.event == "timer" && is_end
+/// Whether every host that was left the end of its old instance has ended it by itself.
+fn ended_by_its_hosts(run: &Run) -> bool {
+    let hosts = |is: fn(&Entry) -> bool| {
+        let entries = run.entries.iter().filter(|entry| is(entry));
+        entries.map(|entry| &entry.host).collect::<BTreeSet<_>>()
+    };
+    let left = hosts(|entry| entry.event == "set_timer" && entry.result == "set");
+    let ended = hosts(|entry| {
+        let is_end = matches!(entry.result.as_str(), "terminated" | "killed" | "already_gone");
+        entry.event == "timer" && is_end
+    });
+    !left.is_empty() && left.is_subset(&ended)
 }
 
 /// What hosts did alike, at about the same time.

@@ -78,8 +78,11 @@ impl OpenRun {
         };
         let mut timers = BTreeMap::new();
         if record.window.is_some() {
-            let hosts = plan::timers(observed, &record);
-            timers.extend(hosts.map(|(host, timer)| (host.clone(), timer.clone())));
+            let told = |(host, timer): (&HostName, &Timer)| {
+                let lock = observed.hosts.get(host).map(|seen| seen.lock.epoch);
+                (host.clone(), timer.under(lock.unwrap_or_default()))
+            };
+            timers.extend(plan::timers(observed, &record).map(told));
         }
         Some(Self {
             record,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::live::Share;
 use crate::model::lock::LockState;
-use crate::model::names::{ReleaseId, SlotName};
+use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::plan::{By, WayBack};
 use crate::report::output::Palette;
 use crate::report::text::{event, interrupted, token, waiting};
@@ -25,7 +25,7 @@ pub fn render(status: &Status, palette: Palette) -> String {
     };
     section("locks", locks(status));
     if let Some(run) = &status.open_run {
-        section(run_title(run), run_lines(run));
+        section(run_title(run), run_lines(status, run));
     }
     section("releases", releases(status));
     let found = findings::render(&status.findings, palette);
@@ -167,7 +167,7 @@ fn run_title(run: &OpenRun) -> &'static str {
     }
 }
 
-fn run_lines(run: &OpenRun) -> Vec<String> {
+fn run_lines(status: &Status, run: &OpenRun) -> Vec<String> {
     let record = &run.record;
     match run.state {
         RunState::AtWork => {
@@ -194,6 +194,7 @@ fn run_lines(run: &OpenRun) -> Vec<String> {
             let mut lines = waiting::lines(record, reached, switches, percent);
             let timers = run.timers.iter();
             lines.extend(timers.map(|(host, timer)| waiting::timer(host, timer)));
+            lines.extend(without_timer(status, run));
             lines
         }
         RunState::Interrupted { way, slots } => vec![
@@ -204,6 +205,14 @@ fn run_lines(run: &OpenRun) -> Vec<String> {
             ),
         ],
     }
+}
+
+/// Hosts that were asked, and have nothing left of the hour that the run left them.
+fn without_timer(status: &Status, run: &OpenRun) -> Vec<String> {
+    let window = run.record.window.as_ref();
+    let hosts = window.iter().flat_map(|window| &window.hosts);
+    let silent = |host: &&HostName| !run.timers.contains_key(*host) && status.was.contains_key(*host);
+    hosts.filter(silent).map(waiting::without_timer).collect()
 }
 
 fn releases(status: &Status) -> Vec<String> {

@@ -74,12 +74,10 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
             format!("would stop {slot}, but what waited for the hour was ended: `nonstop promote` stops it")
         }
         (TimerState::Stopping, TimerProgram::Alive) => format!("is stopping {slot}"),
-        (TimerState::Stopping, TimerProgram::Gone) => {
-            format!(
-                "told {slot} to end, and it is still there: {}",
-                because(&timer.reason)
-            )
-        }
+        (TimerState::Stopping, TimerProgram::Gone) => match &timer.reason {
+            Some(reason) => format!("told {slot} to end, and it is still there: {}", harmless(reason)),
+            None => format!("began to stop {slot}, and was ended at it: `nonstop promote` sees to the rest"),
+        },
         (TimerState::Stopped, _) => format!("has stopped {slot}"),
         (TimerState::Cancelled, _) => {
             format!("stops {slot} no more: somebody came; `nonstop promote` or `nonstop rollback` ends this")
@@ -90,4 +88,11 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
         ),
     };
     format!("{host} {text}")
+}
+
+/// A host that knows nothing of its hour any more.
+pub fn without_timer(host: &HostName) -> String {
+    format!(
+        "{host} has nothing on record of its hour, and stops nothing by itself: `nonstop promote` does it"
+    )
 }

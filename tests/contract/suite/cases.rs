@@ -1,10 +1,10 @@
 //! What is played on two hosts.
 
-use super::moves::Fence;
 use super::moves::Hooked::{Begins, CountsAsDone, Ends, EndsBadly, Runs, RunsAgain};
 use super::moves::Move::{self, *};
 use super::moves::Slot::{Blue, Green};
 use super::moves::Whom::{AnotherBoot, AnotherStart, AnotherUser, Itself};
+use super::moves::{Asks, Fence, Jar};
 
 const fn by(run: u32, epoch: u64, sequence: u64) -> Fence {
     Fence { run, epoch, sequence }
@@ -291,7 +291,8 @@ cases! {
         Lock { run: 2, expected: 1, epoch: 2 },
         Stop(by(2, 2, 1), Blue, Itself, None),
         Look,
-    ];    a_hook_runs_once_in_its_run_and_what_became_of_it_is_kept: [
+    ];
+    a_hook_runs_once_in_its_run_and_what_became_of_it_is_kept: [
         TAKEN,
         Hook(by(1, 1, 1), 1, Runs),
         Hook(by(1, 1, 2), 1, Runs),
@@ -316,6 +317,162 @@ cases! {
         Hook(by(1, 1, 14), 5, Runs),
         Look,
         Hook(by(2, 2, 1), 1, Runs),
+        Look,
+    ];
+    at_its_hour_the_old_instance_ends_if_the_run_still_waits: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        SetTimer(by(1, 1, 3), 60, Asks::Status),
+        Waits(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 60, Asks::Status),
+        Look,
+        Unlock(by(1, 1, 6)),
+        SetTimer(by(1, 1, 7), 60, Asks::Status),
+        Later(30),
+        ClockJumps(1_000_000),
+        Look,
+        Later(31),
+        HourPasses,
+        Look,
+        Lock { run: 2, expected: 1, epoch: 2 },
+        CancelTimer(by(2, 2, 1)),
+        Look,
+    ];
+    a_timer_that_is_cancelled_or_set_anew_stops_nothing: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Waits(by(1, 1, 4)),
+        CancelTimer(by(1, 1, 5)),
+        SetTimer(by(1, 1, 6), 20, Asks::Status),
+        CancelTimer(by(1, 1, 6)),
+        Look,
+        CancelTimer(by(1, 1, 7)),
+        CancelTimer(by(1, 1, 8)),
+        Later(21),
+        Look,
+        SetTimer(by(1, 1, 9), 20, Asks::Status),
+        SetTimer(by(1, 1, 10), 2000, Asks::Status),
+        Unlock(by(1, 1, 11)),
+        Later(60),
+        Look,
+    ];
+    whoever_takes_the_lock_takes_the_hour_away: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Waits(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 40, Asks::Status),
+        Later(31),
+        CancelTimer(by(1, 1, 6)),
+        Lock { run: 2, expected: 1, epoch: 2 },
+        Unlock(by(2, 2, 1)),
+        Look,
+        Later(10),
+        HourPasses,
+        Look,
+        Lock { run: 3, expected: 2, epoch: 3 },
+        CancelTimer(by(3, 3, 1)),
+        Look,
+    ];
+    a_run_that_does_not_wait_at_the_hour_keeps_both: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Record(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 10, Asks::Status),
+        Later(11),
+        HourPasses,
+        Look,
+    ];
+    nothing_ends_at_the_hour_of_a_host_whose_new_instance_is_dead: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Waits(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 10, Asks::Status),
+        Dies(Green),
+        Later(11),
+        HourPasses,
+        Look,
+        SetTimer(by(1, 1, 6), 10, Asks::Status),
+        Dies(Blue),
+        Later(11),
+        HourPasses,
+        Look,
+    ];
+    nothing_ends_at_the_hour_of_a_host_whose_new_instance_is_sick: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Waits(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 10, Asks::AnotherStatus),
+        Later(11),
+        HourPasses,
+        Look,
+    ];
+    what_was_started_anew_in_the_old_slot_is_not_what_ends_at_the_hour: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Waits(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 10, Asks::Status),
+        Stop(by(1, 1, 6), Blue, Itself, None),
+        Start(by(1, 1, 7), Blue, 1),
+        Later(11),
+        HourPasses,
+        Look,
+    ];
+    a_reboot_ends_a_timer_and_whoever_comes_can_still_cancel_it: [
+        TAKEN,
+        Later(1),
+        Put(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Start(by(1, 1, 3), Green, 1),
+        Waits(by(1, 1, 4)),
+        SetTimer(by(1, 1, 5), 20, Asks::Status),
+        Unlock(by(1, 1, 6)),
+        Reboots,
+        Look,
+        Later(400),
+        Look,
+        Lock { run: 2, expected: 1, epoch: 2 },
+        CancelTimer(by(2, 2, 1)),
+        Look,
+    ];
+    what_a_deploy_agent_has_put_there_is_taken_only_if_it_is_the_jar_that_was_meant: [
+        TAKEN,
+        Offers(Jar::Other),
+        FindJar,
+        Take(by(1, 1, 1), 1),
+        Start(by(1, 1, 2), Blue, 1),
+        Offers(Jar::Usual),
+        FindJar,
+        Take(by(1, 1, 2), 1),
+        Take(by(1, 1, 3), 1),
+        Start(by(1, 1, 4), Blue, 1),
+        Offers(Jar::Other),
+        Take(by(1, 1, 5), 1),
+        Take(by(1, 1, 6), 2),
+        Look,
+        Offers(Jar::Usual),
+        Later(40),
+        Take(by(1, 1, 7), 2),
         Look,
     ];
 }

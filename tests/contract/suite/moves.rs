@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use nonstop::model::lock::LockState;
 use nonstop::model::observed::{HostObserved, SlotObserved};
+use nonstop::model::release::Offer;
+use nonstop::model::timer::{Timer, TimerProgram, TimerState};
 use nonstop::remote::answer::{
     Answer, ArmAnswer, ConfirmAnswer, Fenced, HookAnswer, LockAnswer, PrepareAnswer, StartAnswer, StopAnswer,
     SwitchAnswer,
@@ -61,6 +63,23 @@ pub(crate) enum Hooked {
     Ends,
 }
 
+/// What a deploy agent brings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Jar {
+    /// What every release is.
+    Usual,
+    Other,
+}
+
+/// What a timer asks the new instance for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asks {
+    /// What it answers.
+    Status,
+    /// What it never answers.
+    AnotherStatus,
+}
+
 /// One move. Home is that of run 1, and a lease lasts for 30 seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Move {
@@ -85,12 +104,25 @@ pub(crate) enum Move {
     Clean(Fence),
     /// A release is put in place, by its number.
     Put(Fence, u32),
+    /// A deploy agent puts another jar there, or the one that releases are made of.
+    Offers(Jar),
+    FindJar,
+    /// A release is made of what the agent has put there, which is taken for the jar of releases.
+    Take(Fence, u32),
     /// A release is started in a slot.
     Start(Fence, Slot, u32),
     /// The process of a slot is stopped, where its successor is there.
     Stop(Fence, Slot, Whom, Option<(Slot, Whom)>),
     /// Something about a hook of the mover's run, by its number.
     Hook(Fence, u32, Hooked),
+    /// The record says that run 1 waits, under epoch 1.
+    Waits(Fence),
+    /// What runs on blue is left to the host, which stops it after so many seconds if green is well.
+    SetTimer(Fence, u64, Asks),
+    /// The timer of run 1 is cancelled.
+    CancelTimer(Fence),
+    /// The hour is over, and the host has done what it does then.
+    HourPasses,
     /// The process of a slot dies by itself.
     Dies(Slot),
     /// The host loses its power and comes up again.
@@ -133,7 +165,10 @@ pub(crate) fn told(answer: &Answer) -> String {
             ArmAnswer::NoHome => "no home".to_owned(),
         }),
         Answer::Confirm(fenced) => fenced_told(fenced, |answer: &ConfirmAnswer| format!("{answer:?}")),
-        Answer::Put(fenced) => fenced_told(fenced, |answer| format!("{answer:?}")),
+        Answer::Put(fenced) | Answer::Take(fenced) => fenced_told(fenced, |answer| format!("{answer:?}")),
+        Answer::FindJar(Offer::Jar(jar)) => format!("{} bytes, {}", jar.size_bytes, jar.sha256),
+        Answer::FindJar(Offer::None) => "no jar".to_owned(),
+        Answer::FindJar(Offer::Unfit { .. }) => "unfit".to_owned(),
         Answer::Start(fenced) => fenced_told(fenced, |answer| {
             match answer {
                 StartAnswer::Listening { .. } => "listening",
@@ -159,6 +194,10 @@ pub(crate) fn told(answer: &Answer) -> String {
                 HookAnswer::Noted => "noted",
             }
             .to_owned()
+        }),
+        Answer::SetTimer(fenced) => fenced_told(fenced, |_| "set".to_owned()),
+        Answer::CancelTimer(fenced) => fenced_told(fenced, |state| {
+            state.map_or("no timer", TimerState::as_str).to_owned()
         }),
         other => panic!("no move has such an answer: {other:?}"),
     }
@@ -192,7 +231,13 @@ pub(crate) fn state_told(seen: &HostObserved, serves: &str) -> String {
             )
         })
         .collect();
-    let slots = &seen.was.as_ref().expect("a WAS host").slots;
+    let was = seen.was.as_ref().expect("a WAS host");
+    let slots = &was.slots;
+    let timer = was.timer.as_ref().map(timer_told);
+    let ends = seen
+        .record
+        .as_ref()
+        .is_some_and(|record| record.point_of_no_return);
     let slots: Vec<_> = slots
         .iter()
         .map(|(slot, it)| format!("{slot} {}", slot_told(it)))
@@ -202,9 +247,20 @@ pub(crate) fn state_told(seen: &HostObserved, serves: &str) -> String {
         .map(|it| format!("{} of {} {:?}", it.hook, it.run, it.state))
         .collect();
     format!(
-        "{tokens:?}; {}; serves {serves}; homes {:?}; {slots:?}; {hooks:?}",
+        "{tokens:?}; {}; serves {serves}; homes {:?}; {slots:?}; {hooks:?}; {timer:?}; the old one ends: {ends}",
         lock_told(&seen.lock),
         nginx.saved_homes
+    )
+}
+
+/// The program of one that is moved may take a moment to leave.
+fn timer_told(timer: &Timer) -> String {
+    let (id, state) = (&timer.id, timer.state.as_str());
+    let rebooted = timer.program == TimerProgram::Rebooted;
+    let (under_way, over, waits) = (timer.is_under_way(), timer.is_over(), timer.left.is_some());
+    format!(
+        "{} of {} {}: {state}, rebooted: {rebooted}, under way: {under_way}, over: {over}, waits: {waits}",
+        timer.slot, id.run, id.number
     )
 }
 

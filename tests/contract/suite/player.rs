@@ -1,27 +1,27 @@
 //! Makes the moves on one host, and tells what it answers and how it is then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use nonstop::model::hook::{HookBody, HookId, HookPoint, Recall, Repeats};
 use nonstop::model::lock::{self, Epoch, Owner};
-use nonstop::model::names::{Port, ReleaseId, RemotePath, RunId, SlotName};
+use nonstop::model::names::{JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName};
 use nonstop::model::observed::{HostObserved, NginxObserved};
 use nonstop::model::playbook::ReloadWay;
 use nonstop::model::process::{ProcessIdentity, StopTarget};
-use nonstop::model::record::RunRecord;
+use nonstop::model::record::{RunRecord, RunStatus};
 use nonstop::model::token::{TokenId, TokenState};
 use nonstop::remote::answer::{Answer, Fenced, StartAnswer};
 use nonstop::remote::command::{
-    Arm, CleanNginx, Command, Commit, Confirm, Hook, HookAct, HookRun, Lock, NginxPlace, Observe,
-    ObserveNginx, PlacedContent, Placement, Prepare, Put, Record, RenderedRunner, Renew, Revert, Start, Stop,
-    Successor, Unlock,
+    Arm, CancelTimer, CleanNginx, Command, Commit, Confirm, FindJar, HealthRequest, Hook, HookAct, HookRun,
+    Lock, NginxPlace, Observe, ObserveNginx, PlacedContent, Placement, Prepare, Put, Record, RenderedRunner,
+    Renew, Revert, SetTimer, Start, Stop, Successor, Take, Unlock,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::JAR;
-use super::moves::{Fence, Hooked, Move, Slot, Whom, state_told, told};
+use super::moves::{Asks, Fence, Hooked, Jar, Move, Slot, Whom, state_told, told};
 
 /// A host whose nginx serves v1 and is to serve v2, and that has both slots.
 pub(crate) trait Subject {
@@ -35,6 +35,8 @@ pub(crate) trait Subject {
     fn shadow(&self, seen: &NginxObserved) -> String;
     /// Where a slot listens.
     fn port(&self, slot: Slot) -> Port;
+    /// Where a deploy agent puts its jars.
+    fn offered(&self) -> RemotePath;
     /// How the application is started there.
     fn runner(&self, slot: Slot) -> RenderedRunner;
     /// The answer to a command.
@@ -52,6 +54,8 @@ pub(crate) trait Subject {
 pub(crate) enum Fate<'a> {
     Later(Duration),
     SomebodyWrites(String),
+    /// To where `offered` says, as `app-1.0.jar`.
+    SomebodyOffers(&'static [u8]),
     Dies(&'a ProcessIdentity),
     Reboots,
     ClockJumps(i64),
@@ -84,8 +88,18 @@ fn slot(slot: Slot) -> SlotName {
     SlotName::new(slot.name()).unwrap()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+fn put(by: Fence, number: u32) -> Put {
+    Put {
+        fence: fence(by),
+        release: release(number),
+        sha256: sha256(JAR),
+        size_bytes: JAR.len() as u64,
+        jar_name: "app-1.0.jar".to_owned(),
+    }
 }
 
 fn hook(by: Fence, number: u32, what: Hooked) -> Hook {
@@ -133,6 +147,7 @@ impl<S: Subject> Player<S> {
     /// Makes a move, and tells what came of it.
     pub(crate) fn makes(&mut self, made: &Move) -> String {
         let command = self.switches(made).or_else(|| self.changes(made));
+        let command = command.or_else(|| self.leaves(made));
         let Some(command) = command else {
             return self.otherwise(made);
         };
@@ -154,12 +169,20 @@ impl<S: Subject> Player<S> {
     fn otherwise(&mut self, made: &Move) -> String {
         let fate = match *made {
             Move::Later(seconds) => Fate::Later(Duration::from_secs(seconds)),
+            Move::Offers(jar) => Fate::SomebodyOffers(match jar {
+                Jar::Usual => JAR,
+                Jar::Other => b"another jar",
+            }),
             Move::SomebodyEdits => Fate::SomebodyWrites(self.subject.site("v3")),
             Move::Dies(slot) => Fate::Dies(&self.started[&slot]),
             Move::Reboots => Fate::Reboots,
             Move::ClockJumps(seconds) => Fate::ClockJumps(seconds),
             Move::Fires => {
                 self.awaits_home();
+                return String::new();
+            }
+            Move::HourPasses => {
+                self.awaits_the_timer();
                 return String::new();
             }
             _ => return state_told(&self.observes(), &self.subject.serves()),
@@ -182,6 +205,17 @@ impl<S: Subject> Player<S> {
             self.subject.waits();
         }
         panic!("the watch does not go home");
+    }
+
+    fn awaits_the_timer(&self) {
+        for _ in 0..1_000 {
+            let timer = self.observes().was.expect("a WAS host").timer;
+            if !timer.expect("a timer").is_under_way() {
+                return;
+            }
+            self.subject.waits();
+        }
+        panic!("the hour does not come");
     }
 
     fn observes(&self) -> HostObserved {
@@ -311,12 +345,13 @@ impl<S: Subject> Player<S> {
                     json: serde_json::to_string(&record).unwrap(),
                 })
             }
-            Move::Put(by, number) => Command::Put(Put {
-                fence: fence(by),
-                release: release(number),
-                sha256: sha256(JAR),
-                size_bytes: JAR.len() as u64,
-                jar_name: "app-1.0.jar".to_owned(),
+            Move::Put(by, number) => Command::Put(put(by, number)),
+            Move::FindJar => Command::FindJar(FindJar {
+                pattern: JarPattern::new(format!("{}/*.jar", self.subject.offered())).unwrap(),
+            }),
+            Move::Take(by, number) => Command::Take(Take {
+                put: put(by, number),
+                from: RemotePath::new(format!("{}/app-1.0.jar", self.subject.offered())).unwrap(),
             }),
             Move::Start(by, which, number) => Command::Start(Start {
                 fence: fence(by),
@@ -338,6 +373,53 @@ impl<S: Subject> Player<S> {
                 }),
             }),
             Move::Hook(by, number, what) => Command::Hook(hook(by, number, what)),
+            _ => return None,
+        })
+    }
+
+    /// The commands about the hour at which the host stops what runs on blue.
+    fn leaves(&self, made: &Move) -> Option<Command> {
+        Some(match *made {
+            Move::Waits(by) => {
+                let record = RunRecord {
+                    status: RunStatus::Waiting,
+                    ..RunRecord::opened(run(1), Epoch(1), Owner::default())
+                };
+                Command::Record(Record {
+                    fence: fence(by),
+                    json: serde_json::to_string_pretty(&record).unwrap(),
+                })
+            }
+            Move::SetTimer(by, seconds, asks) => Command::SetTimer(Box::new(SetTimer {
+                fence: fence(by),
+                run: run(1),
+                after: Duration::from_secs(seconds),
+                slot: slot(Slot::Blue),
+                port: self.subject.port(Slot::Blue),
+                identity: self.identity(Slot::Blue, Whom::Itself),
+                grace: Duration::from_secs(10),
+                successor: Successor {
+                    identity: self.identity(Slot::Green, Whom::Itself),
+                    port: self.subject.port(Slot::Green),
+                },
+                health: HealthRequest {
+                    address: "127.0.0.1".to_owned(),
+                    path: "/version".to_owned(),
+                    status: match asks {
+                        Asks::Status => 200,
+                        Asks::AnotherStatus => 299,
+                    },
+                    body_contains: None,
+                    timeout: Duration::from_secs(5),
+                },
+                nginx: BTreeSet::new(),
+                quiet: Duration::from_millis(300),
+                quiet_limit: Duration::from_secs(60),
+            })),
+            Move::CancelTimer(by) => Command::CancelTimer(CancelTimer {
+                fence: fence(by),
+                run: run(1),
+            }),
             _ => return None,
         })
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use nonstop::engine::fleet::{Fleet as _, Host as _};
 use nonstop::model::names::{Address, HostName, Port, RemotePath, SlotName};
 use nonstop::model::observed::NginxObserved;
+use nonstop::model::release::{Offer, OfferedJar};
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, RenderedRunner};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use super::moves::Slot;
-use super::player::{Fate, Subject};
+use super::player::{Fate, Subject, sha256};
 use crate::world::{Shared, SimFleet, SimHost, SimNginx, World};
 
 const ENTRY: &str = "/etc/nginx/sites-enabled/sokdak.conf";
@@ -87,6 +88,10 @@ impl Subject for Simulated {
         port(slot)
     }
 
+    fn offered(&self) -> RemotePath {
+        RemotePath::new("/srv/zip").unwrap()
+    }
+
     fn runner(&self, _: Slot) -> RenderedRunner {
         RenderedRunner::Process { argv: Vec::new() }
     }
@@ -119,6 +124,13 @@ impl Subject for Simulated {
             match fate {
                 Fate::SomebodyWrites(site) => {
                     world.nginx("host").files.insert(ENTRY.to_owned(), site);
+                }
+                Fate::SomebodyOffers(bytes) => {
+                    world.host("host").offer = Offer::Jar(OfferedJar {
+                        path: RemotePath::new("/srv/zip/app-1.0.jar").unwrap(),
+                        sha256: sha256(bytes),
+                        size_bytes: bytes.len() as u64,
+                    });
                 }
                 Fate::Dies(identity) => {
                     let processes = &mut world.host("host").processes;

@@ -6,17 +6,19 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::controllers::{Meanwhile, sleeps};
 use super::point::{Then, beginnings, between, ends, scripts};
 use super::scene::Scene;
 use super::{hosts, links};
-use crate::fixture::Fleet;
+use crate::fixture::{App, Fleet, WAS};
 
 /// A case that has to find a defect.
 type Case = fn(&mut Scene<'_>);
 
 /// The defects, and who has to find them.
-const HUNTS: [(&str, Case); 9] = [
+const HUNTS: [(&str, Case); 11] = [
     ("no_fence", |scene| {
         dies(scene, "start on was-1, and it runs after all", Then::Resume);
     }),
@@ -48,7 +50,32 @@ const HUNTS: [(&str, Case); 9] = [
     ("stop_while_unreachable", |scene| {
         links::unheard(scene, Duration::from_secs(20));
     }),
+    ("stop_by_the_hour_after_a_rollback", |scene| {
+        let shop = windowed(scene);
+        shop.rollback().run().exits(0);
+        std::thread::sleep(PAST_THE_HOUR);
+        shop.runs_on(&[8080]);
+    }),
+    ("stop_by_the_hour_with_the_new_slot_dead", |scene| {
+        let shop = windowed(scene);
+        for host in WAS {
+            scene.fleet.ctl(&["kill-app", host, "8081"]);
+        }
+        std::thread::sleep(PAST_THE_HOUR);
+        shop.runs_on(&[8080]);
+    }),
 ];
+
+/// The hour of these cases, what a host waits for then, and room for a busy machine.
+const PAST_THE_HOUR: Duration = Duration::from_secs(10 + 60 + 30);
+
+/// Deploys a version whose old slot is left to the hosts.
+fn windowed<'f>(scene: &Scene<'f>) -> App<'f> {
+    let shop = scene.fleet.shop();
+    let shop = shop.with("/bake", json!({ "for": "10s", "detach": true }));
+    shop.deploy("v2").run().ends(0, "waiting");
+    shop
+}
 
 /// The controller dies at the point of that name.
 fn dies(scene: &mut Scene<'_>, name: &str, then: Then) {
