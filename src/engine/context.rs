@@ -62,8 +62,20 @@ pub struct Ledger {
     pub answered: BTreeSet<HostName>,
     /// Old endpoints that are left up, for connections were left at the drain's deadline.
     pub kept: BTreeSet<Endpoint>,
+    /// Whether anything was told to end that a host could not carry beside the release.
+    pub vacates: Vacates,
     /// nginx hosts with old workers left at the drain's deadline.
     pub undrained: BTreeSet<HostName>,
+}
+
+/// Whether a leg of a run with a single slot has told an instance to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vacates {
+    /// Nobody was.
+    #[default]
+    Nothing,
+    /// One was, whatever came of it.
+    Something,
 }
 
 /// What a host said of its memory.

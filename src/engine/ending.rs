@@ -20,7 +20,6 @@ use crate::model::token::TokenState;
 use super::context::Context;
 use super::execute::{Ended, fenced_off, keep_old_slot, warn};
 use super::fleet::Host;
-use super::run::Verdict;
 use super::stage::{self, Patience, StageEnd};
 use super::steps::{Job, stop};
 use super::{observe, record};
@@ -73,10 +72,10 @@ pub(super) async fn forward<H: Host>(
     };
     let known = !matches!(end, End::Astray | End::Unknown);
     Ended {
-        verdict: Verdict { outcome, exit },
         live: known.then(|| plan.release.id.clone()),
         live_slot: known.then(|| plan.to.clone()),
         switch_took,
+        ..Ended::of(outcome, exit)
     }
 }
 

@@ -26,6 +26,7 @@ use super::homeward::{self, Reason};
 use super::run::{Request, Verdict, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::{Job, drain};
+use super::walk::Rest;
 use super::{ending, in_service, journey, record, window};
 
 /// How a run ended, with what reporters want to know of it.
@@ -39,6 +40,8 @@ pub struct Ended {
     pub live_slot: Option<SlotName>,
     /// How long the switch took.
     pub switch_took: Option<Duration>,
+    /// What a way home has left of it.
+    pub(super) rest: Rest,
 }
 
 impl Ended {
@@ -54,6 +57,7 @@ impl Ended {
             live: None,
             live_slot: None,
             switch_took: None,
+            rest: Rest::None,
         }
     }
 }
@@ -116,18 +120,18 @@ pub(super) async fn follow<H: Host>(
         if let Some(phase) = phase_on_record(&plan.stages[at..]) {
             record.phase = phase;
         }
-        let recorded = match stage.phase {
-            Phase::Hold if stage.waits() => match context.interrupt.cause() {
-                None => return Err(wait(context, job, stage, record).await),
-                Some(_) => Ok(()),
-            },
-            Phase::Upload | Phase::Retire | Phase::Start | Phase::Commit | Phase::Hold => {
-                record::write(context, &record).await
-            }
-            Phase::Verify | Phase::Hook if at == 0 => record::write(context, &record).await,
-            // A fleet without an old slot has nothing to stop.
-            Phase::Stop | Phase::Finish => break,
-            _ => Ok(()),
+        let waits = stage.phase == Phase::Hold && stage.waits();
+        if waits && context.interrupt.cause().is_none() {
+            return Err(wait(context, job, stage, record).await);
+        }
+        // A fleet without an old slot has nothing to stop.
+        if matches!(stage.phase, Phase::Stop | Phase::Finish) {
+            break;
+        }
+        let recorded = if !waits && goes_on_record(stage, at) {
+            record::write(context, &record).await
+        } else {
+            Ok(())
         };
         let began = Instant::now();
         let mut end = match recorded {
@@ -151,25 +155,8 @@ pub(super) async fn follow<H: Host>(
                 Err(outcome) => return Err(stuck(outcome)),
             };
         }
-        let reason = match end {
-            StageEnd::Done => continue,
-            StageEnd::Failed(failures) => Reason::Failed {
-                phase: stage.phase,
-                failures,
-            },
-            StageEnd::Interrupted(cause) => Reason::Interrupted(cause),
-        };
-        let reason = match reason {
-            Reason::Failed {
-                phase: Phase::Drain,
-                failures,
-            } => {
-                // Not being able to see the end of old connections is no reason to move traffic again.
-                keep_old_slot(context, plan);
-                warn(context, failures);
-                continue;
-            }
-            reason => reason,
+        let Some(reason) = reason_of(context, plan, stage, end) else {
+            continue;
         };
         let serves = stage.phase == Phase::Bake || follows_traffic(stage);
         let keep = serves && !context.playbook.update.auto_revert;
@@ -179,6 +166,33 @@ pub(super) async fn follow<H: Host>(
         return Err(homeward::go(context, before, job, record, reason).await);
     }
     Ok((record, switch_took))
+}
+
+/// Whether the record is written before a stage begins.
+fn goes_on_record(stage: &Stage, at: usize) -> bool {
+    match stage.phase {
+        Phase::Upload | Phase::Retire | Phase::Start | Phase::Commit | Phase::Hold => true,
+        Phase::Verify | Phase::Hook => at == 0,
+        _ => false,
+    }
+}
+
+/// Why a run turns around that came to the end of a stage, if it does.
+fn reason_of<H>(context: &Context<'_, H>, plan: &Plan, stage: &Stage, end: StageEnd) -> Option<Reason> {
+    match end {
+        StageEnd::Done => None,
+        StageEnd::Failed(failures) if stage.phase == Phase::Drain => {
+            // Not being able to see the end of old connections is no reason to move traffic again.
+            keep_old_slot(context, plan);
+            warn(context, failures);
+            None
+        }
+        StageEnd::Failed(failures) => Some(Reason::Failed {
+            phase: stage.phase,
+            failures,
+        }),
+        StageEnd::Interrupted(cause) => Some(Reason::Interrupted(cause)),
+    }
 }
 
 /// The phase that goes on record before the first of these stages: hooks belong to what they stand before.
@@ -345,13 +359,10 @@ pub(super) fn keep_old_slot<H>(context: &Context<'_, H>, plan: &Plan) {
 /// The new slot failed in the bake, and the playbook says that a person decides.
 fn hold(plan: &Plan, switch_took: Option<Duration>) -> Ended {
     Ended {
-        verdict: Verdict {
-            outcome: Outcome::Deployed,
-            exit: Exit::Mixed,
-        },
         live: Some(plan.release.id.clone()),
         live_slot: Some(plan.to.clone()),
         switch_took,
+        ..Ended::of(Outcome::Deployed, Exit::Mixed)
     }
 }
 

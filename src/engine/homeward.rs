@@ -20,10 +20,9 @@ use crate::model::strategy::Hold;
 use super::context::Context;
 use super::execute::{Ended, exit_home, fenced_off, say_unwinding};
 use super::fleet::Host;
-use super::run::Verdict;
 use super::steps::Job;
 use super::walk::{self, Gone, Rest, Walked};
-use super::{census, observe, preflight, record};
+use super::{census, in_service, observe, preflight, record};
 
 /// Why a run turns around.
 #[derive(Debug, Clone)]
@@ -72,11 +71,12 @@ pub async fn go<H: Host>(
             rest: Rest::Unlocked,
         },
     };
-    let mut outcome = record::close(context, &record, walked).await.outcome;
+    let Walked { mut outcome, rest } = record::close(context, &record, walked).await;
     if outcome == Outcome::RolledBack && are_apart(context, &record).await {
         outcome = Outcome::Mixed;
     }
-    ended(context, before, job, &reason, &record, outcome)
+    let ended = ended(context, before, job, &reason, &record, outcome);
+    Ended { rest, ..ended }
 }
 
 /// Plans the way home from what is true now, and goes it.
@@ -107,6 +107,10 @@ async fn walk_home<H: Host>(
     if planted(Defect::NoUndoOfUnknown) {
         forget_unknown(&mut stages, reason);
     }
+    if record.journey.as_ref().is_some_and(|journey| journey.leg > 1) {
+        // What is left of its switches is what the legs before may have to go home to.
+        stages.retain(|stage| stage.phase != Phase::Finish);
+    }
     let moved = stages.iter().any(|stage| stage.phase == Phase::Revert);
     if moved && !home_is_there {
         let slot = job.plan.from.clone();
@@ -118,8 +122,18 @@ async fn walk_home<H: Host>(
         }
     } else {
         say_killed(context, &now, record);
+        let spared = if record.journey.is_some() {
+            in_service::spare(context, record, &mut stages).await
+        } else {
+            Rest::None
+        };
         let walked = walk::home(context, job, &stages, &record.owner).await;
-        unless_unseen(context, &now, record, walked)
+        let rest = if walked.rest == Rest::None {
+            spared
+        } else {
+            walked.rest
+        };
+        unless_unseen(context, &now, record, Walked { rest, ..walked })
     }
 }
 
@@ -286,15 +300,10 @@ fn ended<H>(
     let live = slot
         .as_ref()
         .and_then(|slot| live::release_of_slot(context.topology, before, slot));
-    let verdict = Verdict {
-        outcome,
-        exit: exit_home(reason, outcome),
-    };
     Ended {
-        verdict,
         live,
         live_slot: slot,
-        switch_took: None,
+        ..Ended::of(outcome, exit_home(reason, outcome))
     }
 }
 

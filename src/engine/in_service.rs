@@ -5,13 +5,17 @@ use futures::future::join_all;
 
 use crate::model::defect::{Defect, planted};
 use crate::model::endpoint::Endpoint;
+use crate::model::event::Event;
 use crate::model::failure::{Failure, HealthAnswer};
+use crate::model::finding::{Finding, Problem};
 use crate::model::names::HostName;
-use crate::model::plan::{self, NextLeg, Stage};
+use crate::model::phase::Phase;
+use crate::model::plan::{self, NextLeg, Stage, Step};
 use crate::model::record::RunRecord;
 
 use super::context::Context;
 use super::fleet::Host;
+use super::walk::Rest;
 use super::{census, observe};
 
 /// Whether enough of those that stay are healthy, where a host leaves that serves.
@@ -76,6 +80,46 @@ pub(super) async fn may_end<H: Host>(
     } else {
         Err(failures)
     }
+}
+
+/// Leaves up what a leg has started and would take away again, where it is healthy and nothing is that nginx routes
+/// to once the leg is home. Says what is left.
+pub(super) async fn spare<H: Host>(
+    context: &Context<'_, H>,
+    record: &RunRecord,
+    stages: &mut [Stage],
+) -> Rest {
+    let stop = stages.iter_mut().find(|stage| stage.phase == Phase::Stop);
+    let Some(stop) = stop.filter(|_| !planted(Defect::LastInServiceLeaves)) else {
+        return Rest::None;
+    };
+    let ends = stop.steps.iter().filter_map(|on| match &on.step {
+        Step::Withdraw {
+            instance: Some((_, port, _)),
+            ..
+        } => Some(Endpoint {
+            host: on.host.clone(),
+            port: *port,
+        }),
+        _ => None,
+    });
+    let ends: Vec<_> = ends.collect();
+    if ends.is_empty() {
+        return Rest::None;
+    }
+    let Some(at) = last_in_service(context, record, &ends).await else {
+        return Rest::None;
+    };
+    for on in &mut stop.steps {
+        if let Step::Withdraw { instance, .. } = &mut on.step {
+            *instance = None;
+        }
+    }
+    let reason = format!("{at} stays up: nothing that nginx routes to is healthy");
+    let problem = Problem::LeftUndone { reason };
+    let finding = Finding::warning(Some(&at.host), problem);
+    context.tell(Event::Warned { finding });
+    Rest::Some
 }
 
 /// One of these that is healthy while nothing is that nginx routes to, or that one of them reaches.

@@ -13,7 +13,7 @@ use crate::model::lock::Owner;
 use crate::model::observed::{HostObserved, Observed};
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::{self, Scene, Stage};
+use crate::model::plan::{self, Plan, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord, RunStatus};
 use crate::model::token::TokenState;
 
@@ -246,12 +246,7 @@ async fn forward<H: Host>(
         }
     };
     if record.point_of_no_return && !plan.switches().is_empty() {
-        // Its watch would go home to a slot that is told to end.
-        for host in plan.switches().into_keys() {
-            let reason = "it does not run the new routing, and the old slot's end has begun".to_owned();
-            let finding = Finding::warning(Some(host), Problem::LeftUndone { reason });
-            context.tell(Event::Warned { finding });
-        }
+        say_elsewhere(context, &plan);
         return Round::stuck(Outcome::Mixed);
     }
     // Somebody was told that the switch stays.
@@ -293,6 +288,15 @@ async fn forward<H: Host>(
     match bake(context, &job, record).await {
         Some(round) => round,
         None => complete(context, &job, record.clone()).await,
+    }
+}
+
+/// Which hosts are left as they are: their watches would go home to a slot that is told to end.
+fn say_elsewhere<H>(context: &Context<'_, H>, plan: &Plan) {
+    for host in plan.switches().into_keys() {
+        let reason = "it does not run the new routing, and the old slot's end has begun".to_owned();
+        let finding = Finding::warning(Some(host), Problem::LeftUndone { reason });
+        context.tell(Event::Warned { finding });
     }
 }
 

@@ -76,6 +76,16 @@ pub(super) enum Rest {
     Unlocked,
 }
 
+/// How far a way home is, and what it met.
+struct Walk {
+    outcome: Outcome,
+    rest: Rest,
+    /// nginx hosts whose old workers were not seen to leave.
+    unseen: BTreeSet<HostName>,
+    /// WAS hosts on which something did not end.
+    unended: BTreeSet<HostName>,
+}
+
 /// Runs the stages to their end, and says in what state that leaves the fleet.
 pub(super) async fn home<H: Host>(
     context: &Context<'_, H>,
@@ -83,63 +93,73 @@ pub(super) async fn home<H: Host>(
     stages: &[Stage],
     owner: &Owner,
 ) -> Walked {
-    let mut outcome = Outcome::AsItWas;
-    let mut rest = Rest::None;
-    let stays = |outcome| Walked {
-        outcome,
-        rest: Rest::Some,
+    let mut walk = Walk {
+        outcome: Outcome::AsItWas,
+        rest: Rest::None,
+        unseen: BTreeSet::new(),
+        unended: BTreeSet::new(),
     };
-    let mut unseen = BTreeSet::new();
-    let mut unended = BTreeSet::new();
     for stage in stages {
-        let stage = &unless_unseen(stage, &unseen);
-        let stage = &unless_full(context, stage, &unended);
+        let stage = &unless_unseen(stage, &walk.unseen);
+        let stage = &unless_full(context, stage, &walk.unended);
         if stage.hooks_of().is_some() {
             if let Err(gone) = last_hooks(context, job, stage, owner).await {
-                return gone.of(outcome);
+                return gone.of(walk.outcome);
             }
             continue;
         }
-        let traffic = stage.phase == Phase::Revert;
-        if traffic {
-            outcome = Outcome::RolledBack;
-        }
-        let end = if traffic {
+        let end = if stage.phase == Phase::Revert {
+            walk.outcome = Outcome::RolledBack;
             back(context, job, stage, owner).await
         } else {
             leased(context, job, stage, owner).await
         };
-        match end {
-            Ok(failures) if failures.is_empty() && traffic => {
-                let failures = drain_unseen(context, stage).await;
-                if !failures.is_empty() {
-                    unseen.extend(failures.iter().map(|(host, _)| host.clone()));
-                    rest = Rest::Some;
-                    warn(context, failures);
-                }
-            }
-            Ok(failures) if failures.is_empty() => {}
-            Ok(_) if traffic => return stays(Outcome::Mixed),
-            Ok(failures) => {
-                if stage.phase == Phase::Drain {
-                    // Who cannot be seen to have left may still be there.
-                    unseen.extend(failures.iter().map(|(host, _)| host.clone()));
-                }
-                if stage.phase == Phase::Stop {
-                    unended.extend(failures.iter().map(|(host, _)| host.clone()));
-                }
-                rest = Rest::Some;
-                warn(context, failures);
-            }
-            Err(gone) => return gone.of(if traffic { Outcome::Mixed } else { outcome }),
+        if let Err(walked) = walk.meets(context, stage, end).await {
+            return walked;
         }
-        context
-            .ledger
-            .borrow_mut()
-            .undrained
-            .extend(unseen.iter().cloned());
+        let unseen = walk.unseen.iter().cloned();
+        context.ledger.borrow_mut().undrained.extend(unseen);
     }
-    Walked { outcome, rest }
+    Walked {
+        outcome: walk.outcome,
+        rest: walk.rest,
+    }
+}
+
+impl Walk {
+    /// Takes the end of a stage, or says how the way home ends with it.
+    async fn meets<H: Host>(
+        &mut self,
+        context: &Context<'_, H>,
+        stage: &Stage,
+        end: Result<Failures, Gone>,
+    ) -> Result<(), Walked> {
+        let traffic = stage.phase == Phase::Revert;
+        let outcome = if traffic { Outcome::Mixed } else { self.outcome };
+        let mut failures = end.map_err(|gone| gone.of(outcome))?;
+        if traffic && !failures.is_empty() {
+            return Err(Walked {
+                outcome: Outcome::Mixed,
+                rest: Rest::Some,
+            });
+        }
+        if traffic {
+            failures = drain_unseen(context, stage).await;
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let hosts = failures.iter().map(|(host, _)| host.clone());
+        match stage.phase {
+            // Who cannot be seen to have left may still be there.
+            Phase::Revert | Phase::Drain => self.unseen.extend(hosts),
+            Phase::Stop => self.unended.extend(hosts),
+            _ => {}
+        }
+        self.rest = Rest::Some;
+        warn(context, failures);
+        Ok(())
+    }
 }
 
 /// The stage without the clearing up of nginx hosts whose old workers were not seen to leave: by what is left

@@ -25,7 +25,7 @@ use super::crew::{answer, passed};
 use super::execute::{self, Ended, fenced_off, outcome_of, stuck, warn};
 use super::fleet::Host;
 use super::resume::{self, Went};
-use super::run::{Request, Verdict};
+use super::run::Request;
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::{ending, homeward, record};
@@ -45,10 +45,10 @@ pub(super) async fn leave<H: Host>(
     switch_took: Option<Duration>,
 ) -> Result<Ended, Cause> {
     let ended = |outcome, exit| Ended {
-        verdict: Verdict { outcome, exit },
         live: Some(job.plan.release.id.clone()),
         live_slot: Some(job.plan.to.clone()),
         switch_took,
+        ..Ended::of(outcome, exit)
     };
     record.phase = Phase::Bake;
     record.window = Some(window(context, stage));

@@ -1,9 +1,11 @@
 //! A run with a single slot: hosts leave the routing, change their release and come back, a few at a time. It is a
 //! chain of legs, each of them one switch with a home of its own; what comes next follows from what is true then.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::names::{ReleaseId, RunId, SlotName};
+use super::names::{HostName, ReleaseId, RunId, SlotName};
 
 /// What the record of a leg says of the whole way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,9 @@ pub struct Journey {
     pub home: Option<ReleaseId>,
     /// Which of the two the hosts are led to.
     pub heading: Heading,
+    /// Hosts that no nginx routed to before the run: a way back does without them where they never had its release.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub new: BTreeSet<HostName>,
 }
 
 /// Which way a run with a single slot goes.
@@ -74,7 +79,7 @@ pub enum Rolling {
         least: usize,
     },
     /// The way back begins.
-    #[error("going back to {release}, host by host; a signal does not end that")]
+    #[error("going back to {release}, host by host; a first signal does not end that")]
     Turns {
         /// The release.
         release: ReleaseId,

@@ -161,6 +161,13 @@ impl RunId {
         Self(format!("{}-{number}", self.0))
     }
 
+    /// Which leg of `run` has this name; `None` for one of another run.
+    pub fn leg_of(&self, run: &Self) -> Option<u32> {
+        let number = self.0.strip_prefix(run.as_str())?.strip_prefix('-')?;
+        let number = number.parse().ok()?;
+        (*self == run.leg(number)).then_some(number)
+    }
+
     /// Which switch of `run` has this name; `None` for one of another run.
     pub fn switch_of(&self, run: &Self) -> Option<u32> {
         let rest = self.0.strip_prefix(run.as_str())?;

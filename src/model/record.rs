@@ -134,6 +134,15 @@ pub enum RunStatus {
     Done,
 }
 
+/// The version that a record needs at least that goes that way.
+fn version_of(course: &Course) -> u32 {
+    if course.is_plain() {
+        PLAIN_VERSION
+    } else {
+        COURSE_VERSION
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -219,11 +228,7 @@ impl RunRecord {
     /// is none that it may read.
     #[must_use]
     pub fn on(self, course: Course) -> Self {
-        let version = if course.is_plain() {
-            PLAIN_VERSION
-        } else {
-            COURSE_VERSION
-        };
+        let version = version_of(&course);
         Self {
             version,
             course,
@@ -242,6 +247,16 @@ impl RunRecord {
             journey: Some(journey),
             ..self
         }
+    }
+
+    /// The record as that of its run, for the last word: that says nothing of legs any more.
+    #[must_use]
+    pub fn as_run(mut self) -> Self {
+        if let Some(journey) = self.journey.take() {
+            self.run = journey.run;
+            self.version = version_of(&self.course);
+        }
+        self
     }
 
     /// The run that it is of, and how far on it: a record without legs is the run's first or last word.
@@ -272,23 +287,20 @@ impl RunRecord {
 
     /// The record once the release is live everywhere: a rollback has left a release behind.
     #[must_use]
-    pub fn finished(mut self) -> Self {
-        match self.kind {
-            RunKind::Rollback => self.left.extend(self.from_release.clone()),
+    pub fn finished(self) -> Self {
+        let mut record = self.as_run();
+        match record.kind {
+            RunKind::Rollback => record.left.extend(record.from_release.clone()),
             RunKind::Deploy | RunKind::Drill | RunKind::Converge => {}
         }
-        if let Some(release) = &self.release {
-            self.left.remove(release);
+        if let Some(release) = &record.release {
+            record.left.remove(release);
         }
-        // The last word is the run's own.
-        if let Some(journey) = self.journey.take() {
-            self.run = journey.run;
-        }
-        let here = |instance: &Instance| !self.without.contains(&instance.endpoint.host);
-        self.to_routing = self.to_routing.only(here);
-        self.phase = Phase::Finish;
-        self.status = RunStatus::Done;
-        self
+        let here = |instance: &Instance| !record.without.contains(&instance.endpoint.host);
+        record.to_routing = record.to_routing.only(here);
+        record.phase = Phase::Finish;
+        record.status = RunStatus::Done;
+        record
     }
 
     /// The record once the fleet is where it was: what a deploy brought stays behind.

@@ -29,6 +29,7 @@ mod single;
 mod slots;
 mod strategies;
 mod truth;
+mod turning;
 mod window;
 mod window_races;
 #[path = "../world/mod.rs"]

@@ -1,5 +1,6 @@
 //! A single slot: hosts leave the routing, change their release and come back, forward and back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nonstop::engine::run::Wanted;
@@ -15,7 +16,7 @@ use crate::scene::{Scene, V1, jar};
 use crate::world::{Fault, Health, Start, World};
 
 /// Which version each host runs, `-` for one without, `!` for one that no nginx routes to.
-fn runs(scene: &Scene) -> Vec<String> {
+pub(crate) fn runs(scene: &Scene) -> Vec<String> {
     let world = scene.world.borrow();
     let nginx = world.hosts.values().filter_map(|host| host.nginx.as_ref());
     let routed: Vec<_> = nginx.flat_map(|nginx| nginx.targets().to_vec()).collect();
@@ -34,22 +35,27 @@ fn runs(scene: &Scene) -> Vec<String> {
     told.collect()
 }
 
-fn release(id: &str) -> ReleaseId {
+pub(crate) fn release(id: &str) -> ReleaseId {
     ReleaseId::new(id).unwrap()
 }
 
 /// Every host has that version, and nothing is left of a run.
-async fn is_on(scene: &Scene, version: &str) {
+pub(crate) async fn is_on(scene: &Scene, version: &str) {
     scene.rests(90).await;
     assert_eq!(runs(scene), [version; 3]);
     assert_eq!(scene.records(), [RunStatus::Done; 5]);
     scene.has_processes(1);
     scene.is_unlocked();
-    let broken = &scene.world.borrow().broken;
-    assert!(broken.is_empty(), "{broken:#?}");
+    let world = scene.world.borrow();
+    assert!(world.broken.is_empty(), "{:#?}", world.broken);
+    let records = world.hosts.values().filter_map(|host| host.record.as_ref());
+    for record in records {
+        assert_eq!(record.journey, None, "the last word is the run's own");
+        assert_eq!(record.version, 2, "an earlier program may read it");
+    }
 }
 
-fn turns(problem: &Problem) -> bool {
+pub(crate) fn turns(problem: &Problem) -> bool {
     matches!(
         problem,
         Problem::Rolling {
@@ -192,6 +198,7 @@ async fn a_signal_in_the_middle_leads_all_of_them_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_controller_died_is_gone_on_with_from_every_phase() {
+    let mut went = BTreeSet::new();
     for phase in [
         Phase::Upload,
         Phase::Prepare,
@@ -202,25 +209,32 @@ async fn a_run_whose_controller_died_is_gone_on_with_from_every_phase() {
         Phase::Start,
         Phase::Verify,
     ] {
-        for milliseconds in [1, 8, 2_500] {
+        for milliseconds in [1, 8, 2_500, 4_500] {
             let scene = Scene::on_a_single_slot("");
             scene.dies(phase, Duration::from_millis(milliseconds)).await;
             scene.rests(90).await;
+            let is_changed = runs(&scene).iter().any(|host| host == "2");
             let ended = scene.resume().await;
             let told = (phase, milliseconds, ended.verdict);
             assert_eq!(ended.verdict.exit.code(), 0, "{told:?} {:#?}", ended.events);
-            let version = if ended.verdict.outcome == Outcome::Deployed {
-                "2"
-            } else {
-                "1"
-            };
-            is_on(&scene, version).await;
+            is_on(&scene, if is_changed { "2" } else { "1" }).await;
+            went.insert(is_changed);
         }
     }
+    assert_eq!(
+        went.len(),
+        2,
+        "some had changed a host that serves, and some had not"
+    );
 }
 
 /// The controller dies when a host has begun to start for the so manieth time.
-async fn dies_at_start(scene: &Scene, number: usize) {
+pub(crate) async fn dies_at_start(scene: &Scene, number: usize) {
+    dies(scene, number, "run-1", Wanted::Jar(jar("sokdak-2.jar", "b"))).await;
+}
+
+/// The same of a run by its name.
+pub(crate) async fn dies(scene: &Scene, number: usize, name: &str, wanted: Wanted) {
     let at = async {
         while scene.times("start").len() < number {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -229,7 +243,7 @@ async fn dies_at_start(scene: &Scene, number: usize) {
     tokio::select! {
         biased;
         () = at => {}
-        _ = scene.deploy() => panic!("it ended before it died"),
+        _ = scene.run(name, wanted) => panic!("it ended before it died"),
     }
     scene.rests(90).await;
 }

@@ -88,6 +88,27 @@ pub(crate) const ALL: [(&str, Planted); 28] = [
     ("hook_runs_twice", Planted::Program(Defect::HookRunsTwice)),
 ];
 
+/// The rules that find a defect of a certain shape, whatever else finds it: words of what each of them says.
+const RULES: [(&str, &str); 7] = [
+    ("last_in_service_leaves", "was led to where nobody serves"),
+    ("last_in_service_leaves", "reaches nobody else"),
+    ("stop_by_the_hour_after_a_rollback", "was stopped while"),
+    (
+        "stop_by_the_hour_with_the_new_slot_dead",
+        "was stopped at its hour",
+    ),
+    ("hook_runs_twice", "ran twice"),
+    ("waiting_is_interrupted", "touched it"),
+    ("weights_left_behind", "is led back to"),
+];
+
+/// What has to be found of a defect: words of its own rules, or anything at all.
+pub(crate) fn found_by(name: &str) -> Vec<&'static str> {
+    let of_it = RULES.iter().filter(|(defect, _)| *defect == name);
+    let rules: Vec<_> = of_it.map(|(_, words)| *words).collect();
+    if rules.is_empty() { vec![""] } else { rules }
+}
+
 impl Planted {
     /// The defect of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {

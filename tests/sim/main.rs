@@ -2,7 +2,7 @@
 //!
 //! Without arguments it plays `SEEDS` seeds (20 000), shows that a seed is told twice alike, and that every
 //! deliberate defect is found. `--seed N` tells one story step by step, `--defect NAME` plants a defect, and
-//! `--only seeds|twice|defects` leaves the rest out. Whatever is found prints its seed and the command that
+//! `--only seeds|twice|drawn|defects` leaves the rest out. Whatever is found prints its seed and the command that
 //! repeats it.
 
 #![expect(
@@ -14,6 +14,7 @@
 
 mod controller;
 mod defects;
+mod drawn;
 mod ending;
 mod fleet;
 mod hooks;
@@ -69,6 +70,9 @@ fn main() -> ExitCode {
     if wanted("twice") {
         is_well &= twice();
     }
+    if wanted("drawn") {
+        is_well &= drawn::fairly();
+    }
     if wanted("defects") {
         is_well &= all_found();
     }
@@ -103,6 +107,17 @@ fn one(seed: u64, telling: Telling, planted: Planted) -> Vec<String> {
 
 /// The seeds that break something, in order, of those that were played; and how many were.
 fn broken_seeds(from: u64, seeds: u64, planted: Planted, enough: usize) -> (Vec<(u64, String)>, u64) {
+    broken_by(from, seeds, planted, enough, "")
+}
+
+/// The same with the words of one rule.
+fn broken_by(
+    from: u64,
+    seeds: u64,
+    planted: Planted,
+    enough: usize,
+    rule: &str,
+) -> (Vec<(u64, String)>, u64) {
     let next = AtomicU64::new(from);
     let found = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -114,7 +129,7 @@ fn broken_seeds(from: u64, seeds: u64, planted: Planted, enough: usize) -> (Vec<
                 return;
             }
             let broken = one(seed, Telling::Silent, planted);
-            if let Some(first) = broken.into_iter().next() {
+            if let Some(first) = broken.into_iter().find(|line| line.contains(rule)) {
                 found
                     .lock()
                     .expect("no thread panics with it")
@@ -165,12 +180,17 @@ fn shares(from: u64, seeds: u64) -> String {
 /// Whether every deliberate defect is found.
 fn all_found() -> bool {
     let mut is_well = true;
-    for (name, planted) in defects::ALL {
-        let (found, played) = broken_seeds(0, BOUND, planted, 1);
+    let rules = |(name, planted)| {
+        defects::found_by(name)
+            .into_iter()
+            .map(move |rule| (name, planted, rule))
+    };
+    for (name, planted, rule) in defects::ALL.into_iter().flat_map(rules) {
+        let (found, played) = broken_by(0, BOUND, planted, 1, rule);
         if let Some((seed, broken)) = found.first() {
             println!("{name}: found by seed {seed}: {broken}");
         } else {
-            println!("{name}: NOT FOUND by {played} seeds");
+            println!("{name}: NOT FOUND by {played} seeds, where somebody says `{rule}`");
             is_well = false;
         }
     }

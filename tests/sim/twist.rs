@@ -215,6 +215,7 @@ impl Twists {
             ("left to the hosts", twists.window.is_some()),
             ("slots on two sets of hosts", twists.slots == Slots::Hosts),
             ("a single slot", twists.slots == Slots::Single),
+            ("one machine", story.size.1 == 0),
             ("link cut", struck(|it| matches!(it, Strike::Link(..)))),
             ("disk full", struck(|it| matches!(it, Strike::DiskFull(..)))),
             ("reload by others", struck(|it| matches!(it, Strike::Reloads(_)))),

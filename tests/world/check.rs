@@ -67,10 +67,13 @@ impl World {
         })
     }
 
-    /// With a single slot nothing healthy ends while nothing else serves.
+    /// With a single slot nothing healthy ends while nothing healthy is routed to, whatever ended that. Only what a
+    /// fault struck a moment ago was healthy when it was asked.
     fn stops_the_last_one(&mut self, host: &HostName, port: Port) {
-        let own = (self.hosts[host].address.to_string(), port);
-        if self.shares != Shares::Single || !self.serves(&own) {
+        let own = &self.hosts[host];
+        let is_well = |process: &super::Process| process.health == Health::Up;
+        let is_up = own.listener(port).is_some_and(is_well) && !struck_lately(own, port);
+        if self.shares != Shares::Single || !is_up {
             return;
         }
         for (name, it) in &self.hosts {
@@ -79,23 +82,13 @@ impl World {
             };
             let targets = nginx.targets();
             let serves = |target: &(String, Port)| self.serves(target) && self.reaches(name, &target.0);
-            // What a run started and takes away again may outlive those that a fault ended meanwhile.
-            let is_struck = targets.iter().any(|target| self.was_struck(&target.0));
-            let leads = !targets.is_empty() && !is_struck && self.reaches(name, &own.0);
-            if leads && !targets.iter().any(serves) {
+            if !targets.is_empty() && !targets.iter().any(serves) {
                 let broken =
                     format!("in service: {host}:{port} was stopped while {name} reaches nobody else");
                 self.broken.push(broken);
                 return;
             }
         }
-    }
-
-    /// Whether a fault has ended something on the host of an address.
-    fn was_struck(&self, address: &str) -> bool {
-        let mut hosts = self.hosts.values();
-        let host = hosts.find(|host| host.address.as_str() == address);
-        host.is_some_and(|host| host.clock.boot > 1 || !host.struck.is_empty())
     }
 
     /// Whether an nginx host reaches an address, or did until a short while ago.

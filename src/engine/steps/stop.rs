@@ -3,7 +3,7 @@
 
 use futures::future::join_all;
 
-use crate::engine::context::Context;
+use crate::engine::context::{Context, Vacates};
 use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::Host;
 use crate::engine::{census, observe};
@@ -116,6 +116,7 @@ pub(super) async fn vacate<H: Host>(
             "requests were left at the drain's deadline, and `drain.on_deadline` keeps them".to_owned();
         return Err(Failure::StillRuns { endpoint: at, reason });
     }
+    context.ledger.borrow_mut().vacates = Vacates::Something;
     end(context, host, slot, port, target.clone(), None).await
 }
 

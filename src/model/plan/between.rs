@@ -49,17 +49,13 @@ pub(super) fn stages(
     let mut stages = Vec::new();
     let mut switches: BTreeMap<HostName, Switch> = BTreeMap::new();
     for (number, station) in ahead.stations.iter().enumerate().skip(ahead.reached + 1) {
-        let new = ahead.routed(scene, decision, number);
-        let begun = (number > ahead.reached + 1).then(|| ahead.routed(scene, decision, number - 1));
-        let fresh: BTreeSet<_> = new
-            .iter()
-            .filter(|endpoint| match &begun {
-                Some(begun) if begun.contains(endpoint) => false,
-                _ => !is_up(scene, decision, endpoint),
-            })
-            .cloned()
-            .collect();
-        let starts = starts(scene, decision, &fresh, &mut findings);
+        let one = Onward {
+            scene,
+            decision,
+            ahead,
+            number,
+        };
+        let starts = starts(scene, decision, &one.fresh(), &mut findings);
         let to = Target {
             number: u32::try_from(number).unwrap_or(u32::MAX),
             slot: &decision.to,
@@ -67,44 +63,67 @@ pub(super) fn stages(
             routing: &station.routing,
         };
         switches = next(scene, live, &switches, to, &mut findings);
-        let hold = &ahead.stations[number - 1].hold;
-        let holds = hold_steps(scene, *hold, &ahead.routed(scene, decision, number - 1));
-        let (first, later) = if number == 1 {
-            (Vec::new(), holds)
-        } else {
-            (holds, Vec::new())
-        };
-        let before = ahead.routed(scene, decision, number - 1);
-        let hooked = |point| {
-            of_new(
-                scene,
-                decision,
-                point,
-                &new.difference(&before).cloned().collect(),
-                number,
-            )
-        };
-        let before_traffic = if number == 1 {
-            hooks::once(scene, HookPoint::BeforeAllowTraffic, decision)
-        } else {
-            Vec::new()
-        };
-        stages.extend(in_order([(Phase::Hold, first), (Phase::Start, starts)]));
-        stages.extend(hooked(HookPoint::ApplicationStart));
-        stages.extend(in_order([(Phase::Verify, verify(scene, &new, &fresh))]));
-        stages.extend(hooked(HookPoint::ValidateService));
-        stages.extend(in_order([
-            // Before its first switch a run waits with everything ready.
-            (Phase::Hold, later),
-            (Phase::Prepare, each(&switches, Step::Prepare)),
-        ]));
-        stages.extend(before_traffic);
-        stages.extend(in_order([(Phase::Commit, each(&switches, Step::Commit))]));
+        stages.extend(one.stages(starts, &switches));
     }
     if findings.is_empty() {
         Ok(stages)
     } else {
         Err(findings)
+    }
+}
+
+/// One routing that is ahead.
+struct Onward<'a> {
+    scene: &'a Scene<'a>,
+    decision: &'a Decision,
+    ahead: Ahead<'a>,
+    number: usize,
+}
+
+impl Onward<'_> {
+    fn routed(&self, number: usize) -> BTreeSet<Endpoint> {
+        self.ahead.routed(self.scene, self.decision, number)
+    }
+
+    /// The new instances that are not up by then.
+    fn fresh(&self) -> BTreeSet<Endpoint> {
+        let begun = (self.number > self.ahead.reached + 1).then(|| self.routed(self.number - 1));
+        let is_fresh = |endpoint: &Endpoint| match &begun {
+            Some(begun) if begun.contains(endpoint) => false,
+            _ => !is_up(self.scene, self.decision, endpoint),
+        };
+        let new = self.routed(self.number).into_iter();
+        new.filter(is_fresh).collect()
+    }
+
+    fn stages(&self, starts: Vec<HostStep>, switches: &BTreeMap<HostName, Switch>) -> Vec<Stage> {
+        let (scene, decision, number) = (self.scene, self.decision, self.number);
+        let (new, before) = (self.routed(number), self.routed(number - 1));
+        let holds = hold_steps(scene, self.ahead.stations[number - 1].hold, &before);
+        let (first, later) = if number == 1 {
+            (Vec::new(), holds)
+        } else {
+            (holds, Vec::new())
+        };
+        let added: BTreeSet<_> = new.difference(&before).cloned().collect();
+        let hooked = |point| of_new(scene, decision, point, &added, number);
+        let before_traffic = if number == 1 {
+            hooks::once(scene, HookPoint::BeforeAllowTraffic, decision)
+        } else {
+            Vec::new()
+        };
+        let mut stages = in_order([(Phase::Hold, first), (Phase::Start, starts)]);
+        stages.extend(hooked(HookPoint::ApplicationStart));
+        stages.extend(in_order([(Phase::Verify, verify(scene, &new, &self.fresh()))]));
+        stages.extend(hooked(HookPoint::ValidateService));
+        stages.extend(in_order([
+            // Before its first switch a run waits with everything ready.
+            (Phase::Hold, later),
+            (Phase::Prepare, each(switches, Step::Prepare)),
+        ]));
+        stages.extend(before_traffic);
+        stages.extend(in_order([(Phase::Commit, each(switches, Step::Commit))]));
+        stages
     }
 }
 

@@ -122,7 +122,7 @@ fn led_away(scene: &Scene<'_>, record: &RunRecord) -> Vec<Finding> {
     let live = Live::read(scene.topology, scene.observed);
     let elsewhere = live.hosts.iter().filter(|(_, view)| view.slot != record.to_slot);
     let finding = |(host, view): (&HostName, &NginxView)| {
-        let (run, slot) = (record.run.clone(), view.slot.clone());
+        let (run, slot) = (record.place().0.clone(), view.slot.clone());
         Finding::refusal(Some(host), Problem::LedAway { run, slot })
     };
     elsewhere
@@ -163,7 +163,7 @@ impl Target {
     /// The routing that a run came to; the first, where none of its switches is confirmed.
     pub(super) fn recorded(scene: &Scene<'_>, record: &RunRecord) -> Result<Self, Finding> {
         let missing = || {
-            let (run, slot) = (record.run.clone(), record.to_slot.clone());
+            let (run, slot) = (record.place().0.clone(), record.to_slot.clone());
             Finding::refusal(None, Problem::RecordedSlotMissing { run, slot })
         };
         let slot = record.to_slot.as_ref().ok_or_else(missing)?;

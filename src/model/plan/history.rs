@@ -30,6 +30,16 @@ pub(super) fn previous(
     kept: Option<&ReleaseId>,
 ) -> Result<ReleaseId, Finding> {
     let current = live::release_of_slot(scene.topology, scene.observed, live);
+    previous_to(scene, live, current, kept)
+}
+
+/// The same where it is that release which is to be left.
+pub(super) fn previous_to(
+    scene: &Scene<'_>,
+    live: &SlotName,
+    current: Option<ReleaseId>,
+    kept: Option<&ReleaseId>,
+) -> Result<ReleaseId, Finding> {
     let last = scene.observed.last_run();
     let brought_live = |last: &&RunRecord| last.brought_live() || went_forward(scene.observed, last);
     let left = left(scene.observed);
@@ -152,6 +162,13 @@ fn on_every_host<'a>(scene: &Scene<'a>, slot: &SlotName) -> BTreeSet<&'a Release
     }
     let everywhere = |(_, count): &(_, usize)| *count == hosts.len();
     counts.into_iter().filter(everywhere).map(|(id, _)| id).collect()
+}
+
+/// Whether any host has a mark against a release.
+pub(super) fn is_marked(scene: &Scene<'_>, id: &ReleaseId) -> bool {
+    let was = scene.observed.hosts.values().filter_map(|seen| seen.was.as_ref());
+    let mut releases = was.flat_map(|was| &was.releases);
+    releases.any(|release| release.id == *id && release.failed)
 }
 
 /// Processes of the application that no start put on record: those that nginx routes to, and those that the

@@ -31,7 +31,7 @@ pub use hooks::{Because, unclear_hooks};
 pub use on_host::offered;
 pub use preflight::{instance_lives_on, preflight, start_needs};
 pub use resume::{asked, back_again, evidence, gone_on_with, interrupted, is_converged, obstacles};
-pub use single::{Bound, Jar, Next, NextLeg, is_out, next_leg};
+pub use single::{Bound, Jar, Next, NextLeg, is_out, lacking, legs_so_far, next_leg};
 pub use stages::known_anywhere;
 pub use step::{CleanUp, HostStep, NginxFacts, Plan, Stage, StartRunner, Step, Switch, UpstreamFile, Viewed};
 pub use switch::GENERATION_PATH;

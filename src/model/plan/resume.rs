@@ -87,7 +87,7 @@ fn back_again_too_soon(scene: &Scene<'_>, record: &RunRecord) -> Vec<Finding> {
     let hosts = scene.topology.hosts();
     let back = record.without.iter().filter(|host| hosts.contains(host));
     let finding = |host: &HostName| {
-        let (run, host) = (record.run.clone(), host.clone());
+        let (run, host) = (record.place().0.clone(), host.clone());
         Finding::refusal(None, Problem::LeftOutIsBack { run, host })
     };
     back.map(finding).collect()

@@ -4,11 +4,15 @@
 mod out;
 mod way;
 
+use std::collections::BTreeSet;
+
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Problem, Severity};
-use crate::model::journey::Rolling;
+use crate::model::journey::{Heading, Journey, Rolling};
 use crate::model::live::{self, Live};
-use crate::model::names::{ReleaseId, SlotName};
+use crate::model::names::{HostName, ReleaseId, RunId, SlotName};
+use crate::model::observed::Observed;
+use crate::model::record::{RunKind, RunRecord};
 use crate::model::release::Release;
 use crate::model::strategy::single::{TooFew, legs, next};
 
@@ -33,6 +37,8 @@ pub struct Bound {
     pub from_release: Option<ReleaseId>,
     /// Whether the release is new to them: then it is watched for a while at the end.
     pub sends: bool,
+    /// Hosts that are no part of it where they never had the release.
+    pub apart: BTreeSet<HostName>,
 }
 
 /// Whether a leg lays the jar ready on every host.
@@ -91,8 +97,9 @@ pub(in crate::model::plan) fn forward(
     };
     let bound = Bound {
         slot: slot.clone(),
-        from_release: home(scene, slot),
+        from_release: home(scene, goal, slot),
         sends: goal.sends().is_some(),
+        apart: BTreeSet::new(),
         release,
     };
     let decision = bound.decision();
@@ -134,7 +141,10 @@ pub fn next_leg(scene: &Scene<'_>, bound: &Bound, jar: Jar) -> Result<Next, Vec<
         .ok()
         .flatten();
     let plan = match &leg {
-        Some(leg) => way.one(leg, &mut findings),
+        Some(leg) => {
+            findings.extend(way.missing(leg));
+            way.one(leg, &mut findings)
+        }
         None => way.arrived(),
     };
     instances_live_on(scene, plan.stages.iter(), &mut findings);
@@ -144,6 +154,23 @@ pub fn next_leg(scene: &Scene<'_>, bound: &Bound, jar: Jar) -> Result<Next, Vec<
         None => Ok(Next::Arrived(Box::new(plan))),
         Some(leg) => Ok(Next::Leg(Box::new(way.next_leg(&leg, plan)))),
     }
+}
+
+/// The hosts that have to start the release, and lack it.
+pub fn lacking(scene: &Scene<'_>, bound: &Bound) -> Vec<Finding> {
+    let live = Live::read(scene.topology, scene.observed);
+    Way::new(scene, bound, &live, Jar::There).lacking()
+}
+
+/// The highest number that a leg of a run has on any host: on record, or of a token or home that is there already.
+pub fn legs_so_far(observed: &Observed, journey: &Journey) -> u32 {
+    let nginx = observed.hosts.values().filter_map(|seen| seen.nginx.as_ref());
+    let named = nginx.flat_map(|nginx| {
+        let homes = nginx.saved_homes.iter().filter_map(|home| RunId::new(home).ok());
+        homes.chain(nginx.tokens.iter().map(|token| token.id.run.clone()))
+    });
+    let numbers = named.filter_map(|name| name.leg_of(&journey.run));
+    numbers.chain([journey.leg]).max().unwrap_or_default()
 }
 
 fn is_refusal(finding: &Finding) -> bool {
@@ -165,25 +192,47 @@ pub(in crate::model::plan) fn wanted(
             return Err(one(Finding::refusal(None, Problem::NothingLive)));
         }
         Goal::Rollback(Some(release)) => release.clone(),
-        Goal::Rollback(None) => match came_from(scene) {
-            Some(release) => release,
+        Goal::Rollback(None) => match met(scene) {
+            Some((record, journey)) => rolled_back_to(scene, slot, record, journey).map_err(one)?,
             None => history::previous(scene, slot, None).map_err(one)?,
         },
     };
     known_release(scene, slot, &id)
 }
 
-/// The release that a run came from which never ended.
-fn came_from(scene: &Scene<'_>) -> Option<ReleaseId> {
-    let journey = resume::interrupted(scene.observed)?.journey.as_ref()?;
-    journey.home.clone()
+/// The run of several legs that never ended.
+fn met<'a>(scene: &Scene<'a>) -> Option<(&'a RunRecord, &'a Journey)> {
+    let record = resume::interrupted(scene.observed)?;
+    Some((record, record.journey.as_ref()?))
+}
+
+/// Where a rollback leads that meets a run which never ended: back to where that came from; and where it was a
+/// rollback itself, on to where that was going, unless just that release did not get through.
+fn rolled_back_to(
+    scene: &Scene<'_>,
+    slot: &SlotName,
+    record: &RunRecord,
+    journey: &Journey,
+) -> Result<ReleaseId, Finding> {
+    let (to, left) = match record.kind {
+        RunKind::Rollback => (Some(&journey.target), journey.home.as_ref()),
+        RunKind::Deploy | RunKind::Drill | RunKind::Converge => (journey.home.as_ref(), None),
+    };
+    match to.filter(|release| !history::is_marked(scene, release)) {
+        Some(release) => Ok(release.clone()),
+        None => history::previous_to(scene, slot, left.or(Some(&journey.target)).cloned(), None),
+    }
 }
 
 /// The release that a run goes back to: the one that runs everywhere, or the one that a run came from which never
-/// ended.
-fn home(scene: &Scene<'_>, slot: &SlotName) -> Option<ReleaseId> {
+/// ended. A deploy that meets a rollback on its way goes back to where that was going.
+fn home(scene: &Scene<'_>, goal: &Goal, slot: &SlotName) -> Option<ReleaseId> {
+    let came_from = met(scene).and_then(|(record, journey)| match (goal, record.kind, journey.heading) {
+        (Goal::Deploy(_), RunKind::Rollback, Heading::Forward) => Some(journey.target.clone()),
+        _ => journey.home.clone(),
+    });
     let runs = live::release_of_slot(scene.topology, scene.observed, slot);
-    let home = came_from(scene).or(runs)?;
+    let home = came_from.or(runs)?;
     stages::known_anywhere(scene, &home).map(|release| release.id)
 }
 

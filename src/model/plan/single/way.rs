@@ -37,10 +37,6 @@ impl<'a> Way<'a> {
         let routed = live.routed();
         let all = scene.topology.endpoints(&bound.slot);
         let pace = Pace::of(&scene.playbook.update.course.strategy, all.len());
-        // A host that never had the release, and does not get it now, stays out of the way.
-        let has_it = |endpoint: &Endpoint| {
-            jar == Jar::Laid || stages::recorded(scene, &endpoint.host, &bound.release.id).is_some()
-        };
         let look_at = |endpoint: Endpoint| {
             let seen = scene.slot_at(&endpoint, &bound.slot);
             let runs = match seen {
@@ -56,7 +52,12 @@ impl<'a> Way<'a> {
                 runs,
             }
         };
-        let places: Vec<_> = all.into_iter().filter(has_it).map(look_at).collect();
+        // A host that is no part of it, and has not got the release, stays out of the way.
+        let takes_part = |place: &Place| {
+            let has_it = jar == Jar::Laid || place.runs == Runs::Wanted || has(scene, bound, place);
+            has_it || !bound.apart.contains(&place.endpoint.host)
+        };
+        let places: Vec<_> = all.into_iter().map(look_at).filter(takes_part).collect();
         let is_place = |endpoint: &Endpoint| places.iter().any(|place| place.endpoint == *endpoint);
         Self {
             scene,
@@ -67,6 +68,27 @@ impl<'a> Way<'a> {
             places,
             pace,
         }
+    }
+
+    /// Hosts that have to start the release, and lack it.
+    pub(super) fn lacking(&self) -> Vec<Finding> {
+        let lacks = |place: &&Place| place.runs != Runs::Wanted && !has(self.scene, self.bound, place);
+        let places = self.places.iter().filter(|_| self.jar == Jar::There);
+        let finding = |place: &Place| {
+            let release = self.bound.release.id.clone();
+            Finding::refusal(Some(&place.endpoint.host), Problem::ReleaseMissing { release })
+        };
+        places.filter(lacks).map(finding).collect()
+    }
+
+    /// Those of them that speak against a leg: nobody leaves while one lacks it, and nobody comes in that does.
+    pub(super) fn missing(&self, leg: &Leg) -> Vec<Finding> {
+        let mut lacking = self.lacking();
+        if let LegKind::In(comes) = &leg.kind {
+            let comes = |host: &HostName| comes.iter().any(|endpoint| endpoint.host == *host);
+            lacking.retain(|finding| finding.host.as_ref().is_some_and(comes));
+        }
+        lacking
     }
 
     /// Processes of somebody else where the application has to start.
@@ -297,11 +319,16 @@ impl<'a> Way<'a> {
 
     pub(super) fn next_leg(&self, leg: &Leg, plan: Plan) -> NextLeg {
         let serves = |endpoint: &Endpoint| {
-            let is_it = |place: &&Place| place.endpoint == *endpoint && place.runs != Runs::Nothing;
-            self.places.iter().any(|place| is_it(&place))
+            let seen = self.scene.slot_at(endpoint, &self.bound.slot);
+            seen.is_some_and(|seen| seen.listener.is_some())
         };
+        // Who is no part of it leaves with the others.
+        let before = self.live.routed().into_iter();
+        let leaving = before
+            .filter(|it| !leg.routed.contains(it) && serves(it))
+            .cloned();
         let leaving = match &leg.kind {
-            LegKind::Out(leaves) => leaves.iter().filter(|it| serves(it)).cloned().collect(),
+            LegKind::Out(_) => leaving.collect(),
             LegKind::In(_) => Vec::new(),
         };
         let routed = self.places.iter().filter(|place| place.is_routed);
@@ -313,4 +340,9 @@ impl<'a> Way<'a> {
             least: self.pace.least,
         }
     }
+}
+
+/// Whether the host of a place has the release.
+fn has(scene: &Scene<'_>, bound: &Bound, place: &Place) -> bool {
+    stages::recorded(scene, &place.endpoint.host, &bound.release.id).is_some()
 }
