@@ -51,7 +51,7 @@ pub(crate) async fn is_on(scene: &Scene, version: &str) {
     let records = world.hosts.values().filter_map(|host| host.record.as_ref());
     for record in records {
         assert_eq!(record.journey, None, "the last word is the run's own");
-        assert_eq!(record.version, 2, "an earlier program may read it");
+        assert!(record.version < 4, "an earlier program may read it");
     }
 }
 
