@@ -30,23 +30,23 @@ pub(super) fn previous(
     kept: Option<&ReleaseId>,
 ) -> Result<ReleaseId, Finding> {
     let current = live::release_of_slot(scene.topology, scene.observed, live);
-    previous_to(scene, live, current, kept)
+    previous_to(scene, live, current.as_ref(), kept)
 }
 
 /// The same where it is that release which is to be left.
 pub(super) fn previous_to(
     scene: &Scene<'_>,
     live: &SlotName,
-    current: Option<ReleaseId>,
+    current: Option<&ReleaseId>,
     kept: Option<&ReleaseId>,
 ) -> Result<ReleaseId, Finding> {
     let last = scene.observed.last_run();
     let brought_live = |last: &&RunRecord| last.brought_live() || went_forward(scene.observed, last);
     let left = left(scene.observed);
     let mut candidates = on_every_host(scene, &scene.playbook.other_slot(live).name);
-    candidates.retain(|id| current.as_ref() != Some(*id) && !left.contains(*id));
+    candidates.retain(|id| current != Some(*id) && !left.contains(*id));
     let replaced = last
-        .filter(|last| brought_live(last) && last.release == current)
+        .filter(|last| brought_live(last) && last.release.as_ref() == current)
         .and_then(|last| last.from_release.as_ref());
     // A deploy that went home brought a release that was perhaps never live, though it may still be up.
     let never_live = last
@@ -55,7 +55,7 @@ pub(super) fn previous_to(
     let kept = kept.filter(|kept| never_live != Some(*kept));
     let direct = [kept, replaced].into_iter().flatten();
     let mut direct = direct.filter(|id| candidates.contains(*id));
-    let is_older = |id: &&&ReleaseId| current.as_ref().is_none_or(|current| **id < current);
+    let is_older = |id: &&&ReleaseId| current.is_none_or(|current| **id < current);
     let chosen = direct
         .next()
         .or_else(|| candidates.iter().filter(is_older).max().copied())

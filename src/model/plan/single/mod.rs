@@ -220,7 +220,7 @@ fn rolled_back_to(
     };
     match to.filter(|release| !history::is_marked(scene, release)) {
         Some(release) => Ok(release.clone()),
-        None => history::previous_to(scene, slot, left.or(Some(&journey.target)).cloned(), None),
+        None => history::previous_to(scene, slot, left.or(Some(&journey.target)), None),
     }
 }
 
