@@ -48,12 +48,14 @@ answered() {
 }
 
 # unanswered STATUS: says that the script broke. The first descriptor is standard error too; the second may lead to
-# /dev/null, for where a shell ends in the middle of a command, bash leaves it as that command has it.
+# /dev/null, for where a shell ends in the middle of a command, bash leaves it as that command has it. Where nobody is
+# there any more to read it, what is to be ended and removed is so all the same.
 unanswered() {
     case $1 in
-    0 | 3) ;;
-    *) echo "the script broke off with status $1" ;;
+    0 | 3) return 0 ;;
     esac
+    trap '' PIPE
+    echo "the script broke off with status $1" || :
 }
 
 # fail KIND DETAIL: ends the script without an answer. Never call it in a subshell.
