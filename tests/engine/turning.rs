@@ -52,6 +52,14 @@ fn left(scene: &Scene) -> Vec<ReleaseId> {
     record.expect("a run has ended").left.into_iter().collect()
 }
 
+/// Of which run every host has the record, and who wrote it.
+fn told(scene: &Scene) -> Vec<(String, String)> {
+    let world = scene.world.borrow();
+    let records = world.hosts.values().filter_map(|host| host.record.as_ref());
+    let told = records.map(|record| (record.run.to_string(), record.owner.who.clone()));
+    told.collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_that_lost_the_jar_is_not_left_out_by_a_resume() {
     let scene = Scene::on_a_single_slot("");
@@ -222,13 +230,7 @@ async fn a_run_keeps_its_name_when_somebody_goes_on_with_it() {
         _ => None,
     });
     assert_eq!(found.as_deref(), Some("run-1"));
-    let world = scene.world.borrow();
-    let records = world.hosts.values().filter_map(|host| host.record.as_ref());
-    let told: Vec<_> = records
-        .map(|record| (record.run.to_string(), record.owner.who.clone()))
-        .collect();
-    assert_eq!(told, vec![("run-1".to_owned(), "run-9".to_owned()); 5]);
-    drop(world);
+    assert_eq!(told(&scene), vec![("run-1".to_owned(), "run-9".to_owned()); 5]);
     is_on(&scene, "2").await;
 }
 
