@@ -60,6 +60,8 @@ pub struct Ledger {
     pub confirmed: Option<u32>,
     /// nginx hosts through whose listener an answer of the release was seen to come, since their last switch.
     pub answered: BTreeSet<HostName>,
+    /// Hosts that were told to run a hook of which it is not known that it ended.
+    pub may_run_hooks: BTreeSet<HostName>,
     /// Old endpoints that are left up, for connections were left at the drain's deadline.
     pub kept: BTreeSet<Endpoint>,
     /// Whether anything was told to end that a host could not carry beside the release.

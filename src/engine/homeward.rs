@@ -162,17 +162,19 @@ pub(super) fn say_killed<H>(context: &Context<'_, H>, now: &Observed, record: &R
     }
 }
 
-/// What a run started on a host that could not be looked at was not planned for: something of it may be left.
+/// What a run started on a host that could not be looked at was not planned for, nor the end of a hook that it was told
+/// to run: something of it may be left.
 pub(super) fn unless_unseen<H>(
     context: &Context<'_, H>,
     now: &Observed,
     record: &RunRecord,
     walked: Walked,
 ) -> Walked {
-    let mut hosts = context.topology.was.keys();
-    let all_seen = hosts.all(|host| now.hosts.contains_key(host));
+    let is_seen = |host: &HostName| now.hosts.contains_key(host);
+    let all_seen = !record.starts || context.topology.was.keys().all(is_seen);
+    let all_ended = context.ledger.borrow().may_run_hooks.iter().all(is_seen);
     let rest = match walked.rest {
-        Rest::None if record.starts && !all_seen => Rest::Some,
+        Rest::None if !all_seen || !all_ended => Rest::Some,
         rest => rest,
     };
     Walked { rest, ..walked }

@@ -2,12 +2,16 @@
 
 use futures::future::join_all;
 
-use crate::model::hook::{HookPlace, HookPoint};
+use crate::model::failure::Failure;
+use crate::model::hook::{HookId, HookPlace, HookPoint};
+use crate::model::names::{HostName, RunId};
+use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::plan::{Stage, Step};
+use crate::model::plan::{self, Stage, Step};
+use crate::model::record::RunRecord;
 
 use super::context::Context;
-use super::execute::{fenced_off, stuck, warn};
+use super::execute::{Ended, fenced_off, stuck, warn};
 use super::fleet::Host;
 use super::resume::{Round, Went, arrived, half_way};
 use super::stage::{self, Patience, StageEnd};
@@ -36,15 +40,40 @@ pub(super) async fn run<H: Host>(context: &Context<'_, H>, job: &Job<'_>, point:
     None
 }
 
-/// Ends what a stage of hooks has left running.
+/// Ends the hooks of a run that run longer than they may, for whoever would have ended them is gone. Whether there were
+/// any.
+pub(super) async fn end_overdue<H: Host>(context: &Context<'_, H>, run: &RunId, observed: &Observed) -> bool {
+    let overdue = plan::overdue_hooks(observed, run);
+    let told = overdue.iter().map(|(host, id)| end(context, run, host, *id));
+    warn(context, join_all(told).await.into_iter().flatten().collect());
+    !overdue.is_empty()
+}
+
+async fn end<H: Host>(
+    context: &Context<'_, H>,
+    run: &RunId,
+    host: &HostName,
+    id: HookId,
+) -> Option<(HostName, Failure)> {
+    let failure = hook::end(context, run, host, id).await.err()?;
+    Some((host.clone(), failure))
+}
+
+/// How a run ends whose hook failed and that has no way back: a person decides.
+pub(super) fn undecided(record: &RunRecord) -> Ended {
+    Ended {
+        live: record.release.clone(),
+        live_slot: record.to_slot.clone(),
+        ..Ended::of(Outcome::Deployed, Exit::Mixed)
+    }
+}
+
+/// Ends what a stage of hooks has left running. That is no failure of theirs: whoever goes on with the run asks.
 async fn end_hooks<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) {
     let ended = stage.steps.iter().filter_map(|on| match &on.step {
         Step::Hook(call) if call.hook.place != HookPlace::Controller => Some((&on.host, call.hook.id)),
         _ => None,
     });
-    let ended = ended.map(|(host, id)| async move {
-        let failure = hook::end(context, job.home, host, id).await.err()?;
-        Some((host.clone(), failure))
-    });
+    let ended = ended.map(|(host, id)| end(context, job.home, host, id));
     warn(context, join_all(ended).await.into_iter().flatten().collect());
 }

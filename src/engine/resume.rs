@@ -96,6 +96,9 @@ pub(super) async fn go_on<H: Host>(
     record: &RunRecord,
     mut observed: Observed,
 ) -> Result<Went, Vec<Finding>> {
+    if hooks::end_overdue(context, &record.run, &observed).await {
+        observed = homeward::look(context).await;
+    }
     let scene = Scene {
         topology: context.topology,
         playbook: context.playbook,
@@ -106,17 +109,8 @@ pub(super) async fn go_on<H: Host>(
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
-    let ended = |seen: &HostObserved| {
-        let of_run = seen.record.as_ref().filter(|it| it.run == record.run);
-        of_run.is_some_and(|it| it.point_of_no_return)
-    };
     let began_by = record.owner.clone();
-    let mut record = RunRecord {
-        epoch: context.crew.epoch(),
-        owner: request.owner.clone(),
-        point_of_no_return: record.point_of_no_return || observed.hosts.values().any(ended),
-        ..plan::gone_on_with(&scene, record)
-    };
+    let mut record = taken_up(context, request, &scene, record);
     let mut hooked = Hooked::Well;
     for round in 0..ROUNDS {
         let scene = Scene {
@@ -133,6 +127,8 @@ pub(super) async fn go_on<H: Host>(
             }
         }
         let round = match way {
+            // There is no way back, and no hook runs twice because it failed.
+            Way::Forward if hooked == Hooked::Failed => Round::Went(Went::Over(hooks::undecided(&record))),
             Way::Forward => forward(context, request, &scene, &mut record).await,
             Way::Back => back(context, Ending::of(request, &record), &scene, &mut record).await,
             Way::Hold(_) => Round::stuck(Outcome::Mixed),
@@ -151,6 +147,25 @@ pub(super) async fn go_on<H: Host>(
         }
     }
     Ok(Went::Over(stuck(Outcome::Mixed)))
+}
+
+/// The record of the run in the hands of whoever goes on with it.
+fn taken_up<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    scene: &Scene<'_>,
+    record: &RunRecord,
+) -> RunRecord {
+    let ended = |seen: &HostObserved| {
+        let of_run = seen.record.as_ref().filter(|it| it.run == record.run);
+        of_run.is_some_and(|it| it.point_of_no_return)
+    };
+    RunRecord {
+        epoch: context.crew.epoch(),
+        owner: request.owner.clone(),
+        point_of_no_return: record.point_of_no_return || scene.observed.hosts.values().any(ended),
+        ..plan::gone_on_with(scene, record)
+    }
 }
 
 /// Decides by the tokens and by what the slots answer, and tells.

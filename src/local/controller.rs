@@ -89,6 +89,7 @@ mod tests {
             },
             run,
             hook: HookId { point, number: 1 },
+            digest: None,
             recall: Recall::Ask,
             repeats: Repeats::Never,
             act: HookAct::Run(HookRun {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 use super::names::{HostName, RunId, UserName};
 
@@ -129,6 +130,52 @@ pub struct Hook {
     /// Whether it may run again where nobody knows how it ended.
     pub repeats: Repeats,
 }
+
+impl Hook {
+    /// Which hook it is, whatever its place in the playbook: what runs, where and as whom.
+    pub fn digest(&self) -> HookDigest {
+        let script = match &self.body {
+            HookBody::Command(_) => "",
+            HookBody::Script(script) => script.text.as_str(),
+        };
+        let run_as = self.run_as.as_ref().map(UserName::as_str).unwrap_or_default();
+        let line = self.body.command_line();
+        let mut hash = Sha256::new();
+        for part in [line.as_str(), script, self.place.as_str(), run_as] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        HookDigest(data_encoding::HEXLOWER.encode(&hash.finalize()))
+    }
+}
+
+/// What tells one hook from another that has taken its name: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookDigest(String);
+
+impl fmt::Display for HookDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for HookDigest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 64 && text.bytes().all(is_hex) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidDigest)
+        }
+    }
+}
+
+/// The text is no hook's digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is no digest of a hook")]
+pub struct InvalidDigest;
 
 /// What a hook runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -267,20 +314,39 @@ pub struct HookObserved {
     pub hook: HookId,
     /// What became of it.
     pub state: HookState,
+    /// Which hook had that name when it began; of a record that does not say so, nothing is known.
+    #[serde(skip)]
+    pub digest: Option<HookDigest>,
+}
+
+impl HookObserved {
+    /// Whether it may be this hook of the playbook.
+    pub fn is(&self, hook: &Hook) -> bool {
+        self.digest.as_ref().is_none_or(|digest| *digest == hook.digest())
+    }
 }
 
 /// What became of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HookState {
-    /// It began, and nobody wrote down how it ended.
+    /// It began, and nobody wrote down how it ended; or it was ended before it was through.
     Unknown,
     /// It runs.
     Running,
+    /// It runs longer than it may, and nobody is there who would end it.
+    Overdue,
     /// It ended well.
     Done,
     /// It did not.
     Failed,
+}
+
+impl HookState {
+    /// Whether something of it runs.
+    pub fn runs(self) -> bool {
+        matches!(self, Self::Running | Self::Overdue)
+    }
 }
 
 /// What a person says of a hook of which nobody knows how it ended, or of one that failed.
@@ -335,6 +401,44 @@ mod tests {
         let last = [1, 2].map(|number| lasting(HookPoint::OnFailure, number, 30));
         let all = [vec![before], last.to_vec()].concat();
         assert_eq!(way_back(all), Duration::from_secs(60) + END_GRACE * 3);
+    }
+
+    #[test]
+    fn a_hook_is_another_where_anything_differs_that_it_does() {
+        let hook = lasting(HookPoint::BeforeStop, 1, 5);
+        let is = |hook: &Hook| hook.digest();
+        let moved = lasting(HookPoint::AfterInstall, 2, 60);
+        assert_eq!(is(&hook), is(&moved));
+        assert_eq!(is(&hook).to_string().parse(), Ok(is(&hook)));
+        let script = |text: &str| Hook {
+            body: HookBody::Script(HookScript {
+                file: "a.sh".into(),
+                text: text.to_owned(),
+                arguments: String::new(),
+            }),
+            ..hook.clone()
+        };
+        let others = [
+            Hook {
+                body: HookBody::Command("false".to_owned()),
+                ..hook.clone()
+            },
+            Hook {
+                place: HookPlace::First,
+                ..hook.clone()
+            },
+            Hook {
+                run_as: Some(UserName::new("app").expect("a name")),
+                ..hook.clone()
+            },
+            script("one"),
+            script("two"),
+        ];
+        for (number, other) in others.iter().enumerate() {
+            assert_ne!(is(&hook), is(other));
+            assert!(others[..number].iter().all(|it| is(it) != is(other)));
+        }
+        assert_eq!("0f".parse::<HookDigest>(), Err(InvalidDigest));
     }
 
     #[test]

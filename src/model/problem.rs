@@ -62,6 +62,14 @@ pub enum Problem {
         /// The run.
         run: RunId,
     },
+    /// A hook of a run began, and the playbook has another one of its name.
+    #[error("hook {hook} of run {run} is not the one any more that began")]
+    HookChanged {
+        /// The hook.
+        hook: HookId,
+        /// The run.
+        run: RunId,
+    },
     /// A hook of a run goes on.
     #[error("hook {hook} of run {run} still runs")]
     HookRuns {

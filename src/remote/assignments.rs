@@ -247,6 +247,7 @@ impl Assignments {
         let (act, reason) = match &hook.act {
             HookAct::Run(_) => ("run", None),
             HookAct::Begins => ("begins", None),
+            HookAct::Never => ("never", None),
             HookAct::Ended(None) => ("done", None),
             HookAct::Ended(Some(reason)) => ("failed", Some(reason)),
             HookAct::End => ("end", None),
@@ -254,6 +255,10 @@ impl Assignments {
         self.fence(&hook.fence)
             .set("HOOK_RUN", &hook.run)
             .set("HOOK", hook.hook)
+            .set(
+                "DIGEST",
+                hook.digest.as_ref().map(ToString::to_string).unwrap_or_default(),
+            )
             .set("RECALL", recall)
             .set("REPEATABLE", yes_or_no(hook.repeats == Repeats::Freely))
             .set("ACT", act)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::drill::Drill;
-use crate::model::hook::{HookBody, HookId, Recall, Repeats};
+use crate::model::hook::{HookBody, HookDigest, HookId, Recall, Repeats};
 use crate::model::lock::{Epoch, Fence, Owner};
 use crate::model::names::{JarPattern, Port, ReleaseId, RemotePath, RunId, SlotName, UserName};
 use crate::model::process::{ProcessIdentity, StopTarget};
@@ -289,7 +289,9 @@ pub struct Hook {
     pub run: RunId,
     /// The hook.
     pub hook: HookId,
-    /// What becomes of it where it began before and did not end well, or nobody knows.
+    /// Which hook that is now, where that matters.
+    pub digest: Option<HookDigest>,
+    /// What becomes of it where it began before and did not end well, or nobody knows, or where it was another one.
     pub recall: Recall,
     /// Whether it may run again then without being asked for.
     pub repeats: Repeats,
@@ -304,6 +306,8 @@ pub enum HookAct {
     Run(HookRun),
     /// The controller is about to run it, unless it is on record.
     Begins,
+    /// The controller did not run it after all: unless it began before, it never did.
+    Never,
     /// The controller has run it, and so it ended: nothing where it ended well, else how.
     Ended(Option<String>),
     /// What runs of it is ended.

@@ -17,7 +17,7 @@ use nonstop::model::record::RunStatus;
 use crate::scene::{Ended, Scene, jar};
 use crate::world::{Fault, HookFate, SimFleet};
 
-const EVERYWHERE: &str = "hooks:
+pub(crate) const EVERYWHERE: &str = "hooks:
   before_install: { run: a, on: first }
   after_install: b
   application_start: c
@@ -38,7 +38,7 @@ const POINTS: [HookPoint; 7] = [
     HookPoint::BeforeStop,
 ];
 
-fn place(point: HookPoint) -> Option<HostName> {
+pub(crate) fn place(point: HookPoint) -> Option<HostName> {
     let name = match point {
         HookPoint::BeforeAllowTraffic => "nginx-2",
         HookPoint::AfterAllowTraffic => return None,
@@ -49,13 +49,13 @@ fn place(point: HookPoint) -> Option<HostName> {
 }
 
 /// A fleet with hooks, of which those of one point take so long and end so.
-fn with_fate(more: &str, point: HookPoint, fate: HookFate) -> Scene {
+pub(crate) fn with_fate(more: &str, point: HookPoint, fate: HookFate) -> Scene {
     Scene::with(more).change(|world| {
         world.hooks.fates.insert((place(point), point), fate);
     })
 }
 
-fn failing(point: HookPoint) -> Scene {
+pub(crate) fn failing(point: HookPoint) -> Scene {
     let fate = HookFate {
         fails: true,
         ..HookFate::default()
@@ -63,7 +63,7 @@ fn failing(point: HookPoint) -> Scene {
     with_fate(EVERYWHERE, point, fate)
 }
 
-fn lasting(point: HookPoint, seconds: u64) -> Scene {
+pub(crate) fn lasting(point: HookPoint, seconds: u64) -> Scene {
     let fate = HookFate {
         takes: Duration::from_secs(seconds),
         ..HookFate::default()
@@ -71,7 +71,7 @@ fn lasting(point: HookPoint, seconds: u64) -> Scene {
     with_fate(EVERYWHERE, point, fate)
 }
 
-fn id(point: HookPoint) -> HookId {
+pub(crate) fn id(point: HookPoint) -> HookId {
     HookId { point, number: 1 }
 }
 
@@ -83,13 +83,13 @@ fn points(scene: &Scene) -> Vec<HookPoint> {
     points
 }
 
-fn begun(scene: &Scene, point: HookPoint) -> u32 {
+pub(crate) fn begun(scene: &Scene, point: HookPoint) -> u32 {
     let world = scene.world.borrow();
     let of = |((_, _, hook), _): &(&(_, _, HookId), &u32)| hook.point == point;
     world.hooks.begun.iter().filter(of).map(|(_, times)| *times).sum()
 }
 
-fn failed(ended: &Ended, point: HookPoint) -> bool {
+pub(crate) fn failed(ended: &Ended, point: HookPoint) -> bool {
     let of = |event: &Event| {
         matches!(event, Event::HostFailed { phase: Phase::Hook, failure: Failure::Hook { hook, .. }, .. }
             if *hook == id(point))
@@ -97,7 +97,7 @@ fn failed(ended: &Ended, point: HookPoint) -> bool {
     ended.events.iter().any(of)
 }
 
-fn says(point: HookPoint, recall: Recall) -> HookWord {
+pub(crate) fn says(point: HookPoint, recall: Recall) -> HookWord {
     HookWord {
         hook: id(point),
         host: None,
@@ -280,7 +280,7 @@ async fn a_hook_whose_answer_was_lost_did_not_go_well() {
 }
 
 /// A deploy whose controller dies some time after a hook of that point was begun.
-async fn dies_at_hook(scene: &Scene, point: HookPoint, after: Duration) {
+pub(crate) async fn dies_at_hook(scene: &Scene, point: HookPoint, after: Duration) {
     let request = scene.request("run-1", Wanted::Jar(jar("sokdak-2.jar", "b")));
     let fleet = SimFleet(scene.world.clone());
     let run = run(&fleet, &request, Interrupt::never(), &|_| {});
@@ -302,7 +302,7 @@ async fn dies_at_hook(scene: &Scene, point: HookPoint, after: Duration) {
 }
 
 /// A deploy whose controller dies while a hook runs.
-async fn dies_in(point: HookPoint) -> Scene {
+pub(crate) async fn dies_in(point: HookPoint) -> Scene {
     let scene = lasting(point, 30);
     let dies = dies_at_hook(&scene, point, Duration::from_secs(2));
     dies.await;
@@ -310,128 +310,20 @@ async fn dies_in(point: HookPoint) -> Scene {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resume_waits_for_a_hook_that_still_runs_and_then_knows_how_it_ended() {
-    let mut scene = lasting(HookPoint::BeforeStop, 100);
-    dies_at_hook(&scene, HookPoint::BeforeStop, Duration::from_secs(2)).await;
-    scene.rests(5).await;
-    scene.lock_wait = Duration::from_secs(60);
-    let ended = scene.resume().await;
-    ended.ends(&scene, Outcome::AsItWas, 4);
-    assert!(
-        ended.says(|problem| matches!(problem, Problem::HookRuns { .. })),
-        "{:#?}",
-        ended.events
-    );
-    scene.rests(100).await;
-    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
-    scene.is_deployed();
-    assert_eq!(begun(&scene, HookPoint::BeforeStop), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn resume_asks_where_nobody_knows_how_a_hook_ended_and_does_what_a_person_says() {
-    for (recall, times) in [(Recall::Done, 1), (Recall::Again, 2)] {
-        let scene = dies_in(HookPoint::AfterAllowTraffic).await;
-        scene.rests(60).await;
-        let ended = scene.resume().await;
-        ended.ends(&scene, Outcome::AsItWas, 4);
-        let asks = |problem: &Problem| matches!(problem, Problem::HookUnknown { hook, .. } if *hook == id(HookPoint::AfterAllowTraffic));
-        assert!(ended.says(asks), "{:#?}", ended.events);
-        assert_eq!(scene.live_port(), 8081);
-        scene.is_unlocked();
-        let mut scene = scene.change(|world| {
-            world.hooks.person_says_again = true;
-            world.hooks.fates.clear();
-        });
-        scene.hook_words = vec![says(HookPoint::AfterAllowTraffic, recall)];
-        scene.resume().await.ends(&scene, Outcome::Deployed, 0);
-        scene.is_deployed();
-        assert_eq!(begun(&scene, HookPoint::AfterAllowTraffic), times);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn resume_runs_a_hook_again_that_says_it_may() {
-    let more = "hooks: { after_allow_traffic: { run: f, on: controller, repeatable: true } }\n";
-    let fate = HookFate {
-        takes: Duration::from_secs(30),
-        fails: false,
-    };
-    let scene = with_fate(more, HookPoint::AfterAllowTraffic, fate);
-    dies_at_hook(&scene, HookPoint::AfterAllowTraffic, Duration::from_secs(2)).await;
-    scene.rests(60).await;
-    scene.resume().await.ends(&scene, Outcome::Deployed, 0);
-    scene.is_deployed();
-    assert_eq!(begun(&scene, HookPoint::AfterAllowTraffic), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn resume_goes_back_where_a_hook_had_failed() {
-    let fate = HookFate {
-        takes: Duration::from_secs(30),
-        fails: true,
-    };
-    let scene = with_fate(EVERYWHERE, HookPoint::BeforeStop, fate);
-    dies_at_hook(&scene, HookPoint::BeforeStop, Duration::from_secs(2)).await;
-    scene.rests(60).await;
-    let ended = scene.resume().await;
-    assert!(failed(&ended, HookPoint::BeforeStop));
-    ended.ends(&scene, Outcome::RolledBack, 0);
-    scene.is_as_it_was();
-    assert_eq!(begun(&scene, HookPoint::BeforeStop), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn resume_takes_a_run_back_that_died_in_a_hook_before_the_switch_and_asks_nobody() {
-    for point in [HookPoint::BeforeInstall, HookPoint::ValidateService] {
-        let scene = dies_in(point).await;
-        scene.rests(60).await;
-        scene.resume().await.ends(&scene, Outcome::AsItWas, 0);
-        scene.is_as_it_was();
-        assert_eq!(
-            begun(&scene, point),
-            u32::from(point == HookPoint::ValidateService) + 1
-        );
+async fn the_last_hook_runs_on_the_controller_though_a_host_is_silent_and_no_other_does() {
+    let hooks = "hooks: { before_allow_traffic: { run: x, on: controller }, on_failure: { run: y, on: controller } }\n";
+    let scene = Scene::with(hooks).faults("nginx-2", "hook", (0, 9), Fault::NotSent);
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::AsItWas, 6);
+    assert_eq!(begun(&scene, HookPoint::BeforeAllowTraffic), 0);
+    let kept = |point| {
         let world = scene.world.borrow();
-        let (_, hook, env) = world.hooks.told.last().unwrap();
-        assert_eq!(
-            (hook.point, env["NONSTOP_PHASE"].as_str()),
-            (HookPoint::OnFailure, "taken_back")
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deploy_that_meets_an_interrupted_run_runs_none_of_its_hooks() {
-    let scene = dies_in(HookPoint::AfterAllowTraffic).await;
-    scene.rests(60).await;
-    let scene = scene.change(|world| world.hooks.fates.clear());
-    let jar = jar("sokdak-3.jar", "c");
-    let ended = scene.run("run-3", Wanted::Jar(jar)).await;
-    ended.ends(&scene, Outcome::Deployed, 0);
-    let world = scene.world.borrow();
-    let again = world
-        .hooks
-        .begun
-        .keys()
-        .filter(|(_, run, _)| run.as_str() == "run-1");
-    let after = again.filter(|(_, _, hook)| hook.point > HookPoint::AfterAllowTraffic);
-    assert_eq!(after.count(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_interrupted_resume_ends_its_hook_and_leaves_the_run_open() {
-    let scene = lasting(HookPoint::BeforeStop, 200).turns(Duration::from_secs(60));
-    scene.dies(Phase::Drain, Duration::ZERO).await;
-    scene.rests(60).await;
-    scene.resume().await.ends(&scene, Outcome::Deployed, 8);
-    assert_eq!(scene.records(), [RunStatus::Open; 4]);
-    assert_eq!(begun(&scene, HookPoint::BeforeStop), 1);
-    // It is on record as failed: whoever resumes goes back.
-    let ended = scene.resume().await;
-    assert!(failed(&ended, HookPoint::BeforeStop), "{:#?}", ended.events);
-    ended.ends(&scene, Outcome::RolledBack, 0);
-    scene.is_as_it_was();
+        let hosts = world.hosts.values();
+        let keys = hosts.flat_map(|host| host.hooks.keys());
+        keys.filter(|(_, hook)| *hook == id(point)).count()
+    };
+    assert_eq!(kept(HookPoint::BeforeAllowTraffic), 0);
+    assert_eq!(begun(&scene, HookPoint::OnFailure), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -459,23 +351,16 @@ async fn a_user_as_whom_sudo_runs_nothing_is_refused_before_any_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_last_hook_of_which_nobody_knows_asks_nobody_and_does_not_run_again() {
-    let scene = failing(HookPoint::ValidateService).change(|world| {
-        let fate = HookFate {
-            takes: Duration::from_secs(30),
-            fails: false,
-        };
-        let point = HookPoint::OnFailure;
-        world.hooks.fates.insert((place(point), point), fate);
-    });
-    dies_at_hook(&scene, HookPoint::OnFailure, Duration::from_secs(2)).await;
-    let was = HostName::new("was-1").unwrap();
-    let scene = scene.change(|world| world.crash(&was));
-    scene.rests(5).await;
-    let scene = scene.change(|world| world.boot(&was));
+async fn a_hook_that_nobody_saw_end_keeps_the_run_open() {
+    let scene = lasting(HookPoint::BeforeAllowTraffic, 200)
+        .turns(Duration::from_secs(60))
+        .faults("nginx-2", "observe", (1, 99), Fault::NotSent);
+    let ended = scene.deploy().await;
+    assert_eq!(ended.verdict.outcome, Outcome::AsItWas);
+    assert_eq!(scene.records(), [RunStatus::Open; 4], "{:#?}", ended.events);
+    // A way back that sees it ends it.
+    let scene = scene.change(|world| world.rules.clear());
     scene.rests(60).await;
-    let ended = scene.resume().await;
-    assert!(failed(&ended, HookPoint::OnFailure), "{:#?}", ended.events);
-    assert_eq!(begun(&scene, HookPoint::OnFailure), 1);
+    scene.resume().await.ends(&scene, Outcome::AsItWas, 0);
     assert_eq!(scene.records(), [RunStatus::Done; 4]);
 }

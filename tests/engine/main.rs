@@ -16,6 +16,7 @@ mod ended;
 mod ending;
 mod homeward;
 mod hooks;
+mod hooks_resumed;
 mod host_sets;
 mod include;
 mod interrupts;

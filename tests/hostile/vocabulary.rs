@@ -97,6 +97,7 @@ fn hook() -> Hook {
             point: HookPoint::BeforeStop,
             number: 1,
         },
+        digest: None,
         recall: Recall::Ask,
         repeats: Repeats::Never,
         act: HookAct::Begins,
@@ -144,7 +145,7 @@ fn reading() -> Vec<(Command, String)> {
     let observe = format!(
         "boot_id=boot uptime_cs=100 clock=1000 uid=1000 user=deploy missing_tool=awk memory_kb=100 keeper=session \
          state=/var/lib/nonstop/sokdak state.status=ready {LOCK} record={{}} hook=run-1 \
-         hook.name=before_stop.1 hook.state=running {WAS} {NGINX}"
+         hook.name=before_stop.1 hook.state=running hook.digest= {WAS} {NGINX}"
     );
     let wait = AwaitConnections {
         port: port(),

@@ -199,7 +199,13 @@ fn id(point: HookPoint) -> HookId {
 
 fn knows(fleet: &mut Fleet, name: &str, hook: HookId, state: HookState) {
     let run = RunId::new("run-2").unwrap();
-    fleet.host(name).hooks.push(HookObserved { run, hook, state });
+    let digest = None;
+    fleet.host(name).hooks.push(HookObserved {
+        run,
+        hook,
+        state,
+        digest,
+    });
 }
 
 fn forward(fleet: &Fleet, record: &RunRecord) -> Plan {
@@ -304,6 +310,43 @@ fn a_hook_of_which_nobody_knows_is_asked_for_by_host_unless_it_may_repeat_or_a_p
     let (mut fleet, record) = confirmed("");
     knows(&mut fleet, "was-1", hook, HookState::Unknown);
     assert_eq!(unclear(&fleet, &record, &[]), []);
+}
+
+#[test]
+fn one_that_was_another_when_it_began_is_asked_for_however_it_ended_and_is_not_left_out() {
+    let hook = id(HookPoint::BeforeStop);
+    for state in [HookState::Done, HookState::Failed, HookState::Unknown] {
+        let (mut fleet, record) = confirmed(EVERYWHERE);
+        let is_now = fleet.config.playbook.hooks.get(hook).unwrap().digest();
+        knows(&mut fleet, "was-1", hook, state);
+        fleet.host("was-1").hooks[0].digest = Some("0".repeat(64).parse().unwrap());
+        let run = record.run.clone();
+        let changed = ("was-1".to_owned(), Problem::HookChanged { hook, run });
+        assert_eq!(unclear(&fleet, &record, &[]), [changed], "{state:?}");
+        let word = HookWord {
+            hook,
+            host: None,
+            recall: Recall::Done,
+        };
+        assert_eq!(unclear(&fleet, &record, &[word]), []);
+        let left = told(&forward(&fleet, &record).stages);
+        assert!(left.contains(&"before_stop.1@was-1,was-2".to_owned()), "{left:?}");
+        fleet.host("was-1").hooks[0].digest = Some(is_now);
+        let asked = unclear(&fleet, &record, &[]);
+        assert_eq!(asked.is_empty(), state != HookState::Unknown, "{asked:?}");
+    }
+}
+
+#[test]
+fn one_that_runs_and_that_the_playbook_has_no_more_lets_nobody_go_on() {
+    for state in [HookState::Running, HookState::Overdue] {
+        let (mut fleet, record) = confirmed("");
+        let hook = id(HookPoint::BeforeStop);
+        knows(&mut fleet, "was-1", hook, state);
+        let run = record.run.clone();
+        let runs = ("was-1".to_owned(), Problem::HookRuns { hook, run });
+        assert_eq!(unclear(&fleet, &record, &[]), [runs]);
+    }
 }
 
 #[test]

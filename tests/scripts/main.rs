@@ -7,6 +7,7 @@ mod cut_off;
 mod helper;
 mod hindered;
 mod hooks;
+mod hooks_once;
 mod host;
 mod include;
 mod instances;

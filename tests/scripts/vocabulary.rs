@@ -189,6 +189,7 @@ fn of_instances() -> Vec<Command> {
                 point: HookPoint::ValidateService,
                 number: 1,
             },
+            digest: None,
             recall: Recall::Ask,
             repeats: Repeats::Never,
             act: HookAct::Run(HookRun {

@@ -102,6 +102,7 @@ impl Hooks {
                 let fate = HookFate {
                     takes: carried.takes,
                     fails: carried.fails,
+                    orphaned: false,
                 };
                 world.hooks.fates.insert((host, carried.point), fate);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use nonstop::engine::fleet::{CallError, Controller};
-use nonstop::model::hook::{HookId, HookObserved, HookPoint, HookState, Recall, Repeats};
+use nonstop::model::hook::{HookDigest, HookId, HookObserved, HookPoint, HookState, Recall, Repeats};
 use nonstop::model::lock::Fence;
 use nonstop::model::names::{HostName, RunId};
 use nonstop::remote::answer::{Answer, Fenced, HookAnswer, SudoEntry};
@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep};
 use super::commands::pass;
 use super::{Due, Effect, Job, SimFleet, World};
 
+/// How much longer than it may a hook runs before anybody may end it.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a hook runs where nothing else is said.
 const TAKES: Duration = Duration::from_millis(300);
 
@@ -24,6 +26,8 @@ const TAKES: Duration = Duration::from_millis(300);
 pub(crate) struct HookFate {
     pub(crate) takes: Duration,
     pub(crate) fails: bool,
+    /// Whether the script that waits for it is killed: nobody writes down how it ends, and nobody ends it.
+    pub(crate) orphaned: bool,
 }
 
 impl Default for HookFate {
@@ -31,16 +35,26 @@ impl Default for HookFate {
         Self {
             takes: TAKES,
             fails: false,
+            orphaned: false,
         }
     }
 }
 
 /// What a host keeps of a hook.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct SimHook {
     outcome: HookOutcome,
-    /// Until when it runs, and in which boot.
-    runs: Option<(Instant, u32)>,
+    digest: Option<HookDigest>,
+    began_before: bool,
+    runs: Option<Runs>,
+}
+
+/// Until when a hook runs, in which boot, and from when on it is overdue.
+#[derive(Debug, Clone, Copy)]
+struct Runs {
+    until: Instant,
+    boot: u32,
+    may_until: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +62,7 @@ enum HookOutcome {
     Started,
     Done,
     Failed,
+    Ended,
 }
 
 /// Everything about hooks that is not on one host's disk.
@@ -75,10 +90,14 @@ impl SimHook {
         match (self.outcome, self.runs) {
             (HookOutcome::Done, _) => HookState::Done,
             (HookOutcome::Failed, _) => HookState::Failed,
-            (HookOutcome::Started, Some((until, of))) if of == boot && until > Instant::now() => {
-                HookState::Running
+            (HookOutcome::Started, Some(runs)) if runs.boot == boot && runs.until > Instant::now() => {
+                if runs.may_until < Instant::now() {
+                    HookState::Overdue
+                } else {
+                    HookState::Running
+                }
             }
-            (HookOutcome::Started, _) => HookState::Unknown,
+            (HookOutcome::Started | HookOutcome::Ended, _) => HookState::Unknown,
         }
     }
 }
@@ -102,6 +121,7 @@ impl super::SimHost {
             run: run.clone(),
             hook: *hook,
             state: kept.state(self.clock.boot),
+            digest: kept.digest.clone(),
         });
         hooks.collect()
     }
@@ -128,24 +148,42 @@ impl World {
         pass!(host, hook.fence, Hook);
         let key = (hook.run.clone(), hook.hook);
         let state = host.hooks.get(&key).map(|kept| kept.state(host.clock.boot));
-        let keep = |outcome, runs| SimHook { outcome, runs };
+        let known = host.hooks.get(&key).and_then(|kept| kept.digest.clone());
+        let is_same = known.is_none_or(|digest| Some(digest) == hook.digest);
+        let keep = |outcome, runs| SimHook {
+            outcome,
+            digest: hook.digest.clone(),
+            began_before: state.is_some(),
+            runs,
+        };
         match hook.act {
             HookAct::Run(_) | HookAct::Begins => match (state, hook.recall) {
-                (Some(HookState::Done), _) => return Ok(answered(HookAnswer::WasDone)),
-                (Some(HookState::Failed), Recall::Ask) => {
+                (Some(HookState::Running | HookState::Overdue), _) => {
+                    return Ok(answered(HookAnswer::Running));
+                }
+                (Some(HookState::Done), _) if is_same => return Ok(answered(HookAnswer::WasDone)),
+                (Some(HookState::Failed), Recall::Ask) if is_same => {
                     let reason = "exit status 1".to_owned();
                     return Ok(answered(HookAnswer::HadFailed { reason }));
                 }
-                (Some(HookState::Running), _) => return Ok(answered(HookAnswer::Running)),
-                (Some(HookState::Unknown | HookState::Failed), Recall::Done) => {
+                (Some(_), Recall::Done) => {
                     host.hooks.insert(key, keep(HookOutcome::Done, None));
                     return Ok(answered(HookAnswer::WasDone));
                 }
-                (Some(HookState::Unknown), Recall::Ask) if hook.repeats == Repeats::Never => {
+                (Some(_), Recall::Ask) if hook.repeats == Repeats::Never || !is_same => {
                     return Ok(answered(HookAnswer::Unknown));
                 }
-                (Some(HookState::Unknown | HookState::Failed) | None, _) => {}
+                (Some(_) | None, _) => {}
             },
+            HookAct::Never => {
+                let never = |kept: &SimHook| {
+                    kept.outcome == HookOutcome::Started && kept.runs.is_none() && !kept.began_before
+                };
+                if host.hooks.get(&key).is_some_and(never) {
+                    host.hooks.remove(&key);
+                }
+                return Ok(answered(HookAnswer::Noted));
+            }
             HookAct::Ended(ref reason) => {
                 let outcome = if reason.is_some() {
                     HookOutcome::Failed
@@ -156,8 +194,14 @@ impl World {
                 return Ok(answered(HookAnswer::Noted));
             }
             HookAct::End => {
-                if state == Some(HookState::Running) {
-                    host.hooks.insert(key, keep(HookOutcome::Failed, None));
+                let outcome = match state {
+                    Some(HookState::Running) => HookOutcome::Ended,
+                    Some(HookState::Overdue) => HookOutcome::Failed,
+                    _ => return Ok(answered(HookAnswer::Noted)),
+                };
+                if let Some(kept) = host.hooks.get_mut(&key) {
+                    kept.outcome = outcome;
+                    kept.runs = None;
                 }
                 return Ok(answered(HookAnswer::Noted));
             }
@@ -169,13 +213,24 @@ impl World {
         };
         let boot = host.clock.boot;
         let fate = self.hooks.fate(Some(name), hook.hook.point);
-        let takes = fate.takes.min(run.timeout);
+        let takes = if fate.orphaned {
+            fate.takes
+        } else {
+            fate.takes.min(run.timeout)
+        };
         let ends = Instant::now() + takes;
         let late = fate.takes > run.timeout;
-        self.at(name)
-            .hooks
-            .insert(key, keep(HookOutcome::Started, Some((ends, boot))));
+        let runs = Runs {
+            until: ends,
+            boot,
+            may_until: Instant::now() + run.timeout + PATIENCE,
+        };
+        let kept = keep(HookOutcome::Started, Some(runs));
+        self.at(name).hooks.insert(key, kept);
         self.hook_begins(Some(name), &hook);
+        if fate.orphaned {
+            return Ok(Effect::Later);
+        }
         let fails = fate.fails || late;
         self.queue(
             ends,
@@ -200,9 +255,12 @@ impl World {
         } else {
             HookOutcome::Done
         };
-        let ran = matches!(host.hooks.get(&key), Some(kept) if kept.outcome == HookOutcome::Started);
-        if ran {
-            host.hooks.insert(key, SimHook { outcome, runs: None });
+        let kept = host.hooks.get_mut(&key);
+        let kept = kept.filter(|kept| kept.outcome == HookOutcome::Started);
+        let ran = kept.is_some();
+        if let Some(kept) = kept {
+            kept.outcome = outcome;
+            kept.runs = None;
         }
         let output = "what it printed".to_owned();
         let answer = match (ran, fails) {
@@ -212,7 +270,7 @@ impl World {
                 output,
             },
             (false, _) => HookAnswer::Failed {
-                reason: "it was ended, for the run goes back".to_owned(),
+                reason: "it was ended before it was through".to_owned(),
                 output,
             },
         };

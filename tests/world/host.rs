@@ -58,7 +58,7 @@ pub(crate) struct SimHost {
     /// The connection that arrived last, by port.
     pub(super) peers: BTreeMap<Port, String>,
     /// What it keeps of hooks.
-    pub(super) hooks: BTreeMap<(RunId, HookId), SimHook>,
+    pub(crate) hooks: BTreeMap<(RunId, HookId), SimHook>,
     /// The hour at which it ends an old instance by itself.
     pub(crate) timer: Option<SimTimer>,
     pub(crate) nginx: Option<SimNginx>,

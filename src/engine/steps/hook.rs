@@ -41,7 +41,12 @@ pub(super) async fn run<H: Host>(
     if call.hook.place == HookPlace::Controller {
         return on_controller(context, job, host, &call.hook, run).await;
     }
+    context.ledger.borrow_mut().may_run_hooks.insert(host.clone());
     let answered = tell(context, job.home, host, &call.hook, HookAct::Run(run)).await?;
+    // Where the answer is lost, or something of it does not end, it may go on.
+    if !matches!(answered, HookAnswer::Running | HookAnswer::Failed { .. }) {
+        context.ledger.borrow_mut().may_run_hooks.remove(host);
+    }
     said(&call.hook, answered)
 }
 
@@ -71,6 +76,7 @@ pub(in crate::engine) async fn end<H: Host>(
         fence: context.crew.fence(host),
         run: run.clone(),
         hook: id,
+        digest: None,
         recall: Recall::Ask,
         repeats: hook::Repeats::Never,
         act: HookAct::End,
@@ -106,12 +112,13 @@ async fn tell<H: Host>(
     };
     let takes = match &act {
         HookAct::Run(run) => run.timeout + END_GRACE + MARGIN,
-        HookAct::Begins | HookAct::Ended(_) | HookAct::End => MARGIN + MARGIN,
+        HookAct::Begins | HookAct::Never | HookAct::Ended(_) | HookAct::End => MARGIN + MARGIN,
     };
     let command = HookCommand {
         fence: context.crew.fence(host),
         run: run.clone(),
         hook: hook.id,
+        digest: Some(hook.digest()),
         recall,
         repeats: hook.repeats,
         act,
@@ -159,24 +166,23 @@ async fn on_controller<H: Host>(
     hook: &Hook,
     run: HookRun,
 ) -> Done {
-    let known = everywhere(context, job, hook, &HookAct::Begins).await;
-    let mut asks = None;
-    for (_, answered) in &known {
-        match answered {
-            // What any host knows of its end counts, whatever another one missed.
-            Ok(end @ (HookAnswer::WasDone | HookAnswer::HadFailed { .. })) => return said(hook, end.clone()),
-            Ok(HookAnswer::Noted) => {}
-            Ok(end) => asks = asks.or_else(|| Some(said(hook, end.clone()))),
-            Err(failure) => asks = asks.or_else(|| Some(Err(failure.clone()))),
-        }
-    }
-    if let Some(end) = asks {
+    let known = everywhere(context, job, hook, context.crew.hosts(), &HookAct::Begins).await;
+    if let Some(end) = known_before(hook, &known) {
+        let noted = known
+            .iter()
+            .filter(|(_, answered)| *answered == Ok(HookAnswer::Noted));
+        let noted = noted.map(|(host, _)| host);
+        let told = everywhere(context, job, hook, noted, &HookAct::Never).await;
+        warn(context, failures_of(told));
         return end;
     }
+    // The last hook of a way back runs though not every host can say so.
+    warn(context, failures_of(known));
     let command = HookCommand {
         fence: context.crew.fence(carrier),
         run: job.home.clone(),
         hook: hook.id,
+        digest: Some(hook.digest()),
         recall: Recall::Ask,
         repeats: hook.repeats,
         act: HookAct::Run(run),
@@ -189,12 +195,8 @@ async fn on_controller<H: Host>(
         HookAnswer::Failed { reason, .. } => Some(reason.clone()),
         _ => None,
     };
-    let told = everywhere(context, job, hook, &HookAct::Ended(word))
-        .await
-        .into_iter();
-    let failures: Vec<_> = told
-        .filter_map(|(host, told)| Some((host, told.err()?)))
-        .collect();
+    let told = everywhere(context, job, hook, context.crew.hosts(), &HookAct::Ended(word)).await;
+    let failures = failures_of(told);
     if fenced_off(&failures)
         && let Some((_, fenced)) = failures
             .iter()
@@ -206,14 +208,37 @@ async fn on_controller<H: Host>(
     said(hook, ended)
 }
 
-/// Tells every host of a hook of the controller.
-async fn everywhere<H: Host>(
+/// How a hook of the controller ends that does not run, for what hosts know of it or cannot note.
+fn known_before(hook: &Hook, known: &[(HostName, Result<HookAnswer, Failure>)]) -> Option<Done> {
+    let answers = || known.iter().filter_map(|(_, answered)| answered.as_ref().ok());
+    // What any host knows of its end counts, whatever another one missed.
+    let is_end = |answer: &&HookAnswer| matches!(answer, HookAnswer::WasDone | HookAnswer::HadFailed { .. });
+    let speaks_against = |answer: &&HookAnswer| **answer != HookAnswer::Noted;
+    if let Some(end) = answers().find(is_end).or_else(|| answers().find(speaks_against)) {
+        return Some(said(hook, end.clone()));
+    }
+    let is_last = hook.id.point == HookPoint::OnFailure && answers().next().is_some();
+    let failures = known.iter().filter_map(|(_, answered)| answered.as_ref().err());
+    let mut keeps = failures.filter(|failure| !is_last || matches!(failure, Failure::Fenced { .. }));
+    keeps.next().map(|failure| Err(failure.clone()))
+}
+
+fn failures_of(told: Vec<(HostName, Result<HookAnswer, Failure>)>) -> Vec<(HostName, Failure)> {
+    let failures = told.into_iter();
+    failures
+        .filter_map(|(host, told)| Some((host, told.err()?)))
+        .collect()
+}
+
+/// Tells hosts of a hook of the controller.
+async fn everywhere<'a, H: Host>(
     context: &Context<'_, H>,
     job: &Job<'_>,
     hook: &Hook,
+    hosts: impl Iterator<Item = &'a HostName>,
     act: &HookAct,
 ) -> Vec<(HostName, Result<HookAnswer, Failure>)> {
-    let told = context.crew.hosts().map(|host| async move {
+    let told = hosts.map(|host| async move {
         let told = tell(context, job.home, host, hook, act.clone()).await;
         (host.clone(), told)
     });

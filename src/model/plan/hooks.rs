@@ -158,9 +158,16 @@ pub(super) fn ends(scene: &Scene<'_>, run: &RunId) -> Vec<HostStep> {
             run: run.clone(),
             hook: seen.hook,
         };
-        (seen.run == *run && seen.state == HookState::Running).then(|| on(host, step))
+        (seen.run == *run && seen.state.runs()).then(|| on(host, step))
     };
     seen(scene.observed).filter_map(running).collect()
+}
+
+/// The hooks of a run that run longer than they may, with their hosts.
+pub fn overdue_hooks(observed: &Observed, run: &RunId) -> Vec<(HostName, HookId)> {
+    let of = |(_, seen): &(&HostName, &HookObserved)| seen.run == *run && seen.state == HookState::Overdue;
+    let overdue = seen(observed).filter(of);
+    overdue.map(|(host, seen)| (host.clone(), seen.hook)).collect()
 }
 
 fn seen(observed: &Observed) -> impl Iterator<Item = (&HostName, &HookObserved)> {
@@ -170,26 +177,20 @@ fn seen(observed: &Observed) -> impl Iterator<Item = (&HostName, &HookObserved)>
 
 /// Whether a hook has ended well: on its host, or as anybody knows where it is the controller's.
 fn is_done(scene: &Scene<'_>, hook: &Hook, host: &HostName) -> bool {
-    ended(scene, hook.place, hook.id, host, scene.run).any(|state| state == HookState::Done)
+    ended(scene, hook, host, scene.run).any(|state| state == HookState::Done)
 }
 
-fn ended(
-    scene: &Scene<'_>,
-    place: HookPlace,
-    id: HookId,
-    host: &HostName,
-    run: &RunId,
-) -> impl Iterator<Item = HookState> {
-    let anywhere = place == HookPlace::Controller;
+fn ended(scene: &Scene<'_>, hook: &Hook, host: &HostName, run: &RunId) -> impl Iterator<Item = HookState> {
+    let anywhere = hook.place == HookPlace::Controller;
     let of = move |(on, seen): &(&HostName, &HookObserved)| {
-        seen.hook == id && seen.run == *run && (anywhere || *on == host)
+        seen.hook == hook.id && seen.run == *run && (anywhere || *on == host) && seen.is(hook)
     };
     seen(scene.observed).filter(of).map(|(_, seen)| seen.state)
 }
 
 /// Hooks that run on the hosts, for whichever run.
 pub(super) fn running(observed: &Observed) -> Vec<Finding> {
-    let running = seen(observed).filter(|(_, seen)| seen.state == HookState::Running);
+    let running = seen(observed).filter(|(_, seen)| seen.state.runs());
     running.map(|(host, seen)| runs(host, seen)).collect()
 }
 
@@ -201,33 +202,34 @@ fn runs(host: &HostName, seen: &HookObserved) -> Finding {
     Finding::refusal(Some(host), problem)
 }
 
-/// Hooks that keep a run from going on: those that still run, and those of which nobody knows how they ended and of
-/// which no person has said what is to become of them.
+/// Hooks that keep a run from going on: those that still run, and those of which no person has said what is to become of
+/// them though nobody knows how they ended, or the playbook has another one in their place by now.
 pub fn unclear_hooks(scene: &Scene<'_>, record: &RunRecord, words: &[HookWord]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for (host, seen) in seen(scene.observed) {
-        let known = scene.playbook.hooks.get(seen.hook);
-        // One that the playbook has no more runs never again, and a way back asks nobody.
-        let Some(hook) = known.filter(|hook| hook.id.point != HookPoint::OnFailure) else {
-            continue;
-        };
-        if seen.run != record.run {
+    for (host, seen) in seen(scene.observed).filter(|(_, seen)| seen.run == record.run) {
+        if seen.state.runs() {
+            findings.push(runs(host, seen));
             continue;
         }
-        match seen.state {
-            HookState::Running => findings.push(runs(host, seen)),
-            HookState::Unknown if is_unclear(scene, hook, host, record, words) => {
-                let problem = Problem::HookUnknown {
-                    hook: seen.hook,
-                    run: seen.run.clone(),
-                };
-                let host = Some(host).filter(|_| hook.place != HookPlace::Controller);
-                let finding = Finding::refusal(host, problem);
-                if !findings.contains(&finding) {
-                    findings.push(finding);
-                }
-            }
-            HookState::Unknown | HookState::Done | HookState::Failed => {}
+        let known = scene.playbook.hooks.get(seen.hook);
+        // One that the playbook has no more runs never again, nor does any once the old slot's end has begun; and a way
+        // back asks nobody.
+        let may_run = |hook: &&Hook| hook.id.point != HookPoint::OnFailure && !record.point_of_no_return;
+        let Some(hook) = known.filter(may_run) else {
+            continue;
+        };
+        let (name, run) = (seen.hook, seen.run.clone());
+        let problem = if !seen.is(hook) && recall(words, name, host) == Recall::Ask {
+            Problem::HookChanged { hook: name, run }
+        } else if seen.state == HookState::Unknown && is_unclear(scene, hook, host, record, words) {
+            Problem::HookUnknown { hook: name, run }
+        } else {
+            continue;
+        };
+        let host = Some(host).filter(|_| hook.place != HookPlace::Controller);
+        let finding = Finding::refusal(host, problem);
+        if !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
     findings
@@ -242,9 +244,7 @@ fn is_unclear(
 ) -> bool {
     let is_known = |state| matches!(state, HookState::Done | HookState::Failed);
     let asks = recall(words, hook.id, host) == Recall::Ask && !planted(Defect::HookRunsTwice);
-    hook.repeats == Repeats::Never
-        && asks
-        && !ended(scene, hook.place, hook.id, host, &record.run).any(is_known)
+    hook.repeats == Repeats::Never && asks && !ended(scene, hook, host, &record.run).any(is_known)
 }
 
 fn call(scene: &Scene<'_>, hook: &Hook, host: &HostName, about: About<'_>) -> HookCall {

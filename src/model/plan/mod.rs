@@ -27,7 +27,7 @@ pub use forward_again::{converge_to, forward_again};
 pub use going_on::{at_home, in_question, onward};
 pub use history::intent;
 pub use home::{HomeGoal, home};
-pub use hooks::{Because, unclear_hooks};
+pub use hooks::{Because, overdue_hooks, unclear_hooks};
 pub use on_host::offered;
 pub use preflight::{instance_lives_on, preflight, start_needs};
 pub use resume::{asked, back_again, evidence, gone_on_with, interrupted, is_converged, obstacles};

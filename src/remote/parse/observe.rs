@@ -121,9 +121,14 @@ fn hook(mut fields: Fields) -> Read<HookObserved> {
         state: match fields.text("hook.state")?.as_str() {
             "unknown" => HookState::Unknown,
             "running" => HookState::Running,
+            "overdue" => HookState::Overdue,
             "done" => HookState::Done,
             "failed" => HookState::Failed,
             _ => return Err(bad("hook.state", "is not one of the known words")),
+        },
+        digest: match fields.text("hook.digest")?.as_str() {
+            "" => None,
+            digest => Some(digest.parse().map_err(|_| bad("hook.digest", "is no digest"))?),
         },
     };
     fields.finish()?;

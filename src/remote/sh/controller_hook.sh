@@ -27,11 +27,5 @@ abandoned() {
 hook_launch "$@"
 hook_await
 say fence passed
-if [ -z "$HOOK_REASON" ]; then
-    say hook 'done'
-else
-    say hook failed
-    text reason "$HOOK_REASON"
-fi
-output_say
+hook_say
 answered

@@ -7,14 +7,18 @@
 # `sudo -n -u USER -- env NAME=VALUE... sh -c COMMAND`, and ended by `sudo -n -u USER -- env sh -c 'kill ...'`.
 #
 # Parameters: HOOK_COMMAND, HOOK_FILE (its $0; may be empty), HOOK_FOLDER (where it begins), RUN_AS (may be empty),
-# TIMEOUT_MS; the positional ones are words `NAME=value`. Prints: what output_say prints.
+# TIMEOUT_MS; the positional ones are words `NAME=value`. Prints: what hook_say prints.
 
 HOOK_PID='' HOOK_REASON='' HOOK_LEFT=no
 OUTPUT_LIMIT=65536 OUTPUT_MOST=16777216
 
+# hook_may_begin: returns as soon as the process that becomes the hook may; a script that keeps a record redefines this.
+hook_may_begin() { :; }
+
 # hook_become NAME=VALUE...: becomes the hook.
 hook_become() {
     trap - HUP INT PIPE TERM
+    hook_may_begin
     cd -- "$HOOK_FOLDER" || exit
     login_environment
     if [ -n "$RUN_AS" ]; then
@@ -85,8 +89,14 @@ output_trim() {
     : >"$OUTPUT"
 }
 
-# output_say: answers the end of what it printed.
-output_say() {
+# hook_say: answers how it ended and the end of what it printed.
+hook_say() {
+    if [ -z "$HOOK_REASON" ]; then
+        say hook 'done'
+    else
+        say hook failed
+        text reason "$HOOK_REASON"
+    fi
     { cat -- "$OUTPUT.kept" "$OUTPUT" 2>/dev/null || :; } | tail -c "$OUTPUT_LIMIT" | text_from output "$OUTPUT_LIMIT"
 }
 

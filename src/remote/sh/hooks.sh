@@ -2,15 +2,18 @@
 # shellcheck disable=SC2034
 # hooks: what became of the playbook's hooks on this host. Needs process and state.
 #
-# `hooks/RUN.POINT.NUMBER` holds `outcome` (started, done or failed), `reason`, and of one that runs here pid, start
-# time and boot of the process that leads its group, as whom it runs, and `left` (yes or no): whether others of the
-# group are left that did not end. `started` is there before anything of it is. Beside it lies `.script`, while a file of the project runs.
+# `hooks/RUN.POINT.NUMBER` holds `outcome` (started, done, failed, or ended: by somebody, before it was through), `reason`,
+# `digest` of what it is, and of one that runs here pid, start time and boot of the process that leads its group, the uptime
+# `until_cs` that whoever waits for it does not let it pass, as whom it runs, and `left` (yes or no): whether others of
+# the group are left that did not end. All of that is there before anything of it runs. Beside it lies `.script`, while a
+# file of the project runs.
 #
 # Parameters: none. Prints: what hooks_say prints.
 
-# hook_read FILE: sets H_OUTCOME, H_REASON, H_PID, H_START, H_BOOT, H_USER and H_LEFT; false if nothing is on record.
+# hook_read FILE: sets H_OUTCOME, H_REASON, H_DIGEST, H_PID, H_START, H_BOOT, H_UNTIL_CS, H_USER and H_LEFT; false if nothing
+# is on record.
 hook_read() {
-    H_OUTCOME='' H_REASON='' H_PID='' H_START='' H_BOOT='' H_USER='' H_LEFT=
+    H_OUTCOME='' H_REASON='' H_DIGEST='' H_PID='' H_START='' H_BOOT='' H_UNTIL_CS='' H_USER='' H_LEFT=
     # Who looks without the flock may find that it is removed.
     {
         while IFS= read -r h_line; do
@@ -18,30 +21,34 @@ hook_read() {
             case ${h_line%%=*} in
             outcome) H_OUTCOME=$h_value ;;
             reason) H_REASON=$h_value ;;
+            digest) H_DIGEST=$h_value ;;
             pid) H_PID=$h_value ;;
             start_ticks) H_START=$h_value ;;
             boot_id) H_BOOT=$h_value ;;
+            until_cs) H_UNTIL_CS=$h_value ;;
             user) H_USER=$h_value ;;
             left) H_LEFT=$h_value ;;
             esac
         done <"$1"
     } 2>/dev/null || return 1
     case $H_OUTCOME in
-    started | done | failed) ;;
+    started | done | failed | ended) ;;
     *) fail state_folder "$1 is torn" ;;
     esac
 }
 
-# hook_write FILE OUTCOME REASON [PID START USER LEFT]: puts it on record; under the flock.
+# hook_write FILE: puts those on record; under the flock.
 hook_write() {
     write_file "$1" <<END
-outcome=$2
-reason=$3
-pid=${4-}
-start_ticks=${5-}
+outcome=$H_OUTCOME
+reason=$H_REASON
+digest=$H_DIGEST
+pid=$H_PID
+start_ticks=$H_START
 boot_id=$BOOT_ID
-user=${6-}
-left=${7-no}
+until_cs=$H_UNTIL_CS
+user=$H_USER
+left=$H_LEFT
 END
 }
 
@@ -54,6 +61,12 @@ hook_lives() {
     else
         [ "$H_LEFT" = yes ] && group_read "$H_PID"
     fi
+}
+
+# hook_is_overdue: whether one that lives has passed the time at which somebody would have ended it.
+hook_is_overdue() {
+    uptime_read
+    is_number "$H_UNTIL_CS" && [ "$UPTIME_CS" -gt "$H_UNTIL_CS" ]
 }
 
 # hook_split NAME: sets H_RUN and H_NAME; false if that is no record's name.
@@ -80,13 +93,17 @@ hooks_forget() {
 hooks_say() {
     for h_file in "$STATE"/hooks/*; do
         if ! hook_split "${h_file##*/}" || ! hook_read "$h_file"; then continue; fi
-        h_state=$H_OUTCOME
-        if [ "$h_state" = started ]; then
-            h_state=unknown
-            ! hook_lives || h_state=running
+        case $H_OUTCOME in
+        started | ended) h_state=unknown ;;
+        *) h_state=$H_OUTCOME ;;
+        esac
+        if hook_lives; then
+            h_state=running
+            ! hook_is_overdue || h_state=overdue
         fi
         text hook "$H_RUN"
         text hook.name "$H_NAME"
         say hook.state "$h_state"
+        text hook.digest "$H_DIGEST"
     done
 }

@@ -89,7 +89,7 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
             "nonstop promote",
             "lets the run go on that waits; `nonstop rollback` takes it back",
         )),
-        Problem::HookUnknown { hook, .. } => Some(Advice::new(
+        Problem::HookUnknown { hook, .. } | Problem::HookChanged { hook, .. } => Some(Advice::new(
             format!("nonstop resume --hook-done {hook}"),
             "goes on as if it had ended well, once you have looked; `--hook-again` in its place runs it again",
         )),
@@ -296,6 +296,12 @@ fn run_hint(problem: &Problem) -> Option<String> {
             return Some(format!(
                 "look whether what it does is done: `nonstop resume --hook-done {hook}` counts it as done, \
                  `nonstop resume --hook-again {hook}` runs it again (`{hook}@HOST` for one host)"
+            ));
+        }
+        Problem::HookChanged { hook, .. } => {
+            return Some(format!(
+                "it was moved or changed in the playbook since: `nonstop resume --hook-done {hook}` counts the one that is \
+                 there now as done, `nonstop resume --hook-again {hook}` runs it (`{hook}@HOST` for one host)"
             ));
         }
         Problem::HookRuns { .. } => "wait until it has ended; its `timeout` is the longest that it may run",

@@ -127,6 +127,7 @@ fn hook(by: Fence, number: u32, what: Hooked) -> Hook {
             point: HookPoint::BeforeStop,
             number,
         },
+        digest: None,
         recall,
         repeats: Repeats::Never,
         act,
