@@ -79,7 +79,7 @@ impl World {
             Due::Reverted(job, home) => self.reverted(name, job, &home),
             Due::Started(job, fence, identity) => self.has_started(name, job, &fence, identity),
             Due::Kill(job, stop) => self.kill(name, job, &stop),
-            Due::Hooked(job, fence, key, fails) => self.hooked(name, job, &fence, key, fails),
+            Due::Hooked(job, fence, key, fails) => self.hooked(name, job, &fence, &key, fails),
             Due::Drains(job, port, until) => {
                 if let super::Effect::Answered(answer) = self.drains(name, job, port, until) {
                     self.reply(name, job.call, "drain", Ok(answer));

@@ -246,7 +246,7 @@ impl World {
         name: &HostName,
         job: Job,
         fence: &Fence,
-        key: (RunId, HookId),
+        key: &(RunId, HookId),
         fails: bool,
     ) {
         let host = self.at(name);
@@ -255,7 +255,7 @@ impl World {
         } else {
             HookOutcome::Done
         };
-        let kept = host.hooks.get_mut(&key);
+        let kept = host.hooks.get_mut(key);
         let kept = kept.filter(|kept| kept.outcome == HookOutcome::Started);
         let ran = kept.is_some();
         if let Some(kept) = kept {
