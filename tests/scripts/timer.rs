@@ -264,7 +264,7 @@ fn a_process_that_was_started_since_is_not_the_one_that_ends() {
 fn a_connection_from_nginx_lets_the_quiet_time_begin_anew() {
     in_every_shell(|host| {
         let two = Two::up(host);
-        two.set(|timer| timer.quiet = Duration::from_secs(1));
+        two.set(|timer| timer.quiet = Duration::from_secs(5));
         two.unlock();
         let connection = TcpStream::connect(("127.0.0.1", two.port.number())).expect("it listens");
         host.later(HOUR);
@@ -274,6 +274,12 @@ fn a_connection_from_nginx_lets_the_quiet_time_begin_anew() {
         assert_eq!(two.timer().state, TimerState::Pending);
         assert!(runs(&two.old));
         drop(connection);
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(
+            two.timer().state,
+            TimerState::Pending,
+            "it is quiet for a moment only"
+        );
         two.becomes(TimerState::Stopped);
         assert!(!runs(&two.old));
     });
