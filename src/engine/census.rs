@@ -4,9 +4,11 @@
 use futures::future::join_all;
 use tokio::time::{Instant, sleep_until};
 
-use crate::model::decision::Census;
+use crate::model::decision::{self, Census, Evidence, Home, Slots, Switched};
 use crate::model::endpoint::Endpoint;
 use crate::model::failure::HealthAnswer;
+use crate::model::plan;
+use crate::model::record::RunRecord;
 
 use super::context::Context;
 use super::fleet::Host;
@@ -30,6 +32,42 @@ pub(super) async fn census<H: Host>(
         answering: count(answers_at_all),
         healthy: count(HealthAnswer::is_healthy),
         unknown: count(is_unknown),
+    }
+}
+
+/// What the two slots answer: of the new one the endpoints that have a share of the traffic.
+pub(super) async fn slots<H: Host>(
+    context: &Context<'_, H>,
+    record: &RunRecord,
+    evidence: &Evidence,
+) -> Slots {
+    let switched = Switched::of(&evidence.tokens);
+    let is_asked = switched != Switched::Nowhere && !record.point_of_no_return;
+    let from = record.from_slot.as_ref();
+    let old = from
+        .filter(|_| is_asked)
+        .map(|_| plan::at_home(context.topology, record));
+    // Only what was decided hangs on health.
+    let enough: Enough = match switched {
+        Switched::Confirmed => HealthAnswer::is_healthy,
+        Switched::Nowhere | Switched::Armed => answers_at_all,
+    };
+    let (old, new) = futures::join!(
+        census(context, old.unwrap_or_default(), enough),
+        census(
+            context,
+            plan::in_question(context.topology, record, evidence.reached),
+            enough
+        )
+    );
+    Slots {
+        new_is_healthy: new.is_healthy(),
+        old_is_alive: decision::home_is_there(Home {
+            old: from.map(|_| old),
+            new,
+            switched,
+            point_of_no_return: record.point_of_no_return,
+        }),
     }
 }
 

@@ -17,7 +17,7 @@ use super::homeward::{self, Reason};
 use super::resume::{self, Ending, Round, Went};
 use super::run::Request;
 use super::steps::Job;
-use super::window;
+use super::{census, window};
 
 /// What is left of a run whose nginx hosts all have the routing that it came to. Where that cannot be planned,
 /// it goes home, as from any step that fails.
@@ -159,7 +159,7 @@ pub(super) async fn take_back<H: Host>(
         }
     }
     let evidence = plan::evidence(context.topology, observed, record);
-    let slots = resume::slots(context, record, &evidence).await;
+    let slots = census::slots(context, record, &evidence).await;
     if !slots.old_is_alive {
         let slot = record.from_slot.clone();
         against.push(Finding::refusal(None, Problem::HomeGone { slot }));

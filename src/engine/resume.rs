@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::decision::{self, Evidence, Home, Newest, Slots, Switched, Way};
+use crate::model::decision::{self, Newest, Slots, Way};
 use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
-use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
 use crate::model::hook::HookPoint;
 use crate::model::lock::Owner;
@@ -17,7 +16,6 @@ use crate::model::plan::{self, Plan, Scene, Stage};
 use crate::model::record::{RunKind, RunRecord, RunStatus};
 use crate::model::token::TokenState;
 
-use super::census::{self, Enough};
 use super::confirm::{self, ConfirmEnd};
 use super::context::{Context, Ledger};
 use super::execute::{self, Ended, fenced_off, outcome_of, stuck, warn};
@@ -26,7 +24,7 @@ use super::run::{Request, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::walk::{self, Rest};
-use super::{ending, going_on, homeward, hooks, record, window};
+use super::{census, ending, going_on, homeward, hooks, record, window};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
@@ -180,7 +178,7 @@ async fn choose<H: Host>(
     let evidence = plan::evidence(scene.topology, scene.observed, record);
     let asked = plan::asked(context.topology, record);
     let tokens: BTreeMap<_, _> = asked.cloned().zip(evidence.tokens.iter().copied()).collect();
-    let slots = slots(context, record, &evidence).await;
+    let slots = census::slots(context, record, &evidence).await;
     let halfway = (1..record.switches()).contains(&evidence.reached);
     let mut way = decision::decide(evidence.tokens, slots);
     if Ending::of(request, record) == Ending::OneMind && halfway {
@@ -207,42 +205,6 @@ async fn choose<H: Host>(
         way,
     });
     way
-}
-
-/// What the two slots answer: of the new one the endpoints that have a share of the traffic.
-pub(super) async fn slots<H: Host>(
-    context: &Context<'_, H>,
-    record: &RunRecord,
-    evidence: &Evidence,
-) -> Slots {
-    let switched = Switched::of(&evidence.tokens);
-    let is_asked = switched != Switched::Nowhere && !record.point_of_no_return;
-    let from = record.from_slot.as_ref();
-    let old = from
-        .filter(|_| is_asked)
-        .map(|_| plan::at_home(context.topology, record));
-    // Only what was decided hangs on health.
-    let enough: Enough = match switched {
-        Switched::Confirmed => HealthAnswer::is_healthy,
-        Switched::Nowhere | Switched::Armed => census::answers_at_all,
-    };
-    let (old, new) = futures::join!(
-        census::census(context, old.unwrap_or_default(), enough),
-        census::census(
-            context,
-            plan::in_question(context.topology, record, evidence.reached),
-            enough
-        )
-    );
-    Slots {
-        new_is_healthy: new.is_healthy(),
-        old_is_alive: decision::home_is_there(Home {
-            old: from.map(|_| old),
-            new,
-            switched,
-            point_of_no_return: record.point_of_no_return,
-        }),
-    }
 }
 
 async fn forward<H: Host>(
