@@ -17,6 +17,7 @@ use crate::host::{Shell, blue, passed, release};
 
 use systemd::Booted;
 
+mod starting;
 mod systemd;
 
 fn in_every_shell(test: impl Fn(&Booted)) {
@@ -277,15 +278,6 @@ fn a_start_whose_answer_was_lost_is_asked_for_again_and_asks_systemd_for_nothing
         booted.asked();
         assert_eq!(booted.started(), first);
         assert_eq!(booted.asked(), [""; 0]);
-    });
-}
-
-#[test]
-fn a_unit_whose_job_waits_its_turn_is_not_taken_for_one_that_ended() {
-    in_every_shell(|booted| {
-        booted.is("waits");
-        booted.started();
-        assert!(!booted.place("queued").exists());
     });
 }
 

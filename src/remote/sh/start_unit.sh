@@ -100,7 +100,8 @@ await_unit() {
             elif ! unit_up && { [ "$U_ACTIVE" = failed ] || [ "$UPTIME_CS" -gt "$a_soon" ]; }; then
                 unit_ended
             fi
-            listener_of "$PORT" ''
+            # Who listens may be the unit's: its main process may be known to systemd a little later.
+            if unit_up; then LISTENER=none; else listener_of "$PORT" ''; fi
         else
             LISTENER=none
         fi

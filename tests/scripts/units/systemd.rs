@@ -19,10 +19,10 @@ alive() {
     [ -s "$D/main" ] && read -r pid <"$D/main" && [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status"
 }
 run() {
-    rm -f "$D/failed"
-    : >"$D/wanted"
-    env -i PATH="$PATH" setsid sh "$D/exec" </dev/null >>"$D/journal" 2>&1 3>&- 8<&- 9<&- &
-    echo $! >"$D/main"
+    rm -f "$D/failed" "$D/begun"
+    env -i PATH="$PATH" setsid sh -c 'echo $$ >"$1/main"; : >"$1/wanted"; : >"$1/begun"; exec sh "$1/exec"' sh "$D" \
+        </dev/null >>"$D/journal" 2>&1 3>&- 8<&- 9<&- &
+    until [ -e "$D/begun" ]; do sleep 0.01; done
 }
 case $1 in
 show)
@@ -39,6 +39,9 @@ show)
     elif [ -e "$D/wanted" ]; then
         rm -f "$D/wanted"
         : >"$D/failed"
+    fi
+    if [ -e "$D/late" ] && [ "$main" != 0 ] && echo >>"$D/late" && [ "$(wc -l <"$D/late")" -le 40 ]; then
+        main=0 active=activating
     fi
     [ ! -e "$D/failed" ] || active=failed result=exit-code status=7
     [ ! -e "$D/masked" ] || load=masked
