@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::decision::{self, Newest, Slots, Way};
+use crate::model::decision::{self, Newest, Way};
 use crate::model::defect::{Defect, planted};
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Problem};
