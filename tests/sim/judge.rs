@@ -26,6 +26,19 @@ pub(crate) fn routes(world: &World) -> Routes {
     routes
 }
 
+/// The same without the hosts that are left out: with a single slot they are in no routing that a run leads to, the way
+/// back from its second leg on included.
+pub(crate) fn of_those_asked(world: &World, mut routes: Routes) -> Routes {
+    if world.shares == Shares::Single {
+        let left_out = world.hosts.values().filter(|host| host.is_left_out);
+        let left_out: Vec<String> = left_out.map(|host| format!("{}*", host.address)).collect();
+        let is_asked =
+            |(_, at): &(u16, String)| !left_out.iter().any(|address| at.starts_with(address.as_str()));
+        routes.values_mut().for_each(|leads| leads.retain(is_asked));
+    }
+    routes
+}
+
 /// The same, of hosts too of which a person says that they carry no traffic.
 pub(crate) fn all_routes(world: &World) -> Routes {
     let routed = world.hosts.iter().filter_map(|(name, host)| {

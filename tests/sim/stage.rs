@@ -176,8 +176,11 @@ impl Stage {
 
     pub(crate) fn judge(&self, end: &ActEnd, may_change: bool) {
         let Some(verdict) = end.verdict else { return };
-        let now = judge::routes(&self.world.borrow());
-        if let Err(broken) = judge::is_true(verdict, &end.before, &now, may_change) {
+        let world = self.world.borrow();
+        let now = judge::of_those_asked(&world, judge::routes(&world));
+        let before = judge::of_those_asked(&world, end.before.clone());
+        drop(world);
+        if let Err(broken) = judge::is_true(verdict, &before, &now, may_change) {
             self.broken(broken);
         }
         if verdict.outcome == Outcome::Deployed && verdict.exit == Exit::Done && !may_change {

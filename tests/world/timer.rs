@@ -258,8 +258,9 @@ impl World {
             );
             self.broken.push(broken);
         }
-        self.cuts(name, set.port, ends, &set.run);
-        self.stops(name, set.port, &set.run);
+        // Whoever set it said who carries no traffic.
+        self.cuts(name, set.port, ends, &set.fence.run);
+        self.stops(name, set.port, &set.fence.run);
         self.queue(ends, name, Due::TimerEnds(boot, id));
         self.seen(name, "timer: stopping");
     }
