@@ -34,7 +34,9 @@ pub(crate) fn of_those_asked(world: &World, mut routes: Routes) -> Routes {
         let left_out: Vec<String> = left_out.map(|host| format!("{}*", host.address)).collect();
         let is_asked =
             |(_, at): &(u16, String)| !left_out.iter().any(|address| at.starts_with(address.as_str()));
-        routes.values_mut().for_each(|leads| leads.retain(is_asked));
+        for leads in routes.values_mut() {
+            leads.retain(is_asked);
+        }
     }
     routes
 }
