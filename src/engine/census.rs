@@ -80,6 +80,22 @@ pub(super) async fn insist<H: Host>(
     again(context, enough, || preflight::own_view(context, endpoint)).await
 }
 
+/// How many of some endpoints could serve: healthy or unknown to their own hosts, and where a host is left out, to any
+/// nginx host.
+pub(super) async fn may_serve<H: Host>(context: &Context<'_, H>, endpoints: &[Endpoint]) -> usize {
+    let is = HealthAnswer::is_healthy;
+    let could = |answer: Option<HealthAnswer>| answer.is_some_and(|it| is(&it) || is_unknown(&it));
+    let asked = endpoints.iter().map(|endpoint| async move {
+        if context.topology.was.contains_key(&endpoint.host) {
+            return could(insist(context, endpoint, is).await);
+        }
+        let nginx = context.topology.nginx.keys();
+        let asked = nginx.map(|from| again(context, is, move || preflight::view_of(context, from, endpoint)));
+        join_all(asked).await.into_iter().any(could)
+    });
+    join_all(asked).await.into_iter().filter(|could| *could).count()
+}
+
 /// How many of some endpoints are healthy at least: seen from their own hosts, and from each nginx host.
 pub(super) async fn reached<H: Host>(context: &Context<'_, H>, endpoints: &[Endpoint]) -> usize {
     let is = HealthAnswer::is_healthy;

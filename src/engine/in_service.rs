@@ -23,11 +23,11 @@ pub(super) async fn may_leave<H: Host>(context: &Context<'_, H>, leg: &NextLeg) 
     if leg.leaving.is_empty() || planted(Defect::LastInServiceLeaves) {
         return Ok(());
     }
-    let leaving = census::census(context, leg.leaving.clone(), HealthAnswer::is_healthy);
+    let leaving = census::may_serve(context, &leg.leaving);
     let staying = census::reached(context, &leg.staying);
     let (leaving, staying) = futures::join!(leaving, staying);
     // Whom nobody is served by may leave.
-    if staying >= leg.least || leaving.healthy + leaving.unknown == 0 {
+    if staying >= leg.least || leaving == 0 {
         return Ok(());
     }
     let told: Vec<_> = leg.leaving.iter().map(Endpoint::to_string).collect();

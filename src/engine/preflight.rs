@@ -141,13 +141,13 @@ pub async fn own_view<H: Host>(context: &Context<'_, H>, endpoint: &Endpoint) ->
     Some(view(context, &endpoint.host, endpoint, "127.0.0.1".to_owned()).await)
 }
 
-/// What an endpoint answers to an nginx host, in the same way.
+/// What an endpoint answers to an nginx host, in the same way; also one of a host that is left out, where nobody logs in.
 pub(super) async fn view_of<H: Host>(
     context: &Context<'_, H>,
     from: &HostName,
     endpoint: &Endpoint,
 ) -> Option<HealthAnswer> {
-    let was = context.topology.was.get(&endpoint.host)?;
+    let was = context.topology.was_host(&endpoint.host)?;
     Some(view(context, from, endpoint, was.address.to_string()).await)
 }
 

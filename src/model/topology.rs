@@ -155,10 +155,14 @@ impl Topology {
         slots.len() == 1
     }
 
+    /// A WAS host, one that is left out too.
+    pub fn was_host(&self, host: &HostName) -> Option<&WasHost> {
+        self.was.get(host).or_else(|| self.without.was.get(host))
+    }
+
     /// The slot that an endpoint belongs to, of a host that is left out too.
     pub fn slot_of(&self, endpoint: &Endpoint) -> Option<&SlotName> {
-        let was = self.was.get(&endpoint.host);
-        let was = was.or_else(|| self.without.was.get(&endpoint.host))?;
+        let was = self.was_host(&endpoint.host)?;
         was.ports
             .iter()
             .find(|(_, port)| **port == endpoint.port)

@@ -13,7 +13,7 @@ use nonstop::model::record::RunStatus;
 use tokio::time::Instant;
 
 use crate::scene::{Scene, V1, jar};
-use crate::world::{Fault, Health, Start, World};
+use crate::world::{Fault, Health, Process, Start, World};
 
 /// Which version each host runs, `-` for one without, `!` for one that no nginx routes to.
 pub(crate) fn runs(scene: &Scene) -> Vec<String> {
@@ -326,6 +326,41 @@ async fn with_two_of_three_left_out_nobody_may_leave() {
             }
         }
     )));
+}
+
+/// What was-2 and was-3 are; was-1 is well, routed to, and left out.
+fn with_the_best_one_left_out(others: impl Fn(&mut Vec<Process>)) -> Scene {
+    let scene = Scene::on_a_single_slot("").change(|world| {
+        for name in ["was-2", "was-3"] {
+            others(&mut world.host(name).processes);
+        }
+    });
+    scene.without("was-1")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_left_out_keeps_its_requests_until_the_others_are_back() {
+    let scene = with_the_best_one_left_out(Vec::clear);
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(runs(&scene), ["1!", "2", "2"]);
+    assert!(
+        scene.world.borrow().broken.is_empty(),
+        "{:#?}",
+        scene.world.borrow().broken
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_left_out_does_not_leave_while_the_others_are_sick() {
+    let scene = with_the_best_one_left_out(|processes| {
+        for process in processes {
+            process.health = Health::Down;
+        }
+    });
+    let ended = scene.deploy().await;
+    ended.ends(&scene, Outcome::AsItWas, 6);
+    assert_eq!(runs(&scene), ["1"; 3]);
+    assert!(scene.times("stop").is_empty() && scene.times("commit").is_empty());
 }
 
 #[tokio::test(start_paused = true)]

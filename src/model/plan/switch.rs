@@ -226,11 +226,11 @@ fn content(
     }
 }
 
-/// Address, port and weight of each instance.
+/// Address, port and weight of each instance, of a host that is left out too.
 fn instances(scene: &Scene<'_>, routing: &Routing) -> Vec<(Address, Port, Weight)> {
     let instance = |(instance, weight): (&Instance, Weight)| {
         let Endpoint { host, port } = &instance.endpoint;
-        Some((scene.topology.was.get(host)?.address.clone(), *port, weight))
+        Some((scene.topology.was_host(host)?.address.clone(), *port, weight))
     };
     routing.iter().filter_map(instance).collect()
 }

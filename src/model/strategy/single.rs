@@ -87,8 +87,10 @@ pub struct TooFew {
 }
 
 /// The next leg; none where every host runs the wanted release and is routed to. Who is out comes back before anybody
-/// else leaves. What is routed to and down leaves first, all of it at once: nobody is served by it.
-pub fn next(places: &[Place], routes_elsewhere: bool, pace: Pace) -> Result<Option<Leg>, TooFew> {
+/// else leaves. What is routed to and down leaves first, all of it at once: nobody is served by it. `others` are routed
+/// to as well, and no part of it: they leave with the first leg after which somebody is known to serve, for whether
+/// they serve nobody can tell.
+pub fn next(places: &[Place], others: &BTreeSet<Endpoint>, pace: Pace) -> Result<Option<Leg>, TooFew> {
     let endpoints = |is: &dyn Fn(&Place) -> bool| -> BTreeSet<Endpoint> {
         let found = places.iter().filter(|place| is(place));
         found.map(|place| place.endpoint.clone()).collect()
@@ -102,7 +104,7 @@ pub fn next(places: &[Place], routes_elsewhere: bool, pace: Pace) -> Result<Opti
         return Ok(Some(Leg { kind, routed }));
     }
     let mut leaves = endpoints(&is_down);
-    if serving.is_empty() {
+    if serving.is_empty() && others.is_empty() {
         // Nobody is served anyway; but nginx takes no upstream without a server.
         leaves.pop_first();
     }
@@ -120,25 +122,28 @@ pub fn next(places: &[Place], routes_elsewhere: bool, pace: Pace) -> Result<Opti
         }
         leaves = others.take(pace.at_once.min(spare)).collect();
     }
-    if leaves.is_empty() && !routes_elsewhere {
+    if leaves.is_empty() && others.is_empty() {
         return Ok(None);
     }
-    let routed = endpoints(&|place| place.is_routed && !leaves.contains(&place.endpoint));
+    let mut routed = endpoints(&|place| place.is_routed && !leaves.contains(&place.endpoint));
+    if serving.is_empty() {
+        routed.extend(others.iter().cloned());
+    }
     let kind = LegKind::Out(leaves);
     Ok(Some(Leg { kind, routed }))
 }
 
 /// All legs, as they follow one another where all goes well.
-pub fn legs(mut places: Vec<Place>, mut routes_elsewhere: bool, pace: Pace) -> Result<Vec<Leg>, TooFew> {
+pub fn legs(mut places: Vec<Place>, mut others: BTreeSet<Endpoint>, pace: Pace) -> Result<Vec<Leg>, TooFew> {
     let mut legs = Vec::new();
-    while let Some(leg) = next(&places, routes_elsewhere, pace)? {
+    while let Some(leg) = next(&places, &others, pace)? {
         for place in &mut places {
             place.is_routed = leg.routed.contains(&place.endpoint);
             if matches!(&leg.kind, LegKind::In(comes) if comes.contains(&place.endpoint)) {
                 place.runs = Runs::Wanted;
             }
         }
-        routes_elsewhere = false;
+        others.retain(|endpoint| leg.routed.contains(endpoint));
         legs.push(leg);
     }
     Ok(legs)
@@ -184,9 +189,19 @@ mod tests {
     fn told(text: &str, strategy: &Strategy) -> Result<Vec<String>, TooFew> {
         let places = places(text);
         let pace = Pace::of(strategy, places.len());
+        Ok(named(&legs(places, BTreeSet::new(), pace)?))
+    }
+
+    fn named(legs: &[Leg]) -> Vec<String> {
         let name = |endpoint: &Endpoint| endpoint.host.to_string();
         let routing = |leg: &Leg| leg.routed.iter().map(name).collect::<String>();
-        Ok(legs(places, false, pace)?.iter().map(routing).collect())
+        legs.iter().map(routing).collect()
+    }
+
+    /// Each routing that follows, where `x` is routed to and no part of it.
+    fn without_x(text: &str) -> Vec<String> {
+        let others = on(&["x"], 8080).into_iter().map(|it| it.endpoint).collect();
+        named(&legs(places(text), others, Pace { at_once: 1, least: 1 }).unwrap())
     }
 
     #[test]
@@ -247,10 +262,14 @@ mod tests {
 
     #[test]
     fn a_host_that_is_left_out_leaves_the_routing() {
-        let pace = Pace { at_once: 1, least: 1 };
-        let legs = legs(places("a=new b=new"), true, pace).unwrap();
-        assert_eq!(legs.len(), 1);
-        assert_eq!(legs[0].kind, LegKind::Out(BTreeSet::new()));
-        assert_eq!(legs[0].routed.len(), 2);
+        assert_eq!(without_x("a=new b=new"), ["ab"]);
+        assert_eq!(without_x("a=old b=old"), ["b", "ab", "a", "ab"]);
+        assert_eq!(without_x("a=old b=down"), ["a", "ab", "b", "ab"]);
+    }
+
+    #[test]
+    fn a_host_that_is_left_out_stays_until_somebody_else_serves() {
+        assert_eq!(without_x("a=down b=down"), ["x", "ab"]);
+        assert_eq!(without_x("-a=down -b=down"), ["ab"]);
     }
 }

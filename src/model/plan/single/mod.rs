@@ -64,7 +64,7 @@ pub enum Next {
 pub struct NextLeg {
     /// Its plan: one switch.
     pub plan: Plan,
-    /// Who leaves the routing, though something serves there.
+    /// Who leaves the routing, though something serves there, or may.
     pub leaving: Vec<Endpoint>,
     /// Who stays in it, or is in it.
     pub staying: Vec<Endpoint>,
@@ -107,7 +107,7 @@ pub(in crate::model::plan) fn forward(
     running_generation(scene, &mut findings);
     let way = Way::new(scene, &bound, &live, Jar::Laid);
     way.strangers(&mut findings);
-    let legs = match legs(way.places.clone(), way.routes_elsewhere, way.pace) {
+    let legs = match legs(way.places.clone(), way.others.clone(), way.pace) {
         Ok(legs) => legs,
         Err(few) => {
             findings.push(bound.too_few(few));
@@ -135,7 +135,7 @@ pub fn next_leg(scene: &Scene<'_>, bound: &Bound, jar: Jar) -> Result<Next, Vec<
     running_generation(scene, &mut findings);
     let way = Way::new(scene, bound, &live, jar);
     way.strangers(&mut findings);
-    let next = next(&way.places, way.routes_elsewhere, way.pace);
+    let next = next(&way.places, &way.others, way.pace);
     let leg = next
         .map_err(|few| findings.push(bound.too_few(few)))
         .ok()

@@ -28,7 +28,8 @@ pub(super) struct Way<'a> {
     live: &'a Live,
     jar: Jar,
     pub(super) places: Vec<Place>,
-    pub(super) routes_elsewhere: bool,
+    /// What nginx routes to besides.
+    pub(super) others: BTreeSet<Endpoint>,
     pub(super) pace: Pace,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Way<'a> {
             bound,
             live,
             jar,
-            routes_elsewhere: routed.iter().any(|endpoint| !is_place(endpoint)),
+            others: routed.into_iter().filter(|it| !is_place(it)).cloned().collect(),
             places,
             pace,
         }
@@ -318,11 +319,12 @@ impl<'a> Way<'a> {
     }
 
     pub(super) fn next_leg(&self, leg: &Leg, plan: Plan) -> NextLeg {
+        let left_out = self.scene.topology.left_out();
         let serves = |endpoint: &Endpoint| {
             let seen = self.scene.slot_at(endpoint, &self.bound.slot);
-            seen.is_some_and(|seen| seen.listener.is_some())
+            seen.is_some_and(|seen| seen.listener.is_some()) || left_out.contains(&endpoint.host)
         };
-        // Who is no part of it leaves with the others.
+        // Who is no part of it leaves with the others, and who is left out may serve.
         let before = self.live.routed().into_iter();
         let leaving = before
             .filter(|it| !leg.routed.contains(it) && serves(it))
