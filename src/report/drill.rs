@@ -101,6 +101,12 @@ fn way(took: Option<Duration>, release: &ReleaseId) -> String {
 /// Which release has the traffic after a drill that did not come to its end, and what to do.
 fn live(drill: &Drill, ending: Ending<'_>) -> String {
     match (ending.outcome, ending.live) {
+        // It ended before it looked, and touched nothing.
+        (Outcome::AsItWas, None) if drill.result == DrillResult::Stranded => format!(
+            "{} HAD THE TRAFFIC when it was there, and nothing was touched since. `nonstop rollback --to {}` leads to the \
+             release of before; `nonstop status` shows whether somebody else did something meanwhile",
+            drill.earlier, drill.release
+        ),
         (Outcome::Mixed | Outcome::TakenOver, _) | (_, None) => {
             "`nonstop status` shows which release has the traffic, `nonstop resume` finishes what is open"
                 .to_owned()
@@ -307,6 +313,11 @@ mod tests {
         assert!(
             away.contains("v1 HAS THE TRAFFIC") && away.contains("rollback --to v2"),
             "{away}"
+        );
+        let refused = said(Outcome::AsItWas, None);
+        assert!(
+            refused.contains("v1 HAD THE TRAFFIC") && refused.contains("rollback --to v2"),
+            "{refused}"
         );
         let mixed = said(Outcome::Mixed, Some(&live));
         assert!(

@@ -1,5 +1,6 @@
 //! A drill under somebody else's time limit.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use nonstop::demo::app::Behaviour;
@@ -72,6 +73,34 @@ fn a_way_forward_that_ends_with_the_deadline_says_which_release_is_live() {
     machine.says("");
     let mut rollback = machine.nonstop("rollback", "0s");
     rollback.args(["--to", release]);
+    ends(rollback, 0);
+    assert_eq!(machine.get("/version"), "v3");
+}
+
+#[test]
+fn a_way_forward_that_is_refused_says_which_release_had_the_traffic() {
+    let machine = with_two_releases();
+    let releases = machine.path("app").join("releases");
+    let away = machine.path("away");
+    machine.says(&format!(
+        "hooks:\n  after_allow_traffic: {{ run: 'mkdir {away} && mv {releases}/*-v3-* {away}/' }}\n",
+        away = away.display(),
+        releases = releases.display()
+    ));
+    let said = ends(machine.nonstop("drill", "0s"), 8);
+    assert!(said.contains("drill STRANDED"), "{said}");
+    assert!(said.contains("HAD THE TRAFFIC"), "{said}");
+    assert_eq!(machine.get("/version"), "v2");
+    let mut taken = fs::read_dir(&away).expect("the release was taken away");
+    let release = taken.next().unwrap().unwrap().file_name().into_string().unwrap();
+    fs::rename(away.join(&release), releases.join(&release)).unwrap();
+    machine.says("");
+    let mut rollback = machine.nonstop("rollback", "0s");
+    rollback.args(["--to", &release]);
+    assert!(
+        said.contains(&format!("`nonstop rollback --to {release}`")),
+        "{said}"
+    );
     ends(rollback, 0);
     assert_eq!(machine.get("/version"), "v3");
 }

@@ -24,7 +24,7 @@ use crate::model::deadline::Deadline;
 use crate::model::drill::{Drill, DrillResult};
 use crate::model::event::Event;
 use crate::model::names::ReleaseId;
-use crate::model::outcome::Exit;
+use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::token::TokenState;
 use crate::remote::command::{Command, NoteDrill};
@@ -141,7 +141,11 @@ impl Stage<'_> {
             from: earlier,
             to: release,
         };
-        let forward = self.lead(leg).await?;
+        // Whatever happens from here on, the earlier release is live.
+        let forward = self.lead(leg).await.unwrap_or_else(|error| {
+            console::say_error(self.common, &error);
+            Way::never_begun()
+        });
         Ok((back, Some(forward)))
     }
 
@@ -233,6 +237,16 @@ struct Way {
 }
 
 impl Way {
+    fn never_begun() -> Self {
+        Self {
+            verdict: Verdict {
+                outcome: Outcome::AsItWas,
+                exit: Exit::Failed,
+            },
+            heard: Heard::default(),
+        }
+    }
+
     fn exit(&self) -> Exit {
         self.verdict.exit
     }
