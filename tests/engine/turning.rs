@@ -235,8 +235,7 @@ async fn a_run_keeps_its_name_when_somebody_goes_on_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_leg_has_the_home_of_another_one() {
-    // Its home is saved before a leg is on record.
+async fn a_run_that_dies_while_a_leg_saves_its_home_is_gone_on_with() {
     for milliseconds in [1, 5, 20, 60] {
         let scene = Scene::on_a_single_slot("");
         dies_at_start(&scene, 1).await;

@@ -1,10 +1,14 @@
 //! A single slot: what a plan says of all its legs before the first of them begins.
 
+use std::collections::BTreeSet;
+
 use nonstop::model::endpoint::Endpoint;
 use nonstop::model::finding::{Problem, Severity};
-use nonstop::model::journey::Rolling;
+use nonstop::model::journey::{Heading, Journey, Rolling};
+use nonstop::model::names::{ReleaseId, RunId};
 use nonstop::model::phase::Phase;
-use nonstop::model::plan::{Plan, Step};
+use nonstop::model::plan::{Plan, Step, legs_so_far};
+use nonstop::model::token::TokenState;
 
 use crate::fixture::{Fleet, V1, V2, steps};
 
@@ -166,4 +170,26 @@ fn a_rollback_without_a_name_leads_to_the_release_before_and_status_says_so() {
     fleet.has(V1).has(V2).runs("blue", V2).routes(8080, "run-1");
     let plan = fleet.rollback(None).unwrap();
     assert_eq!(plan.release.id.as_str(), V1);
+}
+
+#[test]
+fn who_goes_on_with_a_run_takes_no_name_that_one_of_its_legs_has_on_any_host() {
+    let journey = Journey {
+        run: RunId::new("run-2").unwrap(),
+        leg: 2,
+        target: ReleaseId::new(V2).unwrap(),
+        home: None,
+        heading: Heading::Forward,
+        new: BTreeSet::new(),
+    };
+    let mut fleet = live();
+    assert_eq!(legs_so_far(&fleet.observed, &journey), 2, "what is on record");
+    // It died before the leg whose home it had saved was on record.
+    fleet.nginx("nginx-2").saved_homes = vec!["run-2-3".to_owned()];
+    assert_eq!(legs_so_far(&fleet.observed, &journey), 3);
+    fleet.token("nginx-1", "run-2-4", TokenState::Reverted);
+    fleet.nginx("nginx-1").saved_homes.clear();
+    assert_eq!(legs_so_far(&fleet.observed, &journey), 4);
+    fleet.token("nginx-1", "run-21-9", TokenState::Reverted);
+    assert_eq!(legs_so_far(&fleet.observed, &journey), 4, "that is another run");
 }
