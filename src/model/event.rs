@@ -187,6 +187,8 @@ pub enum Event {
         reached: u32,
         /// What its new slot gets of the requests meanwhile, of a hundred.
         percent: u32,
+        /// What it waits for.
+        until: Until,
     },
     /// Something that a person should know, and the run goes on.
     Warned {
@@ -295,6 +297,16 @@ pub enum Note {
         /// Which.
         hook: HookId,
     },
+}
+
+/// What a run waits for that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// Somebody promotes it, or takes it back.
+    Promoted,
+    /// The hour comes at which the hosts stop its old slot.
+    Hour,
 }
 
 /// What showed that a switch took effect.

@@ -1,6 +1,7 @@
 //! The text of the nginx file that the style `site` puts in place: an upstream of all endpoints, the
 //! server in front of it, and the location that says which generation runs. Pure; the planner calls it.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::context;
@@ -25,6 +26,56 @@ pub enum SiteError {
     /// The generation is no plain word: a bug in the caller.
     #[error("`{0}` is no generation: letters, digits and `_.+:-` are allowed")]
     Generation(String),
+}
+
+/// What a switch would take away with a file that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "replaced")]
+pub enum Replaced {
+    /// Servers that the new file would not have: requests to them would be lost.
+    #[error("{file} is replaced, and has what the new file would not have: {}", .servers.join("; "))]
+    Servers {
+        /// The file.
+        file: String,
+        /// Each server, with its line.
+        servers: Vec<String>,
+    },
+    /// Another application's switch wrote it.
+    #[error("{file} is replaced, and belongs to another application of nonstop, {app}")]
+    OtherApp {
+        /// The file.
+        file: String,
+        /// Its application, or what nginx's names in it have of that.
+        app: String,
+    },
+    /// Somebody else's work.
+    #[error("{file} is not nonstop's and is replaced: what it has beyond the playbook is gone{}", also(.listens))]
+    ByHand {
+        /// The file.
+        file: String,
+        /// What the new file does not listen on.
+        listens: Vec<String>,
+    },
+}
+
+fn also(listens: &[String]) -> String {
+    match listens {
+        [] => String::new(),
+        _ => format!(", and nothing listens on {} any more", listens.join(", ")),
+    }
+}
+
+/// The application of which nonstop wrote this file, as far as nginx's names in it tell.
+pub fn other_app(app: &AppName, text: &str) -> Option<String> {
+    let own = identifier(app.as_str());
+    let (_, rest) = text.split_once("geo $nonstop_")?;
+    let (other, _) = rest.split_once("_local")?;
+    if other == own {
+        return None;
+    }
+    let named = text.strip_prefix("# Written by nonstop for ");
+    let named = named.and_then(|rest| rest.split_once(". ")).map(|(name, _)| name);
+    Some(named.unwrap_or(other).to_owned())
 }
 
 /// Our own template; the variables are those that a user's own gets.

@@ -7,6 +7,7 @@ use super::hook::HookId;
 use super::journey::Rolling;
 use super::lock::{LockState, describe_owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
+use super::nginx_site::Replaced;
 use super::notify::Untold;
 use super::process::AfterKill;
 use super::record::RunRecord;
@@ -195,9 +196,7 @@ pub enum Problem {
         user: String,
     },
     /// A host cannot look whether its own new instance is healthy.
-    #[error(
-        "has none of curl, wget, nc and bash: it cannot look by itself whether its new instance is healthy"
-    )]
+    #[error("has none of curl, wget, nc and bash: it cannot ask its new instance whether it is healthy")]
     CannotAskItself,
     /// An instance that is started ends with the connection of the one who started it.
     #[error(
@@ -225,6 +224,12 @@ pub enum Problem {
     CannotRender {
         /// Why.
         reason: String,
+    },
+    /// A switch replaces a file that is not ours.
+    #[error("{what}")]
+    Replaces {
+        /// What that takes away.
+        what: Replaced,
     },
     /// Another file would win over ours, or routes to the same endpoints.
     #[error("{file} {reason}")]

@@ -263,6 +263,7 @@ impl RunView {
                 record,
                 reached,
                 percent,
+                ..
             } => {
                 self.waits = Some(Waits {
                     record: record.clone(),

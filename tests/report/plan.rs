@@ -55,6 +55,11 @@ fn a_deploy_is_shown_step_by_step_with_every_nginx_file() {
       was-2    blue 8080   live  pid 9876  20260101-100000-sokdak-1, 2 connections
                green 8081        -         empty
 
+    warnings
+      nginx-1  warning  /etc/nginx/sites-enabled/sokdak.conf is not nonstop's and is replaced: what it has beyond the playbook is gone
+                        hint: `nonstop plan` shows it line by line; what has to stay belongs in a `template` of yours. The host keeps the old text in its state folder
+      nginx-2  warning  /etc/nginx/sites-enabled/sokdak.conf is not nonstop's and is replaced: what it has beyond the playbook is gone
+
     steps
       upload   was-1, was-2      receives sokdak-3.jar (60.1 MB)
       start    was-1, was-2      starts green on 8081: java -Xmx512m -jar /home/ubuntu/sokdak/releases/20260103-100000-sokdak-3/app.jar '--greeting=hello world', with TZ set

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nonstop::remote::answer::ConfirmAnswer;
+
 use crate::host::remote;
 use crate::site::{accepted, proven, with_nginx_in_every_shell};
 use crate::switching::sites;
@@ -86,5 +88,35 @@ fn a_take_over_of_a_link_that_was_cut_off_between_its_renames_finds_its_way_back
         );
         proven(site.revert());
         assert_eq!(sites(site), before);
+    });
+}
+
+#[test]
+fn what_the_first_run_replaced_stays_once_beside_the_state() {
+    with_nginx_in_every_shell(|site| {
+        let own = |text: &str| site.site(text) + "# location = /__nonstop/generation\n";
+        let legacy = site.host.path("sites-enabled/sokdak-8080.conf");
+        let name = site.entry().file_name().expect("a name").to_owned();
+        let kept = site.host.state().join(format!("before-{}", name.display()));
+        fs::write(&legacy, site.site("v1")).expect("written");
+        site.start();
+        for (by_hand, text) in [(true, "v2"), (false, "v3")] {
+            let placement = if by_hand {
+                site.take_over(&own(text), &remote(&legacy))
+            } else {
+                site.placement(&own(text))
+            };
+            accepted(site.prepare(&placement));
+            proven(site.commit(&placement));
+            let token = site.tokens().last().expect("a token").id.clone();
+            assert_eq!(site.confirm(&token), ConfirmAnswer::Confirmed);
+            site.clean();
+            assert_eq!(fs::read_to_string(&kept).expect("kept"), site.site("v1"));
+        }
+        // What is ours is in nobody's way.
+        fs::remove_file(&kept).expect("removed");
+        accepted(site.prepare(&site.placement(&own("v4"))));
+        site.clean();
+        assert!(!kept.exists());
     });
 }

@@ -18,7 +18,7 @@ use super::preflight;
 use super::step::{Plan, Stage, StartRunner, Step};
 use super::switch::{generation_answer, generation_of};
 use super::window::Bake;
-use super::{history, resume, single, stages, waiting};
+use super::{history, replaced, resume, single, stages, waiting};
 
 /// Where a run wants the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +158,7 @@ fn written(
         .map_err(|more| findings.extend(more))
         .ok();
     instances_live_on(scene, stages.iter().flatten(), &mut findings);
+    findings.extend(replaced::findings(scene, live, stages.iter().flatten()));
     // A process to which nginx routes is the application, whoever started it.
     let routed = live.routed();
     let is_ours = |endpoint: &Endpoint| {

@@ -10,6 +10,7 @@ mod home;
 mod hooks;
 mod on_host;
 mod preflight;
+mod replaced;
 mod resume;
 mod single;
 mod stages;

@@ -105,6 +105,7 @@ pub fn describe(event: &Event) -> Option<Line> {
             record,
             reached,
             percent,
+            ..
         } => {
             let stands = waiting::stands(record, *reached, record.switches(), *percent);
             let who = match record.window {

@@ -1,6 +1,7 @@
 //! Findings in words, and what helps against each.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::nginx_site::Replaced;
 use crate::model::notify::Untold;
 use crate::model::release::JarProblem;
 use crate::model::unit::UnitState;
@@ -171,6 +172,19 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
             "include the folder or the file from the main configuration's own http block"
         }
         Problem::CannotRender { .. } => "check the playbook's `nginx` section",
+        Problem::Replaces { what } => match what {
+            Replaced::Servers { .. } => {
+                "move these servers into a file of their own, or have them in the playbook's `nginx.site`: its \
+                 `server_name`, or a `template` of yours"
+            }
+            Replaced::OtherApp { .. } => {
+                "give each application ports and a file of its own; one that was renamed keeps its old name in `app`"
+            }
+            Replaced::ByHand { .. } => {
+                "`nonstop plan` shows it line by line; what has to stay belongs in a `template` of yours. The host keeps \
+                 the old text in its state folder"
+            }
+        },
         Problem::StrayFile { .. } => "move it out of the included folder; backups belong elsewhere",
         Problem::EntryUnusable { .. } => "make it a plain file or a link to one, or name another file",
         Problem::SlotFileMissing { .. } => {

@@ -21,7 +21,7 @@ use super::forward::{
     running_generation,
 };
 use super::step::Plan;
-use super::{history, preflight, resume, stages};
+use super::{history, preflight, replaced, resume, stages};
 
 pub use out::is_out;
 use way::Way;
@@ -116,6 +116,7 @@ pub(in crate::model::plan) fn forward(
     };
     let plan = way.all(&legs, &mut findings);
     instances_live_on(scene, plan.stages.iter(), &mut findings);
+    findings.extend(replaced::findings(scene, &live, plan.stages.iter()));
     way.foretell(&legs, &mut findings);
     if findings.iter().any(is_refusal) {
         return Err(findings);
