@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::model::defect::{Defect, planted};
 use crate::model::endpoint::Endpoint;
-use crate::model::event::Event;
+use crate::model::event::{Event, Until};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem};
 use crate::model::hook::HookPoint;
@@ -231,6 +231,7 @@ async fn wait<H: Host>(
         percent: routing.map_or(0, |routing| routing.percent(is_new)),
         record: Box::new(record),
         reached,
+        until: Until::Promoted,
     });
     Ended {
         live: job.plan.from_release.clone().filter(|_| untouched),

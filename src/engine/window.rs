@@ -8,7 +8,7 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep};
 
-use crate::model::event::Event;
+use crate::model::event::{Event, Until};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Problem, Severity};
 use crate::model::names::HostName;
@@ -68,6 +68,7 @@ pub(super) async fn leave<H: Host>(
         }
         context.tell(Event::Waits {
             percent: 100,
+            until: Until::Hour,
             reached: record.switches(),
             record: Box::new(record),
         });

@@ -412,6 +412,22 @@ fn a_release_that_waits_is_promoted_by_the_stage_after_the_question() {
 }
 
 #[test]
+fn nobody_is_asked_where_the_hosts_stop_the_old_slot_at_their_hour() {
+    let mut jenkins = Jenkins::new();
+    assert_eq!(jenkins.build().0, 0);
+    edit(
+        &jenkins.playbook(),
+        &[("bake: { for: 0s, then: keep", "bake: { for: 1h, detach: true")],
+    );
+    jenkins.built("v2", AtStart::Listen);
+    let (code, log) = jenkins.build();
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("outcome: waiting"), "{log}");
+    assert_eq!(jenkins.scene.live(), "v2", "it has all of the traffic: {log}");
+    assert!(!jenkins.asks());
+}
+
+#[test]
 fn the_abort_button_unwinds_and_the_next_build_deploys() {
     let mut jenkins = Jenkins::new();
     assert_eq!(jenkins.build().0, 0);

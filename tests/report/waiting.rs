@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use nonstop::model::event::Event;
+use nonstop::model::event::{Event, Until};
 use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{ReleaseId, RunId, SlotName};
@@ -71,6 +71,7 @@ fn waits() -> Story {
             record: Box::new(record),
             reached: 2,
             percent: 25,
+            until: Until::Promoted,
         })
         .ends(Outcome::Waiting, Exit::Done, None);
     story
@@ -122,6 +123,7 @@ fn a_deploy_that_waits_before_its_first_switch_has_moved_nothing() {
             record: Box::new(record),
             reached: 0,
             percent: 0,
+            until: Until::Promoted,
         })
         .ends(Outcome::Waiting, Exit::Done, None);
     assert_snapshot!(summary_of(&story), @"
@@ -300,6 +302,7 @@ fn a_deploy_that_leaves_the_rest_to_the_hosts_says_the_hour() {
             record: Box::new(record),
             reached: 1,
             percent: 100,
+            until: Until::Hour,
         })
         .ends(Outcome::Waiting, Exit::Done, None);
     let summary = summary_of(&story);
