@@ -8,8 +8,9 @@ use super::journey::Rolling;
 use super::lock::{LockState, describe_owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::notify::Untold;
+use super::obstacle::Obstacle;
 use super::process::AfterKill;
-use super::record::RunRecord;
+use super::record::{RunRecord, describe_waiting};
 use super::release::JarProblem;
 use super::unit::{LostAtBoot, UnitObserved};
 
@@ -22,8 +23,9 @@ pub enum Problem {
     Unreachable {
         /// What SSH says.
         reason: String,
-        /// Whether the host's key is the reason.
-        host_key: bool,
+        /// What is in the way; of the host's key it is written whether that is the reason.
+        #[serde(rename = "host_key", serialize_with = "super::obstacle::as_host_key")]
+        obstacle: Obstacle,
     },
     /// Asking the host failed.
     #[error("cannot be examined: {reason}")]
@@ -44,10 +46,7 @@ pub enum Problem {
         record: Box<RunRecord>,
     },
     /// A run waits for a person, and nothing else may begin meanwhile.
-    #[error(
-        "run {} of {}@{} ({}) waits to be promoted or rolled back; run {run} does not begin",
-        record.run, record.owner.who, record.owner.place, record.owner.command
-    )]
+    #[error("{}; run {run} does not begin", describe_waiting(.record))]
     RunWaits {
         /// Its record.
         record: Box<RunRecord>,

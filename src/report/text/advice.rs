@@ -1,7 +1,9 @@
 //! What to do next: command lines that can be copied, each with what it is good for.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::names::SlotName;
 use crate::model::outcome::{Exit, Outcome};
+use crate::model::phase::Phase;
 use crate::model::run_view::{End, RunView};
 use crate::report::text::{failure, problem};
 
@@ -52,7 +54,7 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     // The findings of a refusal say the same as the failures that led to it.
     if view.refusals.is_empty() {
         let failures = view.failures();
-        all.extend(failures.map(|(host, _, failure)| failure::advice(failure, host)));
+        all.extend(failures.map(|(host, phase, failure)| failure::advice(failure, host, slot(view, phase))));
     }
     all.extend(view.refusals.iter().filter_map(problem::advice));
     all.extend(closing(view, end, command));
@@ -63,6 +65,15 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
         }
     }
     advice
+}
+
+/// The slot that a phase brings up: on its way back a run sees to the one that it came from.
+fn slot(view: &RunView, phase: Phase) -> Option<&SlotName> {
+    let planned = view.plan.as_ref()?;
+    match phase {
+        Phase::Revert => planned.from.as_ref(),
+        _ => Some(&planned.to),
+    }
 }
 
 fn mixed() -> [Advice; 3] {

@@ -2,6 +2,7 @@
 
 use crate::model::finding::{Finding, Problem};
 use crate::model::notify::Untold;
+use crate::model::obstacle::{KeyFault, Obstacle};
 use crate::model::release::JarProblem;
 use crate::model::unit::UnitState;
 use crate::report::harmless::harmless;
@@ -85,6 +86,17 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
             "nonstop resume",
             "finishes it, forward or back, from any machine",
         )),
+        Problem::Unreachable {
+            obstacle: Obstacle::HostKeyUnknown,
+            ..
+        } => Some(Advice::new(
+            "nonstop doctor --host-key accept-new",
+            "records the keys of hosts that nobody knows yet, once you have compared them",
+        )),
+        Problem::RunWaits { record, .. } if record.window.is_some() => Some(Advice::new(
+            "nonstop promote",
+            "stops the old slot now, and ends that run; `nonstop rollback` takes it back",
+        )),
         Problem::RunWaits { .. } => Some(Advice::new(
             "nonstop promote",
             "lets the run go on that waits; `nonstop rollback` takes it back",
@@ -107,14 +119,7 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
 
 fn host_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
-        Problem::Unreachable { host_key: true, .. } => {
-            "compare the key on the host's own console with the one offered; if the host was rebuilt, \
-             take the old line out of known_hosts"
-        }
-        Problem::Unreachable { .. } => {
-            "try `ssh` to it from here with the same user and key; the inventory's address, port, user \
-             and bastion are what is used"
-        }
+        Problem::Unreachable { obstacle, .. } => return Some(way_hint(obstacle)),
         Problem::CannotObserve { .. } => "`nonstop doctor -v` shows the script's own words",
         Problem::MissingTool { tool } => {
             return Some(format!("install the package that has `{}`", harmless(tool)));
@@ -122,7 +127,9 @@ fn host_hint(problem: &Problem) -> Option<String> {
         Problem::StateFolderForeign { .. } => {
             "deploy as the user that owns it, give it to this one, or name another with `state_dir`"
         }
-        Problem::SudoRefused { .. } => "add this command to the sudoers file, with NOPASSWD",
+        Problem::SudoRefused { .. } => {
+            "add this command to the sudoers file, with NOPASSWD; examples/sudoers/nonstop has all of them"
+        }
         Problem::DiskFull { .. } | Problem::InodesFull { .. } => {
             "make room, or lower `release.keep`; nonstop removes only what it made"
         }
@@ -143,6 +150,44 @@ fn host_hint(problem: &Problem) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// What helps against what is in the way to a host.
+fn way_hint(obstacle: &Obstacle) -> String {
+    let text = match obstacle {
+        Obstacle::HostKeyUnknown => {
+            "compare it with what `ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub` says on the host's own console; if \
+             it is the same, `--host-key accept-new` records it in known_hosts"
+        }
+        Obstacle::HostKeyRefused => {
+            "compare the key on the host's own console with the one offered; if the host was rebuilt, take the old \
+             line out of known_hosts"
+        }
+        Obstacle::KeyFile { file, fault } => return key_hint(&harmless(file), *fault),
+        Obstacle::Other => {
+            "try `ssh` to it from here with the same user and key; the inventory's address, port, user \
+             and bastion are what is used; a host that is gone for good is left out with `--without HOST`"
+        }
+    };
+    text.to_owned()
+}
+
+fn key_hint(file: &str, fault: KeyFault) -> String {
+    match fault {
+        KeyFault::Missing => {
+            "name the key's file in the inventory, in `ansible_ssh_private_key_file`, or leave it to ssh_config and the \
+             agent"
+                .to_owned()
+        }
+        KeyFault::Unreadable => format!("let the user that runs nonstop read it: `ls -l {file}` says who may"),
+        KeyFault::TooOpen => format!("`chmod 600 {file}`"),
+        KeyFault::Locked => {
+            "give its passphrase in NONSTOP_KEY_PASSPHRASE, or load the key into an agent with `ssh-add`".to_owned()
+        }
+        KeyFault::Format => format!(
+            "it has to be a private key as `ssh-keygen` writes one: `ssh-keygen -y -f {file}` says whether it is"
+        ),
+    }
 }
 
 fn nginx_hint(problem: &Problem) -> Option<String> {
@@ -288,6 +333,10 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::InterruptedRun { .. } => {
             "`nonstop resume` finishes it, forward or back; `deploy` and `rollback` first bring every nginx host \
              to one slot, and then go on from there"
+        }
+        Problem::RunWaits { record, .. } if record.window.is_some() => {
+            "that run ends by itself at its hour, if the new slot is well; `nonstop promote` stops the old slot now, \
+             `nonstop rollback` takes it back; then this one can begin"
         }
         Problem::RunWaits { .. } => {
             "`nonstop promote` lets that run go on, `nonstop rollback` takes it back; then this one can begin"
