@@ -6,7 +6,7 @@ mod text;
 
 pub use runs::{OpenRun, RunState};
 pub(super) use text::hosts;
-pub use text::render;
+pub use text::{locks, render};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -138,7 +138,8 @@ fn what(seen: &SlotStatus) -> String {
     }
 }
 
-fn locks(status: &Status) -> Vec<String> {
+/// Who holds the locks of which hosts, and until when, a holder a line.
+pub fn locks(status: &Status) -> Vec<String> {
     let mut holders: BTreeMap<String, (Vec<&str>, &LockState)> = BTreeMap::new();
     for (host, lock) in &status.locks {
         let (hosts, longest) = holders

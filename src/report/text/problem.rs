@@ -121,6 +121,9 @@ fn host_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
         Problem::Unreachable { obstacle, .. } => return Some(way_hint(obstacle)),
         Problem::CannotObserve { .. } => "`nonstop doctor -v` shows the script's own words",
+        Problem::MissingTool { tool } if tool == "sudo" => {
+            "install it, and let the login user use it for what examples/sudoers/nonstop lists"
+        }
         Problem::MissingTool { tool } => {
             return Some(format!("install the package that has `{}`", harmless(tool)));
         }
@@ -325,7 +328,8 @@ fn unit_hint(state: UnitState) -> &'static str {
 fn run_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
         Problem::Locked { lock } if lock.run.is_some() && lock.lease_left.is_none() => {
-            "it was locked by hand and has no end: its owner, or `nonstop unlock --force`, frees it"
+            "it was locked by hand and has no end: its owner frees it with `nonstop unlock`, on the machine where it was \
+             taken, and anybody with `nonstop unlock --force`"
         }
         Problem::Locked { .. } => {
             "wait for it with `--lock-wait 5m`; if its owner is dead, it frees itself when its lease is over"
