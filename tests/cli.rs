@@ -342,3 +342,32 @@ fn init_refuses_what_no_file_could_hold() {
         assert_eq!(folder.files(), [""; 0], "{bad}");
     }
 }
+
+#[test]
+fn a_plan_takes_only_what_it_heeds() {
+    for option in [
+        "--deadline=5m",
+        "--junit=x.xml",
+        "--events=x",
+        "--lock-wait=1m",
+        "--probe=http://x/",
+    ] {
+        let (code, said) = nonstop(&["plan", option]);
+        assert_eq!(code, 2, "{option}: {said}");
+        assert!(said.contains("unexpected argument"), "{option}: {said}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_named_as_it_was_given() {
+    let file = tempfile::NamedTempFile::with_suffix(".jar").unwrap();
+    std::fs::write(file.path(), "PK").unwrap();
+    let jar = file.path().to_str().unwrap();
+    let (code, said) = nonstop(&["deploy", "--jar", jar, "--junit", "/nope/report.xml"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains("cannot write /nope/report.xml: No such file or directory"),
+        "{said}"
+    );
+    assert!(!said.contains(".nonstop-"), "{said}");
+}

@@ -92,7 +92,7 @@ pub(super) enum Command {
     /// Bring a jar to every WAS host and switch every nginx to it.
     Deploy(Deploy),
     /// Show what `deploy` would do; change nothing.
-    Plan(Deploy),
+    Plan(Plan),
     /// Go back to the release before the live one, or take back a run that waits.
     Rollback(Rollback),
     /// Let a run go on that waits, from any machine.
@@ -111,7 +111,7 @@ pub(super) enum Command {
     Doctor(Leaving),
     /// Take the lock of every host and keep it, so that nobody deploys.
     Lock(Lock),
-    /// Give the locks back.
+    /// Give back the locks that you took with `lock` on this machine.
     Unlock(Unlock),
     /// Show the end of the live application's logs.
     Logs(Logs),
@@ -216,6 +216,17 @@ pub(super) struct Deploy {
     /// Options of commands that change the fleet.
     #[command(flatten)]
     pub(super) changing: Changing,
+}
+
+/// See [`Command::Plan`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Plan {
+    /// This jar, and not the newest that the playbook's `artifact` matches.
+    #[arg(long, value_name = "FILE")]
+    pub(super) jar: Option<PathBuf>,
+    /// Hosts to leave out.
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
 }
 
 /// See [`Command::Rollback`].

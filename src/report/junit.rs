@@ -117,10 +117,19 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
         .prefix(".nonstop-")
         // As any other file: what the umask leaves of it.
         .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        // Which name it has until it is whole is nobody's concern.
+        .map_err(|error| io::Error::new(error.kind(), reason(&error)))?;
     new.write_all(text.as_bytes())?;
     new.persist(file)?;
     Ok(())
+}
+
+/// What the system says, without the path that tempfile adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let (reason, _) = text.rsplit_once(" at path ").unwrap_or((&text, ""));
+    reason.to_owned()
 }
 
 /// What all suites of a report share.
