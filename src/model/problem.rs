@@ -448,7 +448,10 @@ pub enum Problem {
     },
     /// There is no release to go back to.
     #[error("there is no earlier release to go back to")]
-    NothingToGoBackTo,
+    NothingToGoBackTo {
+        /// Releases that were taken back, and that a person may name all the same, newest first.
+        taken_back: Vec<ReleaseId>,
+    },
     /// Nothing is live, so there is nothing to roll back.
     #[error("nothing is live")]
     NothingLive,

@@ -1,6 +1,7 @@
 //! Findings in words, and what helps against each.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::names::ReleaseId;
 use crate::model::notify::Untold;
 use crate::model::obstacle::{KeyFault, Obstacle};
 use crate::model::release::JarProblem;
@@ -302,7 +303,14 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         Problem::Jar(JarProblem::JarsDiffer { .. }) => {
             "the deploy agent has not brought the same to all of them: let it finish, or send one with `--jar FILE`"
         }
-        Problem::NothingToGoBackTo => "deploy the older jar instead: `nonstop deploy --jar FILE`",
+        Problem::NothingToGoBackTo { taken_back } if !taken_back.is_empty() => {
+            let releases: Vec<&str> = taken_back.iter().map(ReleaseId::as_str).collect();
+            return Some(format!(
+                "`nonstop rollback --to RELEASE` leads to one that was taken back: {}; or deploy another jar",
+                releases.join(", ")
+            ));
+        }
+        Problem::NothingToGoBackTo { .. } => "deploy the older jar instead: `nonstop deploy --jar FILE`",
         Problem::NothingLive => "`nonstop deploy` is the first step",
         _ => return None,
     };
