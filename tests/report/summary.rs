@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use nonstop::model::obstacle::{KeyFault, Obstacle};
 use nonstop::report::output::Palette;
+use nonstop::report::text::advice::Given;
 use nonstop::report::{harmless, summary};
 
 use crate::fixture::Story;
@@ -91,6 +92,17 @@ fn a_health_failure_says_why_where_things_stand_and_what_to_do() {
 
     outcome: as_it_was
     "#);
+}
+
+#[test]
+fn what_is_advised_has_the_options_that_were_given() {
+    let given = Given::new(["-i", "hosts.yml", "-p", "my apps/bg.yml"]);
+    let text = summary::render_given(&Story::unhealthy().view(), Palette::Monochrome, &given);
+    let (_, next) = text.split_once("what to do next\n").unwrap();
+    assert_snapshot!(next.split_once("\n\n").unwrap().0, @"
+      nonstop logs -i hosts.yml -p 'my apps/bg.yml' --host was-2 --slot green  shows what the application says about itself
+      nonstop deploy -i hosts.yml -p 'my apps/bg.yml'                          once that is mended: the same again, from the start
+    ");
 }
 
 #[test]
