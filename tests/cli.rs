@@ -342,3 +342,70 @@ fn init_refuses_what_no_file_could_hold() {
         assert_eq!(folder.files(), [""; 0], "{bad}");
     }
 }
+
+#[test]
+fn a_plan_takes_only_what_it_heeds() {
+    for option in [
+        "--deadline=5m",
+        "--junit=x.xml",
+        "--events=x",
+        "--lock-wait=1m",
+        "--probe=http://x/",
+    ] {
+        let (code, said) = nonstop(&["plan", option]);
+        assert_eq!(code, 2, "{option}: {said}");
+        assert!(said.contains("unexpected argument"), "{option}: {said}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_named_as_it_was_given() {
+    let file = tempfile::NamedTempFile::with_suffix(".jar").unwrap();
+    std::fs::write(file.path(), "PK").unwrap();
+    let jar = file.path().to_str().unwrap();
+    let (code, said) = nonstop(&["deploy", "--jar", jar, "--junit", "/nope/report.xml"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains("cannot write /nope/report.xml: No such file or directory"),
+        "{said}"
+    );
+    assert!(!said.contains(".nonstop-"), "{said}");
+}
+
+#[test]
+fn what_a_refused_deploy_advises_has_the_files_that_were_given_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let host = "{ ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: nobody }";
+    let inventory = format!(
+        "all: {{ children: {{ was: {{ hosts: {{ w1: {host} }} }}, nginx: {{ hosts: {{ n1: {host} }} }} }} }}\n"
+    );
+    std::fs::write(path("hosts.yml"), inventory).unwrap();
+    let playbook = "app: a\nartifact: a.jar\nslots: { blue: { group: was, port: 8080 }, green: { group: was, port: 8081 } }\n\
+                    release: { dir: /srv/a }\nstart: { java: {} }\nhealth: { path: / }\n\
+                    nginx: { group: nginx, site: { file: /etc/nginx/conf.d/a.conf, listen: 80 } }\n";
+    std::fs::write(path("b g.yml"), playbook).unwrap();
+    std::fs::write(path("a.jar"), "PK").unwrap();
+    let run = |by_hand: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nonstop"));
+        command.current_dir(folder.path()).env_remove("NONSTOP_INVENTORY");
+        command.args(["deploy", "--ssh-config", "none"]);
+        if by_hand {
+            command.args(["-i", "hosts.yml", "-p", "b g.yml"]);
+        } else {
+            command
+                .env("NONSTOP_INVENTORY", "hosts.yml")
+                .env("NONSTOP_PLAYBOOK", "b g.yml");
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(4));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = run(true);
+    assert!(
+        said.contains("  nonstop deploy -i hosts.yml -p 'b g.yml'  once"),
+        "{said}"
+    );
+    let said = run(false);
+    assert!(said.contains("  nonstop deploy  once"), "{said}");
+}

@@ -2,6 +2,8 @@
 
 #[path = "config/documents.rs"]
 mod documents;
+#[path = "config/helped.rs"]
+mod helped;
 #[path = "config/hooks.rs"]
 mod hooks;
 #[path = "config/notify.rs"]

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::model::hook::{HookId, InvalidHook};
 use crate::model::names::{AppName, HostName, ReleaseId, SlotName, UserName};
 use crate::report::output::ColorChoice;
+use crate::report::text::advice::Given;
 
 use super::commands::init::{Hosts, Ports, Style};
 
@@ -22,6 +24,29 @@ pub(super) struct Args {
     /// Options of every command.
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+impl Args {
+    /// Parses the command line of this process.
+    ///
+    /// Returns what is to be printed where it makes no sense, or asks for help.
+    pub(super) fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut args =
+            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        let by_hand = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let common = &args.common;
+        let files = [
+            ("inventory", "-i", &common.inventory),
+            ("playbook", "-p", &common.playbook),
+        ];
+        let files = files.into_iter().filter(|(name, ..)| by_hand(name));
+        let words: Vec<String> = files
+            .flat_map(|(_, option, file)| [option.to_owned(), file.display().to_string()])
+            .collect();
+        args.common.given = Given::new(words.iter().map(String::as_str));
+        Ok(args)
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 a bug · 2 usage · 3 inventory or playbook refused · \
@@ -51,6 +76,9 @@ pub(super) struct Common {
         value_name = "FILE"
     )]
     pub(super) playbook: PathBuf,
+    /// Which of both were given by hand.
+    #[arg(skip)]
+    pub(super) given: Given,
     /// How many SSH handshakes may run at once.
     #[arg(long, global = true, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) forks: u16,
@@ -92,7 +120,7 @@ pub(super) enum Command {
     /// Bring a jar to every WAS host and switch every nginx to it.
     Deploy(Deploy),
     /// Show what `deploy` would do; change nothing.
-    Plan(Deploy),
+    Plan(Plan),
     /// Go back to the release before the live one, or take back a run that waits.
     Rollback(Rollback),
     /// Let a run go on that waits, from any machine.
@@ -111,7 +139,7 @@ pub(super) enum Command {
     Doctor(Leaving),
     /// Take the lock of every host and keep it, so that nobody deploys.
     Lock(Lock),
-    /// Give the locks back.
+    /// Give back the locks that you took with `lock` on this machine.
     Unlock(Unlock),
     /// Show the end of the live application's logs.
     Logs(Logs),
@@ -216,6 +244,17 @@ pub(super) struct Deploy {
     /// Options of commands that change the fleet.
     #[command(flatten)]
     pub(super) changing: Changing,
+}
+
+/// See [`Command::Plan`].
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Plan {
+    /// This jar, and not the newest that the playbook's `artifact` matches.
+    #[arg(long, value_name = "FILE")]
+    pub(super) jar: Option<PathBuf>,
+    /// Hosts to leave out.
+    #[command(flatten)]
+    pub(super) leaving: Leaving,
 }
 
 /// See [`Command::Rollback`].

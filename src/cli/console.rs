@@ -224,19 +224,22 @@ impl Ear {
         courier: Courier,
     ) -> Result<Self, CliError> {
         let palette = palette(common);
+        let given = common.given.clone();
         let mut tee = Tee::default();
         let lines = |out: Box<dyn Write>| JsonLines::new(out).hiding(secrets());
         if let Voice::Kept(kept) = voice {
             let out = Veiled::new(kept.clone(), secrets());
-            tee.reporters
-                .push(Box::new(Plain::new(out, palette, TimeZone::system())));
+            tee.reporters.push(Box::new(
+                Plain::new(out, palette, TimeZone::system()).given(given),
+            ));
         } else if std::io::stderr().is_terminal() && common.verbose == 0 {
             tee.reporters
-                .push(Box::new(Progress::stderr(palette).hiding(secrets())));
+                .push(Box::new(Progress::stderr(palette).hiding(secrets()).given(given)));
         } else {
             let zone = TimeZone::system();
             let out = Veiled::new(std::io::stderr(), secrets());
-            tee.reporters.push(Box::new(Plain::new(out, palette, zone)));
+            tee.reporters
+                .push(Box::new(Plain::new(out, palette, zone).given(given)));
         }
         if common.json {
             tee.reporters.push(Box::new(lines(Box::new(std::io::stdout()))));
@@ -249,7 +252,7 @@ impl Ear {
             .map(|path| {
                 let app = &project.config.topology.app;
                 let junit = Junit::begin(path, app, secrets()).map_err(|error| cannot_write(path, &error));
-                junit.map(RefCell::new)
+                junit.map(|junit| RefCell::new(junit.given(common.given.clone())))
             });
         Ok(Self {
             reporters: RefCell::new(tee),

@@ -6,6 +6,9 @@ use uuid::Uuid;
 use crate::model::lock::Owner;
 use crate::model::names::RunId;
 
+/// Stands for a name that this machine does not tell.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// Who runs `command` now.
 pub(super) fn owner(command: &str, now: Timestamp) -> Owner {
     let variable = |names: &[&str]| {
@@ -20,11 +23,11 @@ pub(super) fn owner(command: &str, now: Timestamp) -> Owner {
         // Jenkins' build-user plugin, GitLab, GitHub.
         who: variable(&["BUILD_USER_ID", "GITLAB_USER_LOGIN", "GITHUB_ACTOR"])
             .or(login)
-            .unwrap_or_else(|| "unknown".to_owned()),
+            .unwrap_or_else(|| UNKNOWN.to_owned()),
         place: nix::sys::utsname::uname()
             .ok()
             .and_then(|machine| machine.nodename().to_str().map(plain))
-            .unwrap_or_else(|| "unknown".to_owned()),
+            .unwrap_or_else(|| UNKNOWN.to_owned()),
         command: command.to_owned(),
         build_url: variable(&["BUILD_URL", "CI_JOB_URL"]).map(|url| without_login(&url)),
         since: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

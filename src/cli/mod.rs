@@ -15,8 +15,6 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::model::outcome::Exit;
 
 use args::Args;
@@ -24,7 +22,7 @@ use failure::CliError;
 
 /// Parses the command line, runs the command and says how it ended.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(error) => {
             let _ = error.print();

@@ -63,44 +63,47 @@ pub const TABLE: [Row; 9] = [
         StrategyName::BlueGreen,
         StyleName::ConfPerSlot,
         Ok(()),
-        Err(ROLLING_ONLY),
+        Err(SITE_ONLY),
     ),
     row(
         StrategyName::BlueGreen,
         StyleName::Include,
         Ok(()),
-        Err(ROLLING_ONLY),
+        Err(SITE_ONLY),
     ),
     row(StrategyName::Rolling, StyleName::Site, Ok(()), Ok(())),
     row(
         StrategyName::Rolling,
         StyleName::ConfPerSlot,
         Err(WHOLE_SLOTS),
-        Err(WHOLE_SLOTS),
+        Err(SITE_ONLY),
     ),
     row(
         StrategyName::Rolling,
         StyleName::Include,
         Err(ONE_NAME),
-        Err(ONE_NAME),
+        Err(SITE_ONLY),
     ),
     row(StrategyName::Canary, StyleName::Site, Ok(()), Err(ROLLING_ONLY)),
     row(
         StrategyName::Canary,
         StyleName::ConfPerSlot,
         Err(WHOLE_SLOTS),
-        Err(ROLLING_ONLY),
+        Err(SITE_ONLY),
     ),
     row(
         StrategyName::Canary,
         StyleName::Include,
         Err(ONE_NAME),
-        Err(ROLLING_ONLY),
+        Err(SITE_ONLY),
     ),
 ];
 
 const ROLLING_ONLY: &str = "a single slot carries one instance a host, so that the old one ends before the new one \
                             starts: only `strategy: rolling` goes with it, or name two slots";
+
+const SITE_ONLY: &str = "a single slot changes host by host, and only a site of ours shows nginx that: it goes with \
+                         `strategy: rolling` and `nginx.site`, or name two slots";
 
 const WHOLE_SLOTS: &str = "files of your own lead to a whole slot each (`nginx.conf_per_slot`), and between two \
                            slots there is none of them: only `blue_green` goes with them, or take `nginx.site`";

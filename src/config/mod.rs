@@ -52,7 +52,18 @@ pub struct Config {
 ///
 /// Returns all that is wrong with both.
 pub fn load(inventory: &Path, playbook: &Path) -> Result<Config, Report> {
-    match (Source::read(inventory), Source::read(playbook)) {
+    let read = |path: &Path, option: &str, variable: &str| {
+        Source::read(path).map_err(|problem| match path.try_exists() {
+            Ok(false) => problem.hint(format!(
+                "go to the folder that holds it, or name it with `{option} FILE` or in {variable}; `nonstop init` writes \
+                 one to start from"
+            )),
+            _ => problem,
+        })
+    };
+    let inventory = read(inventory, "-i", "NONSTOP_INVENTORY");
+    let playbook = read(playbook, "-p", "NONSTOP_PLAYBOOK");
+    match (inventory, playbook) {
         (Ok(inventory), Ok(playbook)) => load_sources(&inventory, &playbook),
         (inventory, playbook) => {
             let mut report = Report::default();

@@ -344,8 +344,14 @@ fn syntax_hint(spot: &Spot) -> Option<String> {
     if line.trim_start_matches(' ').starts_with('\t') {
         return Some("indent with spaces: YAML allows no tabs there".to_owned());
     }
-    if line.contains(": {{") {
+    let begins = line.contains(": {{");
+    if begins {
         return Some("put a value that begins with `{{` in quotes".to_owned());
+    }
+    if line.contains("{{") && line.contains(['[', '{']) {
+        return Some(
+            "put a value that holds `{{` in quotes, such as `['--server.port={{ slot.port }}']`".to_owned(),
+        );
     }
     None
 }

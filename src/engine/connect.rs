@@ -43,7 +43,7 @@ pub async fn connect<F: Fleet>(
     let finding = |(host, failure): (HostName, ConnectFailure)| {
         let problem = Problem::Unreachable {
             reason: failure.reason,
-            host_key: failure.host_key,
+            obstacle: failure.obstacle,
         };
         Finding::refusal(Some(&host), problem)
     };
@@ -80,7 +80,7 @@ pub async fn each<F: Fleet>(
             Err(failure) => {
                 let failure = Failure::Unreachable {
                     reason: failure.reason.clone(),
-                    host_key: failure.host_key,
+                    obstacle: failure.obstacle.clone(),
                 };
                 events(Event::HostFailed {
                     host: host.clone(),

@@ -8,6 +8,7 @@ use futures::future::LocalBoxFuture;
 
 use crate::model::failure::Failure;
 use crate::model::names::HostName;
+use crate::model::obstacle::Obstacle;
 use crate::remote::answer::{Answer, HookAnswer};
 use crate::remote::command::{Command, Hook, Put};
 use crate::remote::parse::ParseError;
@@ -72,8 +73,8 @@ pub trait Host {
 pub struct ConnectFailure {
     /// What happened, and what helps.
     pub reason: String,
-    /// Whether the host's key is the reason: then somebody may be in the middle.
-    pub host_key: bool,
+    /// What is in the way.
+    pub obstacle: Obstacle,
 }
 
 /// Why a command brought no answer.
@@ -121,7 +122,7 @@ impl From<CallError> for Failure {
         match error {
             CallError::NotSent { reason } => Failure::Unreachable {
                 reason,
-                host_key: false,
+                obstacle: Obstacle::Other,
             },
             CallError::OutcomeUnknown { reason } => Failure::OutcomeUnknown { reason },
             CallError::Script { reason } => Failure::Script { reason },

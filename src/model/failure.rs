@@ -8,6 +8,7 @@ use super::endpoint::Endpoint;
 use super::hook::HookId;
 use super::lock::LockState;
 use super::names::HostName;
+use super::obstacle::Obstacle;
 use super::process::{ListeningProcess, ProcessIdentity};
 
 /// Why a step failed.
@@ -19,8 +20,9 @@ pub enum Failure {
     Unreachable {
         /// What SSH says, with a hint where there is one.
         reason: String,
-        /// Whether the host's key is the reason.
-        host_key: bool,
+        /// What is in the way; of the host's key it is written whether that is the reason.
+        #[serde(rename = "host_key", serialize_with = "super::obstacle::as_host_key")]
+        obstacle: Obstacle,
     },
     /// The command was sent and no answer came: it may have run or not.
     #[error("outcome unknown: {reason}")]

@@ -22,6 +22,7 @@ pub mod nginx_conf;
 pub mod nginx_site;
 pub mod notify;
 pub mod observed;
+pub mod obstacle;
 pub mod outcome;
 pub mod phase;
 pub mod plan;

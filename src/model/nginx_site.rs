@@ -30,11 +30,11 @@ pub enum SiteError {
 
 /// What a switch would take away with a file that is not ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(rename_all = "snake_case", tag = "replaced")]
+#[serde(rename_all = "snake_case", tag = "problem")]
 pub enum Replaced {
     /// Servers that the new file would not have: requests to them would be lost.
     #[error("{file} is replaced, and has what the new file would not have: {}", .servers.join("; "))]
-    Servers {
+    ServersLost {
         /// The file.
         file: String,
         /// Each server, with its line.
@@ -42,7 +42,7 @@ pub enum Replaced {
     },
     /// Another application's switch wrote it.
     #[error("{file} is replaced, and belongs to another application of nonstop, {app}")]
-    OtherApp {
+    FileOfAnotherApp {
         /// The file.
         file: String,
         /// Its application, or what nginx's names in it have of that.
@@ -50,7 +50,7 @@ pub enum Replaced {
     },
     /// Somebody else's work.
     #[error("{file} is not nonstop's and is replaced: what it has beyond the playbook is gone{}", also(.listens))]
-    ByHand {
+    FileByHandReplaced {
         /// The file.
         file: String,
         /// What the new file does not listen on.

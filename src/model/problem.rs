@@ -9,8 +9,9 @@ use super::lock::{LockState, describe_owner};
 use super::names::{HostName, ReleaseId, RunId, SlotName};
 use super::nginx_site::Replaced;
 use super::notify::Untold;
+use super::obstacle::Obstacle;
 use super::process::AfterKill;
-use super::record::RunRecord;
+use super::record::{RunRecord, describe_waiting};
 use super::release::JarProblem;
 use super::unit::{LostAtBoot, UnitObserved};
 
@@ -23,8 +24,9 @@ pub enum Problem {
     Unreachable {
         /// What SSH says.
         reason: String,
-        /// Whether the host's key is the reason.
-        host_key: bool,
+        /// What is in the way; of the host's key it is written whether that is the reason.
+        #[serde(rename = "host_key", serialize_with = "super::obstacle::as_host_key")]
+        obstacle: Obstacle,
     },
     /// Asking the host failed.
     #[error("cannot be examined: {reason}")]
@@ -45,10 +47,7 @@ pub enum Problem {
         record: Box<RunRecord>,
     },
     /// A run waits for a person, and nothing else may begin meanwhile.
-    #[error(
-        "run {} of {}@{} ({}) waits to be promoted or rolled back; run {run} does not begin",
-        record.run, record.owner.who, record.owner.place, record.owner.command
-    )]
+    #[error("{}; run {run} does not begin", describe_waiting(.record))]
     RunWaits {
         /// Its record.
         record: Box<RunRecord>,
@@ -224,12 +223,6 @@ pub enum Problem {
     CannotRender {
         /// Why.
         reason: String,
-    },
-    /// A switch replaces a file that is not ours.
-    #[error("{what}")]
-    Replaces {
-        /// What that takes away.
-        what: Replaced,
     },
     /// Another file would win over ours, or routes to the same endpoints.
     #[error("{file} {reason}")]
@@ -454,7 +447,10 @@ pub enum Problem {
     },
     /// There is no release to go back to.
     #[error("there is no earlier release to go back to")]
-    NothingToGoBackTo,
+    NothingToGoBackTo {
+        /// Releases that were taken back, and that a person may name all the same, newest first.
+        taken_back: Vec<ReleaseId>,
+    },
     /// Nothing is live, so there is nothing to roll back.
     #[error("nothing is live")]
     NothingLive,
@@ -492,6 +488,10 @@ pub enum Problem {
     #[error(transparent)]
     #[serde(untagged)]
     Jar(JarProblem),
+    /// What a switch would take away with a file that is not ours.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Replaced(Replaced),
     /// Who is not told of the run.
     #[error(transparent)]
     #[serde(untagged)]

@@ -328,3 +328,24 @@ impl RunRecord {
         self.status == RunStatus::Done && self.phase == Phase::Finish
     }
 }
+
+/// A run that others have to wait for, in words.
+pub(super) fn describe_waiting(record: &RunRecord) -> String {
+    let owner = &record.owner;
+    let run = format!(
+        "run {} of {}@{} ({})",
+        record.run, owner.who, owner.place, owner.command
+    );
+    match &record.window {
+        Some(window) if window.ends.is_empty() => {
+            format!(
+                "{run} has left both slots up, and the hosts stop the old one by themselves at their hour"
+            )
+        }
+        Some(window) => format!(
+            "{run} has left both slots up, and the hosts stop the old one by themselves at {}",
+            window.ends
+        ),
+        None => format!("{run} waits to be promoted or rolled back"),
+    }
+}

@@ -13,6 +13,15 @@ const LINE_LIMIT: usize = 300;
 /// character is shown (`^[` for ESC, `\u{202e}` for a Unicode one), tabs become spaces, line breaks
 /// ` / `, and what is beyond 300 characters is cut.
 pub fn harmless(text: &str) -> String {
+    harmless_within(text, LINE_LIMIT)
+}
+
+/// The same of what a person has to see all of, such as a command line of the playbook: nothing is cut.
+pub fn harmless_whole(text: &str) -> String {
+    harmless_within(text, usize::MAX)
+}
+
+fn harmless_within(text: &str, limit: usize) -> String {
     let mut line = String::with_capacity(text.len().min(4 * LINE_LIMIT));
     let mut rest = text.trim();
     let mut count = 0;
@@ -21,7 +30,7 @@ pub fn harmless(text: &str) -> String {
             rest = after;
             continue;
         }
-        if count == LINE_LIMIT {
+        if count == limit {
             line.push('…');
             break;
         }

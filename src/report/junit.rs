@@ -24,6 +24,7 @@ use crate::report::Reporter;
 use crate::report::harmless::{harmless, harmless_tail};
 use crate::report::output::Palette;
 use crate::report::summary;
+use crate::report::text::advice::Given;
 use crate::report::text::{failure, outcome, problem};
 
 /// How many lines of a log come with a failure.
@@ -38,6 +39,7 @@ pub struct Junit {
     file: PathBuf,
     app: String,
     secrets: Secrets,
+    given: Given,
     view: RunView,
     error: Option<io::Error>,
 }
@@ -51,11 +53,17 @@ impl Junit {
             file: file.to_owned(),
             app: app.to_string(),
             secrets,
+            given: Given::default(),
             view: RunView::default(),
             error: None,
         };
         junit.write()?;
         Ok(junit)
+    }
+
+    /// The same of a run that was given options by hand.
+    pub fn given(self, given: Given) -> Self {
+        Self { given, ..self }
     }
 
     /// The last error of writing; none where a later report was written.
@@ -64,7 +72,12 @@ impl Junit {
     }
 
     fn write(&self) -> io::Result<()> {
-        replace(&self.file, &render(&self.view, &self.app, &self.secrets))
+        let sheet = Sheet {
+            app: &self.app,
+            secrets: &self.secrets,
+            given: &self.given,
+        };
+        replace(&self.file, &text_of(&sheet.report(&self.view)))
     }
 }
 
@@ -86,6 +99,7 @@ pub fn write_refusal(file: &Path, reason: &str) -> io::Result<()> {
     let sheet = Sheet {
         app: PROGRAM,
         secrets: &Secrets::default(),
+        given: &Given::default(),
     };
     let mut report = Report::new(PROGRAM);
     report.add_test_suite(sheet.suite(
@@ -97,13 +111,8 @@ pub fn write_refusal(file: &Path, reason: &str) -> io::Result<()> {
 
 /// The report of a run, as far as it is known.
 pub fn render(view: &RunView, app: &str, secrets: &Secrets) -> String {
-    let sheet = Sheet { app, secrets };
-    let mut report = Report::new(sheet.clean(app));
-    report.add_test_suite(sheet.run(view));
-    for host in view.hosts.keys() {
-        report.add_test_suite(sheet.host(view, host));
-    }
-    text_of(&report)
+    let given = &Given::default();
+    text_of(&Sheet { app, secrets, given }.report(view))
 }
 
 fn text_of(report: &Report) -> String {
@@ -117,19 +126,38 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
         .prefix(".nonstop-")
         // As any other file: what the umask leaves of it.
         .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        // Which name it has until it is whole is nobody's concern.
+        .map_err(|error| io::Error::new(error.kind(), reason(&error)))?;
     new.write_all(text.as_bytes())?;
     new.persist(file)?;
     Ok(())
+}
+
+/// What the system says, without the path that tempfile adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let (reason, _) = text.rsplit_once(" at path ").unwrap_or((&text, ""));
+    reason.to_owned()
 }
 
 /// What all suites of a report share.
 struct Sheet<'a> {
     app: &'a str,
     secrets: &'a Secrets,
+    given: &'a Given,
 }
 
 impl Sheet<'_> {
+    fn report(&self, view: &RunView) -> Report {
+        let mut report = Report::new(self.clean(self.app));
+        report.add_test_suite(self.run(view));
+        for host in view.hosts.keys() {
+            report.add_test_suite(self.host(view, host));
+        }
+        report
+    }
+
     /// A text as XML may hold it, without secrets.
     fn clean(&self, text: &str) -> String {
         let mut text = self.secrets.hide(text).into_owned();
@@ -176,7 +204,7 @@ impl Sheet<'_> {
                     _ => failed(
                         NonSuccessKind::Failure,
                         &headline,
-                        &summary::render(view, Palette::Monochrome),
+                        &summary::render_given(view, Palette::Monochrome, self.given),
                     ),
                 };
                 (status, end.took)

@@ -15,6 +15,7 @@ use crate::model::phase::Phase;
 use crate::model::run_view::RunView;
 use crate::report::harmless::harmless_tail;
 use crate::report::output::{Palette, Quiet};
+use crate::report::text::advice::Given;
 use crate::report::text::event::{FLEET, Line};
 use crate::report::text::{event, health};
 use crate::report::{Reporter, summary, table, units};
@@ -38,6 +39,7 @@ const ABOUT_WIDTH: usize = 9;
 pub struct Plain<W> {
     out: Quiet<W>,
     palette: Palette,
+    given: Given,
     zone: TimeZone,
     view: RunView,
     host_width: usize,
@@ -59,6 +61,7 @@ impl<W: Write> Plain<W> {
         Self {
             out: Quiet::new(out),
             palette,
+            given: Given::default(),
             zone,
             view: RunView::default(),
             host_width: FLEET.len(),
@@ -67,6 +70,11 @@ impl<W: Write> Plain<W> {
             answers: BTreeMap::new(),
             lock_holders: BTreeMap::new(),
         }
+    }
+
+    /// The same of a run that was given options by hand.
+    pub fn given(self, given: Given) -> Self {
+        Self { given, ..self }
     }
 
     fn widen(&mut self) {
@@ -195,7 +203,7 @@ impl<W: Write> Reporter for Plain<W> {
             }
         }
         if let Event::RunEnded { .. } = stamped.event {
-            let summary = summary::render(&self.view, self.palette);
+            let summary = summary::render_given(&self.view, self.palette, &self.given);
             self.put(&format!("\n{summary}\n"));
         }
     }

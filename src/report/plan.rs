@@ -1,12 +1,12 @@
 //! What `nonstop plan` prints: what is live, every step on every host, and every nginx file as a
 //! diff. It is the same plan that `deploy` follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use similar::TextDiff;
 
-use crate::model::endpoint::Endpoint;
+use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::hook::{Hook, HookPlace};
 use crate::model::names::{HostName, Port, ReleaseId, RemotePath, SlotName};
 use crate::model::observed::Observed;
@@ -17,7 +17,7 @@ use crate::model::routing::Routing;
 use crate::model::strategy::Hold;
 use crate::model::topology::Topology;
 use crate::model::unit::{AtBoot, Unit};
-use crate::report::harmless::{harmless, harmless_indented};
+use crate::report::harmless::{harmless, harmless_indented, harmless_whole};
 use crate::report::output::Palette;
 use crate::report::{findings, status, table, units};
 
@@ -74,23 +74,51 @@ fn routings(plan: &Plan, topology: &Topology) -> Vec<String> {
         return Vec::new();
     }
     let is_new = |endpoint: &Endpoint| topology.slot_of(endpoint) == Some(&plan.to);
+    // With a single slot every endpoint is of it: what differs is the release.
+    let single = topology.has_single_slot();
     let row = |(number, routing): (usize, &Routing)| {
         let name = if number == 0 {
             "now".to_owned()
         } else {
             number.to_string()
         };
-        let share = format!("{} % to {}", routing.percent(is_new), plan.to);
-        let instances = routing.iter().map(|(instance, weight)| match weight.0 {
-            1 => instance.endpoint.to_string(),
-            weight => format!("{} *{weight}", instance.endpoint),
-        });
-        let instances = instances.collect::<Vec<_>>().join(", ");
+        let (share, instances) = if single {
+            host_by_host(plan, routing, topology)
+        } else {
+            let share = format!("{} % to {}", routing.percent(is_new), plan.to);
+            let instances = routing.iter().map(|(instance, weight)| match weight.0 {
+                1 => instance.endpoint.to_string(),
+                weight => format!("{} *{weight}", instance.endpoint),
+            });
+            (share, instances.collect::<Vec<_>>().join(", "))
+        };
         let then = plan.holds.get(number).copied().unwrap_or_default();
         [name, share, instances, hold(then)]
     };
     let rows: Vec<_> = plan.routings.iter().enumerate().map(row).collect();
     table::aligned(&rows)
+}
+
+/// A routing of a single slot: how many of its hosts have the new release, and each host with what it has.
+fn host_by_host(plan: &Plan, routing: &Routing, topology: &Topology) -> (String, String) {
+    let is_new = |instance: &&Instance| instance.release.as_ref() == Some(&plan.release.id);
+    let all = routing.instances().count();
+    let share = format!("{} of {all} new", routing.instances().filter(is_new).count());
+    let told = |host: &HostName| {
+        let mut of_host = routing
+            .instances()
+            .filter(|instance| instance.endpoint.host == *host);
+        match of_host.next() {
+            None => format!("{host} out"),
+            Some(instance) if is_new(&instance) => format!("{host} new"),
+            Some(_) => format!("{host} old"),
+        }
+    };
+    // One that is left out may stay in the routing for a while.
+    let routed = routing.endpoints().map(|endpoint| &endpoint.host);
+    let hosts: BTreeSet<&HostName> = topology.hosts_of(&plan.to).into_iter().chain(routed).collect();
+    let hosts: Vec<String> = hosts.into_iter().map(told).collect();
+    (share, hosts.join(", "))
 }
 
 fn hold(hold: Hold) -> String {
@@ -284,7 +312,7 @@ fn run_line(runner: &StartRunner, jar: &str) -> String {
         .map(|word| word.replace(JAR_PLACEHOLDER, jar))
         .collect();
     let line = shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_else(|_| argv.join(" "));
-    harmless(&line) + &place
+    harmless_whole(&line) + &place
 }
 
 fn unit_line(unit: &Unit) -> String {

@@ -16,6 +16,7 @@ use crate::model::run_view::{HostView, Part, RunView, Upload};
 use crate::model::secret::Secrets;
 use crate::model::token::TokenState;
 use crate::report::output::{Palette, Quiet};
+use crate::report::text::advice::Given;
 use crate::report::text::{event, health, note};
 use crate::report::{Reporter, summary, table, units};
 
@@ -33,6 +34,7 @@ pub struct Progress {
     overflow: Option<ProgressBar>,
     view: RunView,
     palette: Palette,
+    given: Given,
     width: Box<dyn Fn() -> usize>,
     out: Quiet<Box<dyn Write>>,
     secrets: Secrets,
@@ -66,11 +68,17 @@ impl Progress {
             overflow: None,
             view: RunView::default(),
             palette,
+            given: Given::default(),
             width: Box::new(width),
             out: Quiet::new(out),
             secrets: Secrets::default(),
             now: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// The same of a run that was given options by hand.
+    pub fn given(self, given: Given) -> Self {
+        Self { given, ..self }
     }
 
     /// The same, with secrets hidden.
@@ -195,7 +203,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         let _ = self.lines.clear();
-        let summary = summary::render(&self.view, self.palette);
+        let summary = summary::render_given(&self.view, self.palette, &self.given);
         // Not through the live lines: those leave the cursor at the end of a line.
         let _ = writeln!(self.out, "\n{}", self.secrets.hide(&summary));
         let _ = self.out.flush();

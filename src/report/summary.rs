@@ -8,6 +8,7 @@ use crate::model::run_view::{End, HostView, Part, PhaseView, RunView};
 use crate::model::token::TokenState;
 use crate::report::harmless::harmless_tail;
 use crate::report::output::Palette;
+use crate::report::text::advice::Given;
 use crate::report::text::{advice, event, failure, health, interrupted, note, outcome};
 use crate::report::units::{self, duration};
 use crate::report::{findings, table};
@@ -21,6 +22,11 @@ const HOSTS: usize = 12;
 
 /// The summary of a run, without a line break at its end. Empty while the run goes on.
 pub fn render(view: &RunView, palette: Palette) -> String {
+    render_given(view, palette, &Given::default())
+}
+
+/// The same of a run that was given options by hand, which the commands to come need again.
+pub fn render_given(view: &RunView, palette: Palette, given: &Given) -> String {
     let Some(end) = &view.end else {
         return String::new();
     };
@@ -35,7 +41,7 @@ pub fn render(view: &RunView, palette: Palette) -> String {
         hosts(view, palette),
         phases(view, palette),
         warnings(view, palette),
-        next(view, end, palette),
+        next(view, end, given, palette),
     ];
     let mut lines: Vec<String> = Vec::new();
     for section in sections.into_iter().filter(|section| !section.is_empty()) {
@@ -243,8 +249,8 @@ fn phases(view: &RunView, palette: Palette) -> Vec<String> {
     section("phases", table::aligned(&rows), palette)
 }
 
-fn next(view: &RunView, end: &End, palette: Palette) -> Vec<String> {
-    let advice = advice::after(view, end);
+fn next(view: &RunView, end: &End, given: &Given, palette: Palette) -> Vec<String> {
+    let advice = advice::after_given(view, end, given);
     let rows: Vec<[String; 2]> = advice.into_iter().map(|one| [one.command, one.purpose]).collect();
     section("what to do next", table::aligned(&rows), palette)
 }

@@ -12,6 +12,7 @@ use crate::http;
 use crate::local::ThisMachine;
 use crate::model::inventory::Inventory;
 use crate::model::names::{HostName, Port};
+use crate::model::obstacle::{KeyFault, Obstacle};
 use crate::model::topology::Topology;
 use crate::remote::answer::{Answer, FetchAnswer};
 use crate::remote::command::{Command, Fetch, Place, Put};
@@ -22,7 +23,7 @@ use super::connector::Connector;
 use super::exec::{ExecError, ExecOutput, ExecRequest, Exit};
 use super::session::Session;
 use super::upload::UploadRequest;
-use super::{ConnectCause, ConnectError};
+use super::{ConnectCause, ConnectError, HostKeyError, KeyError, LoginError};
 
 /// What an answer may take: an nginx dump of 1 MiB in base64, and the rest.
 const ANSWER_BYTES: usize = 4 << 20;
@@ -100,7 +101,32 @@ fn failure(error: &ConnectError) -> ConnectFailure {
     }
     ConnectFailure {
         reason,
-        host_key: matches!(error.cause, ConnectCause::HostKey(_)),
+        obstacle: obstacle(&error.cause),
+    }
+}
+
+fn obstacle(cause: &ConnectCause) -> Obstacle {
+    match cause {
+        ConnectCause::HostKey(HostKeyError::Unknown { .. }) => Obstacle::HostKeyUnknown,
+        ConnectCause::HostKey(_) => Obstacle::HostKeyRefused,
+        ConnectCause::Login(LoginError::Key(error)) => key_file(error),
+        // What is in the way to the bastion is in the way to the host.
+        ConnectCause::Bastion(error) => obstacle(&error.cause),
+        _ => Obstacle::Other,
+    }
+}
+
+fn key_file(error: &KeyError) -> Obstacle {
+    let (file, fault) = match error {
+        KeyError::Missing(file) => (file, KeyFault::Missing),
+        KeyError::Unreadable { file, .. } => (file, KeyFault::Unreadable),
+        KeyError::TooOpen { file, .. } => (file, KeyFault::TooOpen),
+        KeyError::Locked(file) | KeyError::WrongPassphrase(file) => (file, KeyFault::Locked),
+        KeyError::Format { file, .. } => (file, KeyFault::Format),
+    };
+    Obstacle::KeyFile {
+        file: file.display().to_string(),
+        fault,
     }
 }
 

@@ -62,7 +62,7 @@ async fn with_nothing_to_go_back_to_nothing_is_touched() {
     let scene = Scene::on_blue();
     let back = scene.run("run-1", Wanted::Drill(Leg::Back)).await;
     back.ends(&scene, Outcome::AsItWas, 4);
-    assert!(back.says(|problem| *problem == Problem::NothingToGoBackTo));
+    assert!(back.says(|problem| matches!(problem, Problem::NothingToGoBackTo { .. })));
     scene.is_as_it_was();
 }
 

@@ -15,6 +15,7 @@ use nonstop::model::failure::{Failure, HealthAnswer};
 use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, LockState, Owner};
 use nonstop::model::names::{AppName, HostName, RunId, SlotName};
+use nonstop::model::obstacle::{KeyFault, Obstacle};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
 use nonstop::model::process::ListeningProcess;
@@ -134,7 +135,7 @@ fn failures(said: &str) -> Vec<Failure> {
     vec![
         Failure::Unreachable {
             reason: text(),
-            host_key: false,
+            obstacle: Obstacle::Other,
         },
         Failure::OutcomeUnknown { reason: text() },
         Failure::Script { reason: text() },
@@ -184,7 +185,10 @@ fn problems(said: &str) -> Vec<Problem> {
     vec![
         Problem::Unreachable {
             reason: text(),
-            host_key: true,
+            obstacle: Obstacle::KeyFile {
+                file: text(),
+                fault: KeyFault::TooOpen,
+            },
         },
         Problem::CannotObserve { reason: text() },
         Problem::MissingTool { tool: text() },

@@ -71,7 +71,7 @@ fn said_of(text: &str) -> Vec<(Severity, Replaced)> {
     let of_one = found.into_iter().filter(|it| it.host == Some(host("nginx-1")));
     of_one
         .filter_map(|it| match it.problem {
-            Problem::Replaces { what } => Some((it.severity, what)),
+            Problem::Replaced(what) => Some((it.severity, what)),
             _ => None,
         })
         .collect()
@@ -93,7 +93,7 @@ fn a_file_whose_other_servers_would_be_lost_is_not_replaced() {
         let text = site(8080) + &format!("server {{ {other} }}\n");
         let servers = vec![format!("the server of line 3 ({told})")];
         let file = DEFAULT.to_owned();
-        let lost = (Severity::Refusal, Replaced::Servers { file, servers });
+        let lost = (Severity::Refusal, Replaced::ServersLost { file, servers });
         assert_eq!(said_of(&text), [lost], "{other}");
     }
     // A name of the application that the playbook does not know.
@@ -102,7 +102,7 @@ fn a_file_whose_other_servers_would_be_lost_is_not_replaced() {
     let file = DEFAULT.to_owned();
     assert_eq!(
         said_of(&two),
-        [(Severity::Refusal, Replaced::Servers { file, servers })]
+        [(Severity::Refusal, Replaced::ServersLost { file, servers })]
     );
 }
 
@@ -111,7 +111,7 @@ fn a_file_by_hand_is_replaced_with_a_word() {
     let by_hand = |listens: &[&str]| {
         let listens = listens.iter().map(ToString::to_string).collect();
         let file = DEFAULT.to_owned();
-        [(Severity::Warning, Replaced::ByHand { file, listens })]
+        [(Severity::Warning, Replaced::FileByHandReplaced { file, listens })]
     };
     assert_eq!(said_of(&site(8080)), by_hand(&[]));
     for nobody in ["_", "localhost"] {
@@ -134,7 +134,7 @@ fn another_applications_file_is_not_replaced() {
         our_site(8080, "run-1")
     );
     let app = "petclinic".to_owned();
-    let other = (Severity::Refusal, Replaced::OtherApp { file, app });
+    let other = (Severity::Refusal, Replaced::FileOfAnotherApp { file, app });
     assert_eq!(said_of(&text), [other]);
     assert_eq!(said_of(&text.replace("petclinic", "sokdak")), []);
 }

@@ -50,8 +50,27 @@ impl Fleet {
 
     /// The same with more in the playbook.
     pub(crate) fn with(more: &str) -> Self {
+        Self::of(format!("{PLAYBOOK}{more}"))
+    }
+
+    /// The same with a single slot.
+    pub(crate) fn single() -> Self {
+        Self::changed(
+            "  green: { group: was, port: 8081 }\n",
+            "update: { strategy: rolling }\n",
+        )
+    }
+
+    /// The same with a part of the playbook in place of another.
+    pub(crate) fn changed(part: &str, other: &str) -> Self {
+        assert!(PLAYBOOK.contains(part), "{part}");
+        Self::of(PLAYBOOK.replace(part, other))
+    }
+
+    /// The same with this playbook.
+    fn of(playbook: String) -> Self {
         let inventory = Source::new("inventory.yml", INVENTORY);
-        let playbook = Source::new("playbook.yml", format!("{PLAYBOOK}{more}"));
+        let playbook = Source::new("playbook.yml", playbook);
         let config = config::load_sources(&inventory, &playbook).unwrap();
         let mut fleet = Self {
             config,

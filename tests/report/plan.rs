@@ -140,6 +140,38 @@ fn a_deploy_is_shown_step_by_step_with_every_nginx_file() {
 }
 
 #[test]
+fn a_single_slot_names_the_hosts_of_each_routing_and_who_is_new() {
+    let text = render(&Fleet::single(), &deploy("20260103-100000-sokdak-3"));
+    let (_, routings) = text.split_once("routings\n").unwrap();
+    let (routings, _) = routings.split_once("\n\n").unwrap();
+    assert_snapshot!(routings, @"
+      now  0 of 2 new  was-1 old, was-2 old
+      1    0 of 1 new  was-1 out, was-2 old
+      2    1 of 2 new  was-1 new, was-2 old
+      3    1 of 1 new  was-1 new, was-2 out
+      4    2 of 2 new  was-1 new, was-2 new
+    ");
+}
+
+#[test]
+fn the_whole_command_line_is_shown_however_long_it_is() {
+    let long = format!(
+        "start: {{ java: {{ opts: [{}], args: [--last=one] }} }}\n",
+        "-Xlog:gc, ".repeat(60)
+    );
+    let fleet = Fleet::changed(
+        "start: { java: { opts: [-Xmx512m], args: [\"--greeting=hello world\"], env: { TZ: Asia/Seoul } } }\n",
+        &long,
+    );
+    let text = render(&fleet, &deploy("20260103-100000-sokdak-3"));
+    let line = text
+        .lines()
+        .find(|line| line.contains("starts green on 8081"))
+        .unwrap();
+    assert!(line.ends_with("app.jar '--last=one'"), "{line}");
+}
+
+#[test]
 fn a_rollback_to_a_slot_that_is_up_starts_nothing() {
     let mut fleet = Fleet::on_blue();
     fleet

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, Owner};
 use nonstop::model::names::{ReleaseId, RunId, SlotName};
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Scene};
 use nonstop::model::record::{RunRecord, RunStatus};
 use nonstop::model::token::{Token, TokenId, TokenState, WatchProcess};
-use nonstop::report::json;
 use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
+use nonstop::report::{findings, json};
 
-use crate::fixture::{NEW, host};
+use crate::fixture::{NEW, OLD, host};
 use crate::fleet::Fleet;
 
 fn read(fleet: &Fleet) -> Status {
@@ -87,6 +88,38 @@ fn a_release_that_was_taken_back_is_not_what_a_rollback_is_said_to_lead_to() {
     let text = render(&fleet);
     let last = text.lines().last().unwrap();
     assert_snapshot!(last, @"`nonstop rollback` starts 20251231-100000-sokdak-0 again and switches to it.");
+}
+
+#[test]
+fn a_release_that_was_taken_back_is_marked_and_can_be_named() {
+    let mut fleet = Fleet::on_blue();
+    for name in ["was-1", "was-2"] {
+        let seen = fleet.host(name);
+        let was = seen.was.as_mut().unwrap();
+        was.releases.retain(|kept| kept.id.as_str() >= OLD);
+        seen.record = Some(RunRecord {
+            status: RunStatus::Done,
+            phase: Phase::Finish,
+            release: Some(ReleaseId::new(OLD).unwrap()),
+            left: [ReleaseId::new(NEW).unwrap()].into(),
+            ..RunRecord::opened(RunId::new("0197-done").unwrap(), Epoch(3), kim())
+        });
+    }
+    let text = render(&fleet);
+    let (_, releases) = text.split_once("releases\n").unwrap();
+    assert_snapshot!(releases.trim_end(), @"
+      20260102-100000-sokdak-2  taken back
+      20260101-100000-sokdak-1  live
+
+    There is no release to go back to that was not taken back; `nonstop rollback --to RELEASE` leads to one that was.
+    ");
+    let taken_back = vec![ReleaseId::new(NEW).unwrap()];
+    let problem = Problem::NothingToGoBackTo { taken_back };
+    let refused = findings::render(&[Finding::refusal(None, problem)], Palette::Monochrome);
+    assert_snapshot!(refused, @"
+    fleet  REFUSED  there is no earlier release to go back to
+                    hint: `nonstop rollback --to RELEASE` leads to one that was taken back: 20260102-100000-sokdak-2; or deploy another jar
+    ");
 }
 
 #[test]

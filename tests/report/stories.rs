@@ -9,6 +9,7 @@ use nonstop::model::failure::{Failure, HealthAnswer};
 use nonstop::model::finding::{Finding, Problem, Severity};
 use nonstop::model::lock::{Epoch, LockState, Owner};
 use nonstop::model::names::{RunId, SlotName};
+use nonstop::model::obstacle::Obstacle;
 use nonstop::model::outcome::{Exit, Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::record::RunRecord;
@@ -326,18 +327,21 @@ impl Story {
     }
 
     pub(crate) fn unreachable() -> Self {
-        let mut story = Self::of("deploy");
         let reason = "cannot connect to was-2 (ubuntu@10.0.0.2:22): Connection refused".to_owned();
-        let host_key = false;
+        Self::not_reached(reason, Obstacle::Other)
+    }
+
+    pub(crate) fn not_reached(reason: String, obstacle: Obstacle) -> Self {
+        let mut story = Self::of("deploy");
         story.begin(Phase::Connect, &WAS).after(20).failed(
             "was-2",
             Phase::Connect,
             Failure::Unreachable {
                 reason: reason.clone(),
-                host_key,
+                obstacle: obstacle.clone(),
             },
         );
-        let problem = Problem::Unreachable { reason, host_key };
+        let problem = Problem::Unreachable { reason, obstacle };
         story
             .end(Phase::Connect, false)
             .then(Event::Refused {

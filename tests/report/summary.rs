@@ -1,7 +1,9 @@
 //! The summary at the end.
 
 use insta::assert_snapshot;
+use nonstop::model::obstacle::{KeyFault, Obstacle};
 use nonstop::report::output::Palette;
+use nonstop::report::text::advice::Given;
 use nonstop::report::{harmless, summary};
 
 use crate::fixture::Story;
@@ -85,11 +87,22 @@ fn a_health_failure_says_why_where_things_stand_and_what_to_do() {
       verify 100 s NOT PASSED  stop 700 ms
 
     what to do next
-      nonstop logs --host was-2  shows what the application says about itself
-      nonstop deploy             once that is mended: the same again, from the start
+      nonstop logs --host was-2 --slot green  shows what the application says about itself
+      nonstop deploy                          once that is mended: the same again, from the start
 
     outcome: as_it_was
     "#);
+}
+
+#[test]
+fn what_is_advised_has_the_options_that_were_given() {
+    let given = Given::new(["-i", "hosts.yml", "-p", "my apps/bg.yml"]);
+    let text = summary::render_given(&Story::unhealthy().view(), Palette::Monochrome, &given);
+    let (_, next) = text.split_once("what to do next\n").unwrap();
+    assert_snapshot!(next.split_once("\n\n").unwrap().0, @"
+      nonstop logs -i hosts.yml -p 'my apps/bg.yml' --host was-2 --slot green  shows what the application says about itself
+      nonstop deploy -i hosts.yml -p 'my apps/bg.yml'                          once that is mended: the same again, from the start
+    ");
 }
 
 #[test]
@@ -255,7 +268,7 @@ fn a_host_that_cannot_be_reached_is_said_once() {
 
     refused for 1 reason
       was-2  REFUSED  cannot connect to was-2 (ubuntu@10.0.0.2:22): Connection refused
-                      hint: try `ssh` to it from here with the same user and key; the inventory's address, port, user and bastion are what is used
+                      hint: try `ssh` to it from here with the same user and key; the inventory's address, port, user and bastion are what is used; a host that is gone for good is left out with `--without HOST`
 
     what to do next
       nonstop doctor  checks all of it again without changing anything
@@ -263,6 +276,49 @@ fn a_host_that_cannot_be_reached_is_said_once() {
 
     outcome: as_it_was
     ");
+}
+
+/// The reasons of a run that could not reach a host, and what to do next.
+fn not_reached(reason: &str, obstacle: Obstacle) -> String {
+    let text = summary_of(&Story::not_reached(reason.to_owned(), obstacle));
+    let (_, rest) = text.split_once("refused for 1 reason\n").unwrap();
+    rest.split_once("\n\noutcome").unwrap().0.to_owned()
+}
+
+#[test]
+fn a_host_key_that_nobody_knows_is_told_from_one_that_has_changed() {
+    let unknown = "no host key is known for `was-2`; the host shows ssh-ed25519 SHA256:abc";
+    assert_snapshot!(not_reached(unknown, Obstacle::HostKeyUnknown), @"
+      was-2  REFUSED  cannot connect: no host key is known for `was-2`; the host shows ssh-ed25519 SHA256:abc
+                      hint: compare it with what `ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub` says on the host's own console; if it is the same, `--host-key accept-new` records it in known_hosts
+
+    what to do next
+      nonstop doctor --host-key accept-new  records the keys of hosts that nobody knows yet, once you have compared them
+      nonstop deploy                        once that is mended: the same again, from the start
+    ");
+    let changed =
+        "the host key of `was-2` has changed to ssh-ed25519 SHA256:abc; known_hosts:3 holds another";
+    let changed = not_reached(changed, Obstacle::HostKeyRefused);
+    assert!(
+        changed.contains("take the old line out of known_hosts"),
+        "{changed}"
+    );
+    assert!(!changed.contains("accept-new"), "{changed}");
+}
+
+#[test]
+fn a_key_file_that_cannot_be_used_comes_with_what_mends_it() {
+    for (fault, hint) in [
+        (KeyFault::Missing, "`ansible_ssh_private_key_file`"),
+        (KeyFault::Unreadable, "`ls -l /k/id` says who may"),
+        (KeyFault::TooOpen, "hint: `chmod 600 /k/id`"),
+        (KeyFault::Locked, "NONSTOP_KEY_PASSPHRASE"),
+        (KeyFault::Format, "`ssh-keygen -y -f /k/id`"),
+    ] {
+        let file = "/k/id".to_owned();
+        let said = not_reached("a key", Obstacle::KeyFile { file, fault });
+        assert!(said.contains(hint), "{said}");
+    }
 }
 
 #[test]

@@ -329,6 +329,36 @@ fn a_deploy_that_leaves_the_rest_to_the_hosts_says_the_hour() {
 }
 
 #[test]
+fn whoever_comes_before_the_hour_is_told_of_it() {
+    let problem = Problem::RunWaits {
+        record: Box::new(in_the_window(&Fleet::with(DETACHED))),
+        run: RunId::new("0198-run").unwrap(),
+    };
+    let mut story = Story::of("deploy");
+    story
+        .then(Event::Refused {
+            findings: vec![Finding::refusal(None, problem)],
+        })
+        .ends(Outcome::AsItWas, Exit::Locked, None);
+    assert_snapshot!(summary_of(&story), @"
+    sokdak: deploy did not begin: another run has left its old slot up until an hour (10 ms)
+      run  0197-run
+
+    state of the fleet
+      Nothing was changed.
+
+    refused for 1 reason
+      fleet  REFUSED  run 0197-run of kim@ci-7 (deploy) has left both slots up, and the hosts stop the old one by themselves at 2026-01-03T05:12:45Z; run 0198-run does not begin
+                      hint: that run ends by itself at its hour, if the new slot is well; `nonstop promote` stops the old slot now, `nonstop rollback` takes it back; then this one can begin
+
+    what to do next
+      nonstop promote  stops the old slot now, and ends that run; `nonstop rollback` takes it back
+
+    outcome: as_it_was
+    ");
+}
+
+#[test]
 fn a_plan_says_what_is_left_to_the_hosts() {
     let fleet = Fleet::with(DETACHED);
     let (plan, _) = planned(&fleet);

@@ -8,6 +8,7 @@ use nonstop::engine::fleet::{
     CallError, ConnectFailure, Controller, Fleet, Host, HttpError, HttpRequest, HttpResponse,
 };
 use nonstop::model::names::HostName;
+use nonstop::model::obstacle::Obstacle;
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, Put};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -37,7 +38,7 @@ impl Fleet for SimFleet {
         if refused {
             return Err(ConnectFailure {
                 reason: "connection refused".to_owned(),
-                host_key: false,
+                obstacle: Obstacle::Other,
             });
         }
         Ok(reached)

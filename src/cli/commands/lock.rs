@@ -36,7 +36,10 @@ pub(super) async fn run(common: &Common, lock: &Lock) -> Ended {
     };
     match lock::take(&context, &reading.observed, &owner, terms).await {
         Ok(_) => {
-            console::say("every host is locked, without an end: `nonstop unlock --force` frees them");
+            console::say(
+                "every host is locked, without an end: `nonstop unlock` gives the locks back, by the same user on this \
+                 machine; elsewhere it takes `nonstop unlock --force`",
+            );
             Ok(Exit::Done)
         }
         Err(error) => {

@@ -5,7 +5,7 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use crate::cli::Ended;
-use crate::cli::args::{Common, Deploy};
+use crate::cli::args::{Common, Plan as Wish};
 use crate::cli::console;
 use crate::cli::project::{Project, refuse_limit};
 use crate::cli::{artifact, identity};
@@ -16,12 +16,12 @@ use crate::report::{findings, plan as text};
 
 use super::reading;
 
-pub(super) async fn run(common: &Common, deploy: &Deploy) -> Ended {
+pub(super) async fn run(common: &Common, wish: &Wish) -> Ended {
     // A plan for a part of the fleet would show something that no deploy does.
     refuse_limit(common, "plan")?;
-    let project = Project::load_without(common, &deploy.changing.leaving)?;
+    let project = Project::load_without(common, &wish.leaving)?;
     let config = &project.config;
-    let wanted = artifact::wanted(deploy.jar.as_deref(), &config.playbook.artifact)?;
+    let wanted = artifact::wanted(wish.jar.as_deref(), &config.playbook.artifact)?;
     reading::say_left_out(&project);
     let mut reading = reading::read(common, &project).await;
     if let Wanted::OnHosts(pattern) = &wanted {

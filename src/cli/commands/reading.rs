@@ -75,7 +75,7 @@ pub(super) async fn reach(common: &Common, project: &Project) -> (Crew<ReachedHo
     let unreachable = |(host, failure): (HostName, ConnectFailure)| {
         let problem = Problem::Unreachable {
             reason: failure.reason,
-            host_key: failure.host_key,
+            obstacle: failure.obstacle,
         };
         Finding::refusal(Some(&host), problem)
     };

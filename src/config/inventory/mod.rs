@@ -55,10 +55,17 @@ pub fn load_inventory(source: &Arc<Source>) -> Result<LoadedInventory, Report> {
         if report.problems.is_empty() {
             report.push(Problem::with_file(source.name(), "the inventory is empty"));
         }
+        if is_ini(source.text()) {
+            let hinted = |problem: Problem| problem.hint(ini_hint(source));
+            report.problems = report.problems.into_iter().map(hinted).collect();
+        }
         return Err(report);
     };
     let mut graph = Graph::new(report);
-    if listing::is_listing(&root) {
+    if root.entries().is_none() && is_ini(source.text()) {
+        let problem = Problem::at(&root.spot, "the inventory is no map of groups");
+        graph.push(problem.hint(ini_hint(source)));
+    } else if listing::is_listing(&root) {
         listing::read(&root, &mut graph);
     } else {
         groups::read(&root, &mut graph);
@@ -66,6 +73,24 @@ pub fn load_inventory(source: &Arc<Source>) -> Result<LoadedInventory, Report> {
     graph.reconcile();
     vars_files::read(source, &mut graph);
     finish(graph)
+}
+
+/// Whether a text that is no YAML has the sections of Ansible's INI form.
+fn is_ini(text: &str) -> bool {
+    let is_section = |line: &str| {
+        let name = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let may_be_of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+        name.is_some_and(|name| !name.is_empty() && name.chars().all(may_be_of_a_name))
+    };
+    text.lines().any(|line| is_section(line.trim_end()))
+}
+
+fn ini_hint(source: &Source) -> String {
+    format!(
+        "it looks like Ansible's INI form, which is read by a detour: `ansible-inventory -i {} --list > inventory.json`, and \
+         then that file",
+        source.name()
+    )
 }
 
 fn finish(mut graph: Graph) -> Result<LoadedInventory, Report> {

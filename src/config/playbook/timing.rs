@@ -72,8 +72,13 @@ pub(super) fn bake(item: Option<&Item<'_>>, carries: Carries) -> Bake {
         then: AfterBake::Stop,
     };
     if let Some(mut fields) = item.and_then(Fields::of) {
+        // A time that is given and wrong is one mistake, and not a second one of `detach`.
+        let mut lasts = false;
         bake.duration = fields.read_or("for", bake.duration, |item| {
-            values::duration(item, Duration::ZERO..=24 * HOUR)
+            lasts = true;
+            let duration = values::duration(item, Duration::ZERO..=24 * HOUR)?;
+            lasts = !duration.is_zero();
+            Ok(duration)
         });
         bake.then = fields.read_or("then", bake.then, |item| {
             let then = values::choice(item, &[("stop", AfterBake::Stop), ("keep", AfterBake::Keep)])?;
@@ -86,7 +91,7 @@ pub(super) fn bake(item: Option<&Item<'_>>, carries: Carries) -> Bake {
         if let Some(item) = detach.as_ref()
             && fields.keep(values::boolean(item)) == Some(true)
         {
-            left_to_hosts(item, &mut bake);
+            left_to_hosts(item, &mut bake, lasts);
         }
         fields.finish();
     }
@@ -111,8 +116,8 @@ pub(super) fn fits(item: Option<&Item<'_>>, bake: Bake, hooks: &Hooks, start: Op
 }
 
 /// `detach: true`: the run ends when the new slot has the traffic, and the hosts stop the old one.
-fn left_to_hosts(item: &Item<'_>, bake: &mut Bake) {
-    if bake.duration.is_zero() {
+fn left_to_hosts(item: &Item<'_>, bake: &mut Bake, lasts: bool) {
+    if !lasts {
         let problem = Problem::at(
             &item.key,
             "`detach` leaves the stop of the old slot to an hour, and none is given",

@@ -10,6 +10,7 @@ use super::super::combinations::{self, StrategyName};
 use super::super::fields::{Fields, Item, Read};
 use super::super::report::Problem;
 use super::super::values;
+use super::super::yaml::Kind;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// The word of a hold that lasts until a person ends it.
@@ -36,7 +37,12 @@ pub(super) fn read(item: Option<&Item<'_>>) -> Update {
         let by_hand = !values::boolean(item)?;
         if by_hand && is_other(StrategyName::BlueGreen) {
             let problem = item.problem("`auto_promote: false` goes with `blue_green` only");
-            return Err(problem.hint("let a step of the canary wait: `hold: until_promoted`"));
+            return Err(match name {
+                Some(StrategyName::Canary) => {
+                    problem.hint("let a step of the canary wait: `hold: until_promoted`")
+                }
+                _ => problem.hint("take it away: between hosts of a rolling run nobody is asked"),
+            });
         }
         Ok(if by_hand {
             Promotion::ByHand
@@ -93,7 +99,13 @@ pub(super) fn fits(
         item.note(Problem::at(&item.place("strategy"), reason));
     } else {
         let problem = Problem::at(&slots_item.key, reason);
-        slots_item.note(problem.hint("such as `update: { strategy: rolling, max_parallel: 1 }`"));
+        let example = match style {
+            SwitchStyle::Site(_) => "such as `update: { strategy: rolling, max_parallel: 1 }`",
+            SwitchStyle::ConfPerSlot(_) | SwitchStyle::Include(_) => {
+                "such as `update: { strategy: rolling, max_parallel: 1 }`, with `site` in `nginx`"
+            }
+        };
+        slots_item.note(problem.hint(example));
     }
 }
 
@@ -139,6 +151,14 @@ fn canary(update: &Item<'_>, steps: Option<&Item<'_>>, fields: &Fields<'_>) -> V
             })
         })
         .collect();
+    if item.node.kind == Kind::List(Vec::new()) {
+        let problem = Problem::at(
+            &item.key,
+            "a canary needs a step at least: without one it is `blue_green`",
+        );
+        item.note(problem.hint("such as `steps: [{ weight: 5, hold: 5m }, { weight: 25 }]`"));
+        return Vec::new();
+    }
     if steps.is_sorted_by(|before, after| before.weight < after.weight) {
         return steps;
     }

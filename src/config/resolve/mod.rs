@@ -141,8 +141,19 @@ impl Resolver<'_> {
         let apart = topology.was.iter().find(|(_, was)| was.ports.len() < 2);
         let leaves = self.playbook.playbook.bake.then == AfterBake::LeftToHosts;
         if let Some((host, _)) = apart.filter(|_| leaves) {
-            let message = format!("`detach` needs both slots on every host, and `{host}` has one of them");
-            let hint = "take it away: where the slots are two sets of hosts, the run itself waits and stops the old one";
+            let single = self.playbook.playbook.only_slot().is_some();
+            let (message, hint) = if single {
+                (
+                    "`detach` leaves an old instance to its host, and with a single slot none is left"
+                        .to_owned(),
+                    "take it away: each host has stopped its old instance before it starts the new one",
+                )
+            } else {
+                (
+                    format!("`detach` needs both slots on every host, and `{host}` has one of them"),
+                    "take it away: where the slots are two sets of hosts, the run itself waits and stops the old one",
+                )
+            };
             self.problem("bake.detach", message, Some(hint.to_owned()));
         }
     }

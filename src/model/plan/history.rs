@@ -44,7 +44,10 @@ pub(super) fn previous_to(
     let brought_live = |last: &&RunRecord| last.brought_live() || went_forward(scene.observed, last);
     let left = left(scene.observed);
     let mut candidates = on_every_host(scene, &scene.playbook.other_slot(live).name);
-    candidates.retain(|id| current != Some(*id) && !left.contains(*id));
+    candidates.retain(|id| current != Some(*id));
+    let taken_back: Vec<_> = candidates.iter().rev().filter(|id| left.contains(**id)).collect();
+    let taken_back = taken_back.into_iter().map(|id| (*id).clone()).collect();
+    candidates.retain(|id| !left.contains(*id));
     let replaced = last
         .filter(|last| brought_live(last) && last.release.as_ref() == current)
         .and_then(|last| last.from_release.as_ref());
@@ -68,7 +71,7 @@ pub(super) fn previous_to(
         });
     chosen
         .cloned()
-        .ok_or_else(|| Finding::refusal(None, Problem::NothingToGoBackTo))
+        .ok_or_else(|| Finding::refusal(None, Problem::NothingToGoBackTo { taken_back }))
 }
 
 /// Writes down what a run means to do, for whoever has to finish it; `record` says who runs it and under
@@ -125,7 +128,7 @@ fn home_generations(before: &Observed) -> BTreeMap<HostName, String> {
 }
 
 /// Releases that were left and that hosts still have; a run that was interrupted after it went forward counts.
-fn left(observed: &Observed) -> BTreeSet<ReleaseId> {
+pub fn left(observed: &Observed) -> BTreeSet<ReleaseId> {
     let Some(last) = observed.last_run() else {
         return BTreeSet::new();
     };

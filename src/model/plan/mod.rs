@@ -26,7 +26,7 @@ mod window;
 pub use forward::{Goal, Scene, drill_back, drill_forward, forward};
 pub use forward_again::{converge_to, forward_again};
 pub use going_on::{at_home, in_question, onward};
-pub use history::intent;
+pub use history::{intent, left};
 pub use home::{HomeGoal, home};
 pub use hooks::{Because, overdue_hooks, unclear_hooks};
 pub use on_host::offered;

@@ -23,9 +23,9 @@ pub(super) fn findings<'a>(
         let view = live.hosts.get(host)?;
         let before = switch.before.as_deref().filter(|_| switch.generation.is_some())?;
         let file = switch.takes_over.as_ref().unwrap_or(&switch.entry).to_string();
-        let finding = |is: fn(_, _) -> Finding, what| Some(is(Some(host), Problem::Replaces { what }));
+        let finding = |is: fn(_, _) -> Finding, what| Some(is(Some(host), Problem::Replaced(what)));
         if let Some(app) = nginx_site::other_app(&scene.topology.app, before) {
-            return finding(Finding::refusal, Replaced::OtherApp { file, app });
+            return finding(Finding::refusal, Replaced::FileOfAnotherApp { file, app });
         }
         if before.contains(GENERATION_PATH) {
             return None;
@@ -36,13 +36,13 @@ pub(super) fn findings<'a>(
         let lost = old.iter().filter(|server| !is_kept(scene.topology, server, &new));
         let servers: Vec<_> = lost.map(|server| told(server)).collect();
         if !servers.is_empty() {
-            return finding(Finding::refusal, Replaced::Servers { file, servers });
+            return finding(Finding::refusal, Replaced::ServersLost { file, servers });
         }
         let listens = old.iter().flat_map(|server| &server.listens);
         let mut listens: Vec<_> = listens.filter(|listen| !hears(&new, listen)).map(place).collect();
         listens.sort();
         listens.dedup();
-        finding(Finding::warning, Replaced::ByHand { file, listens })
+        finding(Finding::warning, Replaced::FileByHandReplaced { file, listens })
     };
     switches.into_iter().filter_map(look).collect()
 }

@@ -6,7 +6,7 @@ mod text;
 
 pub use runs::{OpenRun, RunState};
 pub(super) use text::hosts;
-pub use text::render;
+pub use text::{locks, render};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::model::live::{Agreed, Live, Share};
 use crate::model::lock::LockState;
 use crate::model::names::{AppName, HostName, Port, ReleaseId, SlotName};
 use crate::model::observed::{HostObserved, NginxObserved, Observed, SlotObserved};
-use crate::model::plan::WayBack;
+use crate::model::plan::{self, WayBack};
 use crate::model::token::{Token, TokenState};
 use crate::model::topology::{Topology, WasHost};
 
@@ -137,6 +137,8 @@ pub struct KeptRelease {
     pub id: ReleaseId,
     /// Whether a deploy of it failed.
     pub failed: bool,
+    /// Whether it was taken back: a rollback leads to it only where a person names it.
+    pub taken_back: bool,
 }
 
 impl Status {
@@ -176,8 +178,9 @@ impl Status {
             };
             Some((host.clone(), status))
         });
+        let left = plan::left(observed);
         let was = topology.was.iter();
-        let was = was.filter_map(|(host, was)| Some((host.clone(), was_status(was, seen(host)?)?)));
+        let was = was.filter_map(|(host, was)| Some((host.clone(), was_status(was, seen(host)?, &left)?)));
         let held = observed.hosts.iter().filter(|(_, seen)| seen.lock.run.is_some());
         Self {
             app: topology.app.clone(),
@@ -260,7 +263,7 @@ fn unsettled(nginx: &NginxObserved, open_run: Option<&OpenRun>) -> Option<Token>
     (of_open_run || is_at_it).then(|| newest.clone())
 }
 
-fn was_status(was: &WasHost, seen: &HostObserved) -> Option<WasStatus> {
+fn was_status(was: &WasHost, seen: &HostObserved, left: &BTreeSet<ReleaseId>) -> Option<WasStatus> {
     let observed = seen.was.as_ref()?;
     let slot = |(name, port): (&SlotName, &Port)| {
         let seen = observed.slots.get(name)?;
@@ -273,6 +276,7 @@ fn was_status(was: &WasHost, seen: &HostObserved) -> Option<WasStatus> {
             .map(|release| KeptRelease {
                 id: release.id.clone(),
                 failed: release.failed,
+                taken_back: left.contains(&release.id),
             })
             .collect(),
     })

@@ -138,7 +138,8 @@ fn what(seen: &SlotStatus) -> String {
     }
 }
 
-fn locks(status: &Status) -> Vec<String> {
+/// Who holds the locks of which hosts, and until when, a holder a line.
+pub fn locks(status: &Status) -> Vec<String> {
     let mut holders: BTreeMap<String, (Vec<&str>, &LockState)> = BTreeMap::new();
     for (host, lock) in &status.locks {
         let (hosts, longest) = holders
@@ -216,29 +217,28 @@ fn without_timer(status: &Status, run: &OpenRun) -> Vec<String> {
 }
 
 fn releases(status: &Status) -> Vec<String> {
-    let mut kept: BTreeMap<&ReleaseId, (Vec<&str>, bool)> = BTreeMap::new();
+    let mut kept: BTreeMap<&ReleaseId, (Vec<&str>, &str)> = BTreeMap::new();
     for (host, was) in &status.was {
         for release in &was.releases {
             let entry = kept.entry(&release.id).or_default();
             entry.0.push(host.as_str());
-            entry.1 |= release.failed;
+            if release.failed {
+                entry.1 = "failed";
+            } else if release.taken_back && entry.1.is_empty() {
+                entry.1 = "taken back";
+            }
         }
     }
-    let row = |(id, (hosts, failed)): (&ReleaseId, (Vec<&str>, bool))| {
+    let row = |(id, (hosts, mark)): (&ReleaseId, (Vec<&str>, &str))| {
         let place = if hosts.len() == status.was.len() {
             String::new()
         } else {
             format!("only on {}", hosts.join(", "))
         };
-        let failed = if failed { "failed" } else { "" };
         let runs = status
             .live_slot()
             .is_some_and(|slot| status.release_of(slot) == Some(id));
-        [
-            id.to_string(),
-            if runs { "live" } else { failed }.to_owned(),
-            place,
-        ]
+        [id.to_string(), if runs { "live" } else { mark }.to_owned(), place]
     };
     table::aligned(&kept.into_iter().rev().map(row).collect::<Vec<_>>())
 }
@@ -278,7 +278,13 @@ fn way_back(status: &Status) -> String {
         return "`nonstop deploy` is the first step.".to_owned();
     }
     let Some(WayBack { slot, release, by }) = &status.way_back else {
-        return "There is no earlier release to go back to.".to_owned();
+        let all = status.was.values().flat_map(|was| &was.releases);
+        let mut others = all.filter(|kept| kept.taken_back && !kept.failed);
+        return if others.next().is_some() {
+            "There is no release to go back to that was not taken back; `nonstop rollback --to RELEASE` leads to one that was.".to_owned()
+        } else {
+            "There is no earlier release to go back to.".to_owned()
+        };
     };
     match by {
         By::Switch => format!("`nonstop rollback` is an instant switch back to {slot} with {release}."),

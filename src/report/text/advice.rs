@@ -1,8 +1,11 @@
 //! What to do next: command lines that can be copied, each with what it is good for.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::names::SlotName;
 use crate::model::outcome::{Exit, Outcome};
+use crate::model::phase::Phase;
 use crate::model::run_view::{End, RunView};
+use crate::report::harmless::harmless_whole;
 use crate::report::text::{failure, problem};
 
 /// How many pieces of advice fit on the screen.
@@ -27,8 +30,43 @@ impl Advice {
     }
 }
 
+/// Options that were given by hand. A command that is advised needs them again: without them it acts on the files
+/// of the folder, which may be another application's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Given(String);
+
+impl Given {
+    /// Takes them word by word, as they were given.
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        let quoted = |word: &'a str| {
+            // A word with a NUL byte cannot have been given.
+            let word = shlex::try_quote(word).unwrap_or_default();
+            format!(" {}", harmless_whole(&word))
+        };
+        Self(words.into_iter().map(quoted).collect())
+    }
+
+    /// A command line of nonstop with them, behind the name of the command.
+    fn to(&self, line: &str) -> String {
+        let Some(rest) = line.strip_prefix("nonstop ") else {
+            return line.to_owned();
+        };
+        let (command, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+        format!("nonstop {command}{}{rest}", self.0)
+    }
+}
+
+/// What to do after a run that ended like this, each command once, with the options that this one was given.
+pub fn after_given(view: &RunView, end: &End, given: &Given) -> Vec<Advice> {
+    let with = |advice: Advice| Advice {
+        command: given.to(&advice.command),
+        ..advice
+    };
+    after(view, end).into_iter().map(with).collect()
+}
+
 /// What to do after a run that ended like this, each command once.
-pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
+fn after(view: &RunView, end: &End) -> Vec<Advice> {
     let mut all: Vec<Advice> = Vec::new();
     let command = view
         .start
@@ -52,7 +90,7 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
     // The findings of a refusal say the same as the failures that led to it.
     if view.refusals.is_empty() {
         let failures = view.failures();
-        all.extend(failures.map(|(host, _, failure)| failure::advice(failure, host)));
+        all.extend(failures.map(|(host, phase, failure)| failure::advice(failure, host, slot(view, phase))));
     }
     all.extend(view.refusals.iter().filter_map(problem::advice));
     all.extend(closing(view, end, command));
@@ -63,6 +101,15 @@ pub fn after(view: &RunView, end: &End) -> Vec<Advice> {
         }
     }
     advice
+}
+
+/// The slot that a phase brings up: on its way back a run sees to the one that it came from.
+fn slot(view: &RunView, phase: Phase) -> Option<&SlotName> {
+    let planned = view.plan.as_ref()?;
+    match phase {
+        Phase::Revert => planned.from.as_ref(),
+        _ => Some(&planned.to),
+    }
 }
 
 fn mixed() -> [Advice; 3] {

@@ -1,7 +1,8 @@
 //! Failures in words.
 
 use crate::model::failure::{Failure, HealthAnswer};
-use crate::model::names::HostName;
+use crate::model::names::{HostName, SlotName};
+use crate::model::obstacle::Obstacle;
 use crate::model::process::ProcessIdentity;
 use crate::report::harmless::harmless;
 use crate::report::text::advice::Advice;
@@ -56,15 +57,22 @@ pub fn details(failure: &Failure) -> Vec<String> {
     pid.into_iter().chain(body).collect()
 }
 
-/// What a person can do about it.
-pub fn advice(failure: &Failure, host: &HostName) -> Advice {
+/// What a person can do about it; the slot is the one that the run brings up.
+pub fn advice(failure: &Failure, host: &HostName, slot: Option<&SlotName>) -> Advice {
     let doctor = |what: &str| Advice::new(format!("nonstop doctor --limit {host}"), what);
-    let logs = |what: &str| Advice::new(format!("nonstop logs --host {host}"), what);
+    // Without a slot it would be the log of the live one.
+    let slot = slot.map_or_else(String::new, |slot| format!(" --slot {slot}"));
+    let logs = |host: &HostName, what: &str| Advice::new(format!("nonstop logs --host {host}{slot}"), what);
     let status = |what: &str| Advice::new("nonstop status", what);
     match failure {
-        Failure::Unreachable { host_key: true, .. } => Advice::new(
+        Failure::Unreachable { obstacle, .. } if obstacle.is_host_key() => Advice::new(
             format!("ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub   (on {host}'s own console)"),
-            "compare it with what was offered; if the host was rebuilt, mend known_hosts",
+            match obstacle {
+                Obstacle::HostKeyUnknown => {
+                    "compare it with what was offered; `--host-key accept-new` then records it"
+                }
+                _ => "compare it with what was offered; if the host was rebuilt, mend known_hosts",
+            },
         ),
         Failure::Unreachable { .. } => doctor("says how far the connection gets"),
         Failure::OutcomeUnknown { .. } => status("shows what is true now, whatever the lost answer was"),
@@ -73,14 +81,16 @@ pub fn advice(failure: &Failure, host: &HostName) -> Advice {
         Failure::Fenced { .. } => status("shows who holds the hosts now, and what is live"),
         Failure::UploadMismatch { .. } => doctor("checks disk and inodes; nothing was left behind"),
         Failure::UploadFailed { .. } => doctor("shows what is free; nothing was left behind"),
-        Failure::Exited { .. } | Failure::NotListening { .. } => {
-            logs("shows why the application did not come up")
+        Failure::Exited { endpoint, .. } | Failure::NotListening { endpoint, .. } => {
+            logs(&endpoint.host, "shows why the application did not come up")
         }
         Failure::OutOfMemory { .. } => doctor(
             "shows the memory that is there: lower -Xmx, give the host more, or put the slots on two sets of hosts \
              (docs/strategies.md); `memory` in the playbook sets what is refused beforehand",
         ),
-        Failure::Unhealthy { .. } => logs("shows what the application says about itself"),
+        Failure::Unhealthy { endpoint, .. } => {
+            logs(&endpoint.host, "shows what the application says about itself")
+        }
         Failure::PortTaken { endpoint, .. } => Advice::new(
             format!("ss -ltnp 'sport = :{}'   (on {host})", endpoint.port),
             "names the process that has the port; stop it, or give the slot another port",
@@ -103,6 +113,6 @@ pub fn advice(failure: &Failure, host: &HostName) -> Advice {
             format!("nonstop history   (and the hook's own log on {host})"),
             "shows which hooks ran where; what this one printed last is above",
         ),
-        Failure::SuccessorMissing { .. } => logs("shows what became of the new instance"),
+        Failure::SuccessorMissing { .. } => logs(host, "shows what became of the new instance"),
     }
 }

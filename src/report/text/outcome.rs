@@ -41,6 +41,9 @@ pub fn headline(view: &RunView, end: &End) -> String {
         }
         (Outcome::AsItWas, Exit::Done) => "nothing to do".to_owned(),
         (Outcome::AsItWas, Exit::Refused) => format!("{command} REFUSED before any change"),
+        (Outcome::AsItWas, Exit::Locked) if view.refusals.iter().any(keeps_its_hour) => {
+            format!("{command} did not begin: another run has left its old slot up until an hour")
+        }
         (Outcome::AsItWas, Exit::Locked) if view.refusals.iter().any(waits_already) => {
             format!("{command} did not begin: another run waits for a person")
         }
@@ -115,6 +118,10 @@ const STAYS_OPEN: &str =
 /// Something is left to do although it is known where traffic goes.
 fn stays_open(end: &End) -> Option<String> {
     (end.exit == Exit::Mixed).then(|| STAYS_OPEN.to_owned())
+}
+
+fn keeps_its_hour(finding: &Finding) -> bool {
+    matches!(&finding.problem, Problem::RunWaits { record, .. } if record.window.is_some())
 }
 
 fn waits_already(finding: &Finding) -> bool {

@@ -1,8 +1,10 @@
 //! Findings in words, and what helps against each.
 
 use crate::model::finding::{Finding, Problem};
+use crate::model::names::ReleaseId;
 use crate::model::nginx_site::Replaced;
 use crate::model::notify::Untold;
+use crate::model::obstacle::{KeyFault, Obstacle};
 use crate::model::release::JarProblem;
 use crate::model::unit::UnitState;
 use crate::report::harmless::harmless;
@@ -86,6 +88,17 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
             "nonstop resume",
             "finishes it, forward or back, from any machine",
         )),
+        Problem::Unreachable {
+            obstacle: Obstacle::HostKeyUnknown,
+            ..
+        } => Some(Advice::new(
+            "nonstop doctor --host-key accept-new",
+            "records the keys of hosts that nobody knows yet, once you have compared them",
+        )),
+        Problem::RunWaits { record, .. } if record.window.is_some() => Some(Advice::new(
+            "nonstop promote",
+            "stops the old slot now, and ends that run; `nonstop rollback` takes it back",
+        )),
         Problem::RunWaits { .. } => Some(Advice::new(
             "nonstop promote",
             "lets the run go on that waits; `nonstop rollback` takes it back",
@@ -108,22 +121,20 @@ pub fn advice(finding: &Finding) -> Option<Advice> {
 
 fn host_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
-        Problem::Unreachable { host_key: true, .. } => {
-            "compare the key on the host's own console with the one offered; if the host was rebuilt, \
-             take the old line out of known_hosts"
-        }
-        Problem::Unreachable { .. } => {
-            "try `ssh` to it from here with the same user and key; the inventory's address, port, user \
-             and bastion are what is used"
-        }
+        Problem::Unreachable { obstacle, .. } => return Some(way_hint(obstacle)),
         Problem::CannotObserve { .. } => "`nonstop doctor -v` shows the script's own words",
+        Problem::MissingTool { tool } if tool == "sudo" => {
+            "install it, and let the login user use it for what examples/sudoers/nonstop lists"
+        }
         Problem::MissingTool { tool } => {
             return Some(format!("install the package that has `{}`", harmless(tool)));
         }
         Problem::StateFolderForeign { .. } => {
             "deploy as the user that owns it, give it to this one, or name another with `state_dir`"
         }
-        Problem::SudoRefused { .. } => "add this command to the sudoers file, with NOPASSWD",
+        Problem::SudoRefused { .. } => {
+            "add this command to the sudoers file, with NOPASSWD; examples/sudoers/nonstop has all of them"
+        }
         Problem::DiskFull { .. } | Problem::InodesFull { .. } => {
             "make room, or lower `release.keep`; nonstop removes only what it made"
         }
@@ -144,6 +155,44 @@ fn host_hint(problem: &Problem) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// What helps against what is in the way to a host.
+fn way_hint(obstacle: &Obstacle) -> String {
+    let text = match obstacle {
+        Obstacle::HostKeyUnknown => {
+            "compare it with what `ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub` says on the host's own console; if \
+             it is the same, `--host-key accept-new` records it in known_hosts"
+        }
+        Obstacle::HostKeyRefused => {
+            "compare the key on the host's own console with the one offered; if the host was rebuilt, take the old \
+             line out of known_hosts"
+        }
+        Obstacle::KeyFile { file, fault } => return key_hint(&harmless(file), *fault),
+        Obstacle::Other => {
+            "try `ssh` to it from here with the same user and key; the inventory's address, port, user \
+             and bastion are what is used; a host that is gone for good is left out with `--without HOST`"
+        }
+    };
+    text.to_owned()
+}
+
+fn key_hint(file: &str, fault: KeyFault) -> String {
+    match fault {
+        KeyFault::Missing => {
+            "name the key's file in the inventory, in `ansible_ssh_private_key_file`, or leave it to ssh_config and the \
+             agent"
+                .to_owned()
+        }
+        KeyFault::Unreadable => format!("let the user that runs nonstop read it: `ls -l {file}` says who may"),
+        KeyFault::TooOpen => format!("`chmod 600 {file}`"),
+        KeyFault::Locked => {
+            "give its passphrase in NONSTOP_KEY_PASSPHRASE, or load the key into an agent with `ssh-add`".to_owned()
+        }
+        KeyFault::Format => format!(
+            "it has to be a private key as `ssh-keygen` writes one: `ssh-keygen -y -f {file}` says whether it is"
+        ),
+    }
 }
 
 fn nginx_hint(problem: &Problem) -> Option<String> {
@@ -172,15 +221,15 @@ fn nginx_hint(problem: &Problem) -> Option<String> {
             "include the folder or the file from the main configuration's own http block"
         }
         Problem::CannotRender { .. } => "check the playbook's `nginx` section",
-        Problem::Replaces { what } => match what {
-            Replaced::Servers { .. } => {
+        Problem::Replaced(what) => match what {
+            Replaced::ServersLost { .. } => {
                 "move these servers into a file of their own, or have them in the playbook's `nginx.site`: its \
                  `server_name`, or a `template` of yours"
             }
-            Replaced::OtherApp { .. } => {
+            Replaced::FileOfAnotherApp { .. } => {
                 "give each application ports and a file of its own; one that was renamed keeps its old name in `app`"
             }
-            Replaced::ByHand { .. } => {
+            Replaced::FileByHandReplaced { .. } => {
                 "`nonstop plan` shows it line by line; what has to stay belongs in a `template` of yours. The host keeps \
                  the old text in its state folder"
             }
@@ -268,7 +317,14 @@ fn instance_hint(problem: &Problem) -> Option<String> {
         Problem::Jar(JarProblem::JarsDiffer { .. }) => {
             "the deploy agent has not brought the same to all of them: let it finish, or send one with `--jar FILE`"
         }
-        Problem::NothingToGoBackTo => "deploy the older jar instead: `nonstop deploy --jar FILE`",
+        Problem::NothingToGoBackTo { taken_back } if !taken_back.is_empty() => {
+            let releases: Vec<&str> = taken_back.iter().map(ReleaseId::as_str).collect();
+            return Some(format!(
+                "`nonstop rollback --to RELEASE` leads to one that was taken back: {}; or deploy another jar",
+                releases.join(", ")
+            ));
+        }
+        Problem::NothingToGoBackTo { .. } => "deploy the older jar instead: `nonstop deploy --jar FILE`",
         Problem::NothingLive => "`nonstop deploy` is the first step",
         _ => return None,
     };
@@ -294,7 +350,8 @@ fn unit_hint(state: UnitState) -> &'static str {
 fn run_hint(problem: &Problem) -> Option<String> {
     let text = match problem {
         Problem::Locked { lock } if lock.run.is_some() && lock.lease_left.is_none() => {
-            "it was locked by hand and has no end: its owner, or `nonstop unlock --force`, frees it"
+            "it was locked by hand and has no end: its owner frees it with `nonstop unlock`, on the machine where it was \
+             taken, and anybody with `nonstop unlock --force`"
         }
         Problem::Locked { .. } => {
             "wait for it with `--lock-wait 5m`; if its owner is dead, it frees itself when its lease is over"
@@ -302,6 +359,10 @@ fn run_hint(problem: &Problem) -> Option<String> {
         Problem::InterruptedRun { .. } => {
             "`nonstop resume` finishes it, forward or back; `deploy` and `rollback` first bring every nginx host \
              to one slot, and then go on from there"
+        }
+        Problem::RunWaits { record, .. } if record.window.is_some() => {
+            "that run ends by itself at its hour, if the new slot is well; `nonstop promote` stops the old slot now, \
+             `nonstop rollback` takes it back; then this one can begin"
         }
         Problem::RunWaits { .. } => {
             "`nonstop promote` lets that run go on, `nonstop rollback` takes it back; then this one can begin"

@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::controllers::{Meanwhile, sleeps};
+use super::hosts;
 use super::point::{Then, beginnings, between, ends, scripts};
 use super::scene::Scene;
-use super::hosts;
 use crate::fixture::{App, Fleet, Is, WAS};
 
 /// A case that has to find a defect.
