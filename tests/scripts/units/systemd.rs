@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use nonstop::model::names::{Port, UnitName};
+use nonstop::model::names::{Port, SlotName, UnitName};
 use nonstop::model::unit::{AtBoot, Unit};
+use nonstop::remote::command::RenderedRunner;
 
 use crate::helper;
 use crate::host::{Host, Shell, blue};
@@ -117,9 +118,28 @@ impl Booted {
 
     /// Lets the unit run a line of shell, in the folder that the port's link leads to.
     pub(super) fn runs(&self, line: &str) {
-        let folder = self.host.path(&format!("app/current/{}", self.port));
+        self.lets(&self.unit, self.port, line);
+    }
+
+    fn lets(&self, unit: &str, port: Port, line: &str) {
+        let folder = self.host.path(&format!("app/current/{port}"));
         let text = format!("cd -P {}\n{line}\n", folder.display());
-        fs::write(self.place("exec"), text).expect("written");
+        fs::write(self.host.path("systemd").join(unit).join("exec"), text).expect("written");
+    }
+
+    /// Gives another slot a unit as well, whose application answers over HTTP; tells its name.
+    pub(super) fn another(&mut self, slot: SlotName, port: Port) -> String {
+        let unit = format!("sokdak@{port}.service");
+        let name = UnitName::new(&unit).expect("a unit");
+        let at_boot = AtBoot::Follows;
+        self.host.units.insert(slot, Unit { name, at_boot });
+        fs::create_dir_all(self.host.path("systemd").join(&unit)).expect("a folder");
+        let RenderedRunner::Process { argv } = helper::answering() else {
+            panic!("no process")
+        };
+        let line = format!("NONSTOP_PORT={port} exec {}", argv.join(" "));
+        self.lets(&unit, port, &line);
+        unit
     }
 
     /// Something in the stand-in's folder of the unit.
