@@ -264,6 +264,9 @@ impl Twists {
         let window = *random.of(&[5, 20, 90]);
         twists.window = Some(window);
         story.hooks.leave_out_before_stop();
+        if random.one_in(3) {
+            story.runner = Runner::Unit;
+        }
         let (window, quiet) = (Duration::from_secs(window), Duration::from_secs(60));
         for round in story.rounds.iter_mut().skip(1) {
             if random.one_in(2) {

@@ -15,7 +15,7 @@ use crate::host::{Shell, blue, free_port};
 use crate::site::eventually;
 use crate::timer::{HOUR, Two, green, started};
 
-use super::systemd::Booted;
+use super::systemd::{Booted, answers};
 use super::{crashes, runs, until_listens};
 
 /// Both slots are run by units, and the run has ended.
@@ -29,7 +29,7 @@ impl Window {
     fn new(shell: Shell) -> Self {
         let mut booted = Booted::new(shell);
         let port = free_port();
-        let green = booted.another(green(), port);
+        let green = answers(&mut booted.host, green(), port);
         booted.host.later(Duration::ZERO);
         let ports = [booted.port, port];
         Self { booted, green, ports }
@@ -282,6 +282,25 @@ fn where_systemd_does_not_answer_nothing_is_begun() {
         assert!(said.contains("systemd does not answer"), "{said}");
         window.is_left_up(&[]);
         assert!(runs(&two.old) && !window.passed_the_point_of_no_return());
+    });
+}
+
+#[test]
+fn what_systemd_may_start_again_is_not_taken_for_gone_while_it_does_not_answer() {
+    in_every_shell(|window| {
+        window.booted.is("restart");
+        let two = window.up();
+        two.set(|_| {});
+        let silent = window.booted.host.path("systemd/silent");
+        fs::write(&silent, "").expect("written");
+        crashes(&two.old);
+        window.booted.host.later(HOUR);
+        two.becomes(TimerState::Refused);
+        fs::remove_file(silent).expect("it was there");
+        let said = two.timer().reason.unwrap_or_default();
+        assert!(said.contains("systemd does not answer"), "{said}");
+        window.is_left_up(&[]);
+        until_listens(&window.booted);
     });
 }
 
