@@ -264,9 +264,6 @@ impl Twists {
         let window = *random.of(&[5, 20, 90]);
         twists.window = Some(window);
         story.hooks.leave_out_before_stop();
-        if random.one_in(3) {
-            story.runner = Runner::Unit;
-        }
         let (window, quiet) = (Duration::from_secs(window), Duration::from_secs(60));
         for round in story.rounds.iter_mut().skip(1) {
             if random.one_in(2) {
@@ -297,6 +294,9 @@ impl Twists {
                 _ => Strike::Kill(host, true),
             };
             story.strikes.push((at, strike));
+        }
+        if random.one_in(3) {
+            story.runner = Runner::Unit;
         }
     }
 
