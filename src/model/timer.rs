@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lock::Epoch;
-use super::names::{HostName, SlotName};
+use super::names::{HostName, SlotName, UnitName};
 use super::token::TokenId;
 
 /// What became of a timer.
@@ -61,7 +61,7 @@ pub enum TimerProgram {
     Alive,
     /// It has ended, or was ended.
     Gone,
-    /// The machine was booted since: whatever it would have stopped is gone as well.
+    /// The machine was booted since: whatever it would have stopped is gone as well, but for a unit of systemd.
     Rebooted,
 }
 
@@ -81,6 +81,9 @@ pub struct Timer {
     pub id: TokenId,
     /// The old slot.
     pub slot: SlotName,
+    /// The unit of systemd that is on record for it: a boot may start that again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitName>,
     /// What became of it.
     pub state: TimerState,
     /// Whether its program is there.
@@ -95,7 +98,8 @@ impl Timer {
     /// Whether nothing is left of what it was set for.
     pub fn is_over(&self) -> bool {
         let waits = matches!(self.state, TimerState::Pending | TimerState::Stopping);
-        self.state == TimerState::Stopped || (waits && self.program == TimerProgram::Rebooted)
+        let is_lost = waits && self.program == TimerProgram::Rebooted;
+        self.state == TimerState::Stopped || (is_lost && self.unit.is_none())
     }
 
     /// What it comes to on a host whose lock has that epoch: once somebody has taken the lock it stops nothing, though

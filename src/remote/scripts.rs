@@ -129,7 +129,8 @@ impl Body {
     /// came.
     pub(super) fn timer() -> Self {
         body!(
-            "timer", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, TIMERS, ASKING, ENDING
+            "timer", BASE, MACHINE, PROCESS, SOCKETS, STATE, TRAIL, FENCE, TIMERS, ASKING, ENDING, UNITS,
+            STOP_UNIT
         )
     }
 

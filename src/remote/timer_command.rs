@@ -29,6 +29,8 @@ pub struct SetTimer {
     pub grace: Duration,
     /// The new instance on the same host.
     pub successor: Successor,
+    /// Its slot: where a unit of systemd runs that, the process may be another one by then.
+    pub successor_slot: SlotName,
     /// How it is asked whether it is healthy.
     pub health: HealthRequest,
     /// The addresses from which an nginx of the run connects.

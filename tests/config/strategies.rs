@@ -1,6 +1,7 @@
 //! Strategies beside the slots and hosts that they are to move traffic between.
 
 use nonstop::config::{self, Source};
+use nonstop::model::playbook::AfterBake;
 
 use super::{INVENTORY, report, with};
 
@@ -71,4 +72,16 @@ fn a_single_slot_needs_a_host_that_may_leave() {
             .to_string();
         assert!(report.contains(expected), "{report}");
     }
+}
+
+#[test]
+fn units_of_systemd_may_be_left_to_their_hosts_too() {
+    let units = "start: { systemd: { unit: 'sokdak@{{ slot.port }}.service' } }";
+    let text = with("start: { java: {} }", units);
+    let text = format!("{text}bake: {{ for: 24h, detach: true }}\n");
+    let inventory = Source::new("inventory.yml", INVENTORY);
+    let loaded = config::load_sources(&inventory, &Source::new("playbook.yml", text));
+    let config = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(config.playbook.bake.then, AfterBake::LeftToHosts);
+    assert!(config.topology.was.values().all(|was| was.units.len() == 2));
 }

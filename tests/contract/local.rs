@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nonstop::model::names::{Port, RemotePath};
+use nonstop::model::names::{Port, RemotePath, SlotName};
 use nonstop::model::observed::NginxObserved;
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, RenderedRunner};
@@ -16,6 +17,7 @@ use crate::host::{Shell, free_port, remote};
 use crate::site::{Site, eventually};
 use crate::suite::moves::Slot;
 use crate::suite::{Fate, JAR, Subject};
+use crate::systemd;
 
 /// A real host.
 pub(crate) struct Local {
@@ -25,6 +27,8 @@ pub(crate) struct Local {
     ahead: Cell<i64>,
     clock: i64,
     boots: u32,
+    /// The units of systemd that run its slots; none where systemd has no part in it.
+    units: Vec<String>,
 }
 
 impl Local {
@@ -38,6 +42,32 @@ impl Local {
             ahead: Cell::new(0),
             clock: 0,
             boots: 0,
+            units: Vec::new(),
+        }
+    }
+
+    /// The same where units of systemd run both slots.
+    pub(crate) fn by_units() -> Self {
+        let mut local = Self::new();
+        let host = &mut local.site.host;
+        systemd::stands_in(host);
+        for (slot, port) in Slot::BOTH.into_iter().zip(local.ports) {
+            let slot = SlotName::new(slot.name()).expect("a name");
+            local.units.push(systemd::answers(host, slot, port));
+        }
+        local
+    }
+
+    /// A boot starts what is enabled.
+    fn units_boot(&self) {
+        for (unit, port) in self.units.iter().zip(self.ports) {
+            let place = self.site.host.path("systemd").join(unit);
+            if place.join("enabled").exists() {
+                systemd::by_hand(&self.site.host, "start", unit);
+                eventually("it listens", || {
+                    TcpStream::connect(("127.0.0.1", port.number())).is_ok()
+                });
+            }
         }
     }
 
@@ -87,8 +117,12 @@ impl Subject for Local {
         remote(self.site.host.path("zip"))
     }
 
-    fn runner(&self, _: Slot) -> RenderedRunner {
-        helper::answering()
+    fn runner(&self, slot: Slot) -> RenderedRunner {
+        let slot = SlotName::new(slot.name()).expect("a name");
+        match self.site.host.units.get(&slot) {
+            Some(unit) => RenderedRunner::Unit(unit.clone()),
+            None => helper::answering(),
+        }
     }
 
     fn asks(&self, command: &Command) -> Answer {
@@ -132,6 +166,7 @@ impl Subject for Local {
                 ends(pid.trim().parse().expect("a pid"), Signal::SIGTERM);
                 self.is_ahead(100 - uptime());
                 self.site.start();
+                self.units_boot();
             }
             Fate::ClockJumps(seconds) => {
                 self.clock += seconds;

@@ -19,6 +19,9 @@ mod local;
 #[allow(dead_code, reason = "the tests of the scripts use all of it")]
 mod site;
 mod suite;
+#[path = "../scripts/units/systemd.rs"]
+#[allow(dead_code, reason = "the tests of the scripts use all of it")]
+mod systemd;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -65,6 +68,37 @@ played! {
     what_was_started_anew_in_the_old_slot_is_not_what_ends_at_the_hour
     a_reboot_ends_a_timer_and_whoever_comes_can_still_cancel_it
     what_a_deploy_agent_has_put_there_is_taken_only_if_it_is_the_jar_that_was_meant
+}
+
+/// The cases of instances and of the hour at which one ends, where units of systemd run both slots.
+mod by_units {
+    use crate::{local, suite};
+
+    macro_rules! played {
+        ($($name:ident)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    let name = stringify!($name);
+                    suite::alike_by_units(name, suite::cases::named(name), local::Local::by_units());
+                }
+            )*
+        };
+    }
+
+    played! {
+        an_instance_is_started_once_and_ends_by_its_identity
+        nothing_is_stopped_while_its_successor_is_not_there
+        a_process_that_is_dead_already_needs_no_successor
+        whoever_lost_the_lock_starts_and_stops_nothing
+        at_its_hour_the_old_instance_ends_if_the_run_still_waits
+        a_timer_that_is_cancelled_or_set_anew_stops_nothing
+        whoever_takes_the_lock_takes_the_hour_away
+        a_run_that_does_not_wait_at_the_hour_keeps_both
+        nothing_ends_at_the_hour_of_a_host_whose_new_instance_is_dead
+        nothing_ends_at_the_hour_of_a_host_whose_new_instance_is_sick
+        a_reboot_ends_a_timer_and_whoever_comes_can_still_cancel_it
+    }
 }
 
 #[test]

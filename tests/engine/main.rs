@@ -33,5 +33,6 @@ mod truth;
 mod turning;
 mod window;
 mod window_races;
+mod window_units;
 #[path = "../world/mod.rs"]
 mod world;

@@ -116,6 +116,13 @@ impl Scene {
         Self::of(INVENTORY, &playbook).live_on_blue()
     }
 
+    /// The same where units of systemd do, with more lines at the playbook's end.
+    pub(crate) fn by_units(more: &str) -> Self {
+        let unit = "systemd: { unit: 'sokdak@{{ slot.port }}.service' }";
+        let playbook = PLAYBOOK.replace("java: {}", unit);
+        Self::of(INVENTORY, &format!("{playbook}{more}")).live_on_blue()
+    }
+
     /// The same where green is on hosts of its own.
     pub(crate) fn on_two_sets(more: &str) -> Self {
         let playbook = PLAYBOOK.replace("green: { group: was,", "green: { group: others,");
@@ -165,7 +172,7 @@ impl Scene {
         let mut hosts: BTreeMap<HostName, SimHost> = BTreeMap::new();
         for (name, was) in &config.topology.was {
             let mut host = SimHost::new(&was.address);
-            host.ports = was.ports.clone();
+            host.carries(was);
             hosts.insert(name.clone(), host);
         }
         for (name, nginx) in &config.topology.nginx {

@@ -132,7 +132,7 @@ const WAS: &str = "was=yes disk_free_kb=100 disk_free_inodes=100 release=r1 rele
     slot.listener.command=java slot.peak_memory_kb=5 slot.connections=1 slot=green slot.port=8081 \
     slot.start=run-1.7.2.8081 slot.start.run=run-1 slot.start.release=r1 slot.start.pids=31 \
     slot.peak_memory_kb=0 slot.connections=0 http_tool=curl timer=run-1 timer.epoch=7 timer.number=2 \
-    timer.slot=blue timer.state=pending timer.program=alive timer.left_ms=1000 timer.reason=x";
+    timer.slot=blue timer.unit=sokdak@8080.service timer.state=pending timer.program=alive timer.left_ms=1000 timer.reason=x";
 
 const NGINX: &str = "nginx=yes conf=/etc/nginx/nginx.conf master=present master.pid=20 \
     master.start_ticks=21 master.boot_id=boot master.uid=0 master.serving=22 master.leaving= \
@@ -289,6 +289,7 @@ fn set_timer() -> SetTimer {
             identity: identity(),
             port: port(),
         },
+        successor_slot: blue(),
         health: HealthRequest {
             address: "127.0.0.1".to_owned(),
             path: "/".to_owned(),

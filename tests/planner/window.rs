@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nonstop::model::finding::Problem;
 use nonstop::model::lock::Epoch;
+use nonstop::model::names::UnitName;
 use nonstop::model::observed::WatchKeeper;
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Plan, Step};
@@ -131,6 +132,7 @@ fn waits(timers: [(TimerState, TimerProgram); 2]) -> (Fleet, RunRecord) {
     }
     for (name, (state, program)) in ["was-1", "was-2"].into_iter().zip(timers) {
         fleet.was(name).timer = Some(Timer {
+            unit: None,
             id: TokenId {
                 run: record.run.clone(),
                 epoch: record.epoch,
@@ -176,6 +178,23 @@ fn a_run_is_over_once_every_host_is_through() {
         ] {
             assert!(!is_over(&waits([one, other]).0), "{one:?} {other:?}");
         }
+    }
+}
+
+#[test]
+fn a_boot_is_no_end_of_a_unit_which_it_starts_again() {
+    use TimerProgram::{Gone, Rebooted};
+    use TimerState::{Pending, Stopped, Stopping};
+    for (state, program, over) in [
+        (Pending, Rebooted, false),
+        (Stopping, Rebooted, false),
+        (Stopped, Gone, true),
+        (Stopped, Rebooted, true),
+    ] {
+        let (mut fleet, _) = waits([(Stopped, Gone), (state, program)]);
+        let unit = UnitName::new("sokdak@8080.service").unwrap();
+        fleet.was("was-2").timer.as_mut().unwrap().unit = Some(unit);
+        assert_eq!(is_over(&fleet), over, "{state:?} {program:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use nonstop::model::event::{Event, Until};
 use nonstop::model::finding::{Finding, Problem};
 use nonstop::model::lock::{Epoch, Owner};
-use nonstop::model::names::{ReleaseId, RunId, SlotName};
+use nonstop::model::names::{ReleaseId, RunId, SlotName, UnitName};
 use nonstop::model::notify::{Moment, Service};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
@@ -387,9 +387,11 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
         seen.record = Some(record.clone());
         seen.lock.epoch = record.epoch;
     }
+    let unit = std::cell::Cell::new(false);
     let mut said = |timers: [(TimerState, TimerProgram, Option<u64>, Option<&str>); 2]| {
         for (name, (state, program, left, reason)) in WAS.into_iter().zip(timers) {
             fleet.host(name).was.as_mut().unwrap().timer = Some(Timer {
+                unit: unit.get().then(|| UnitName::new("sokdak@8080.service").unwrap()),
                 id: TokenId {
                     run: record.run.clone(),
                     epoch: record.epoch,
@@ -422,6 +424,20 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
         text.contains("`nonstop rollback` is one switch back while"),
         "{text}"
     );
+    // A boot starts a unit again.
+    unit.set(true);
+    let text = said([
+        (TimerState::Pending, TimerProgram::Rebooted, None, None),
+        (TimerState::Stopping, TimerProgram::Rebooted, None, None),
+    ]);
+    for host in WAS {
+        let line = format!(
+            "  {host} was booted since, and stops blue no more: its unit sokdak@8080.service may be up again; \
+             `nonstop promote` stops it"
+        );
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+    unit.set(false);
     let text = said([
         (TimerState::Stopped, TimerProgram::Gone, None, None),
         (
@@ -468,6 +484,7 @@ fn status_foretells_no_hour_at_which_nothing_will_be_stopped() {
     // Somebody took the lock of one of them since, and the other has lost its state folder.
     fleet.host("was-1").lock.epoch = Epoch(record.epoch.0 + 1);
     fleet.host("was-1").was.as_mut().unwrap().timer = Some(Timer {
+        unit: None,
         id: TokenId {
             run: record.run.clone(),
             epoch: record.epoch,

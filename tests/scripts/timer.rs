@@ -57,11 +57,22 @@ impl<'h> Two<'h> {
         host.lock();
         host.put("r1", b"a jar");
         let (port, new_port) = (free_port(), free_port());
+        let old = started(host, blue(), port, old);
+        let new = started(host, green(), new_port, helper::answering());
+        Self::of(host, (port, old), (new_port, new))
+    }
+
+    /// The record says of two instances that their run waits.
+    pub(crate) fn of(
+        host: &'h Host,
+        (port, old): (Port, ProcessIdentity),
+        (new_port, new): (Port, ProcessIdentity),
+    ) -> Self {
         let two = Self {
             host,
             port,
-            old: started(host, blue(), port, old),
-            new: started(host, green(), new_port, helper::answering()),
+            old,
+            new,
             new_port,
         };
         two.record(|_| {});
@@ -91,6 +102,7 @@ impl<'h> Two<'h> {
                 identity: self.new.clone(),
                 port: self.new_port,
             },
+            successor_slot: green(),
             health: HealthRequest {
                 address: "127.0.0.1".to_owned(),
                 path: "/actuator/health".to_owned(),

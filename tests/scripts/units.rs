@@ -17,6 +17,7 @@ use crate::host::{Shell, blue, passed, release};
 
 use systemd::Booted;
 
+mod hour;
 mod starting;
 mod systemd;
 

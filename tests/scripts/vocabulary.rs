@@ -222,6 +222,7 @@ fn of_instances() -> Vec<Command> {
                 identity: identity(),
                 port: port(),
             },
+            successor_slot: blue(),
             health: HealthRequest {
                 address: "127.0.0.1".to_owned(),
                 path: "/".to_owned(),

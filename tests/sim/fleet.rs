@@ -71,6 +71,7 @@ pub(crate) fn config(story: &Story) -> Config {
     let start = match story.runner {
         Runner::Java => "java: {}",
         Runner::Script => "command: { run: [./start.sh] }",
+        Runner::Unit => "systemd: { unit: 'sokdak@{{ slot.port }}.service' }",
     };
     let memory = match story.twists.memory {
         MemoryCheck::Refuse => "refuse",
@@ -113,7 +114,7 @@ pub(crate) fn world(story: &Story, config: &Config) -> Shared {
     let mut hosts: BTreeMap<HostName, SimHost> = BTreeMap::new();
     for (name, was) in &config.topology.was {
         let mut host = SimHost::new(&was.address);
-        host.ports = was.ports.clone();
+        host.carries(was);
         hosts.insert(name.clone(), host);
     }
     for (name, nginx) in &config.topology.nginx {

@@ -46,6 +46,8 @@ pub(crate) enum Runner {
     Java,
     /// A script of the user: what it starts is on record once it listens.
     Script,
+    /// A unit of systemd, which starts it again after a crash or a boot.
+    Unit,
 }
 
 /// Acts that may overlap.
@@ -163,10 +165,10 @@ impl Story {
             lease: *random.of(&[5, 10, 30]),
             bake: *random.of(&[0, 2, 8]),
             keeps_old_slot: random.one_in(4),
-            runner: if seed.is_multiple_of(3) {
-                Runner::Script
-            } else {
-                Runner::Java
+            runner: match seed % 6 {
+                0 | 3 => Runner::Script,
+                1 => Runner::Unit,
+                _ => Runner::Java,
             },
             hooks: Hooks::of(&mut Random::new(seed ^ 0x686f_6f6b), is_calm),
             twists: if is_calm { twists.calm() } else { twists },
@@ -211,6 +213,10 @@ impl Story {
     /// Takes away what does not go with a single slot.
     fn has_a_single_slot(&mut self) {
         self.keeps_old_slot = false;
+        // A boot that starts a unit again between a look and the stop that it leads to is played with two slots only.
+        if self.runner == Runner::Unit {
+            self.runner = Runner::Java;
+        }
         self.hooks = Hooks::none();
         for (_, strike) in &mut self.strikes {
             strike.on_the_first_port();

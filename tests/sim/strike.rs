@@ -46,7 +46,7 @@ pub(crate) fn strikes(world: &mut World, hosts: &[HostName], at: Instant, strike
             let host = named(host);
             let name = host.clone();
             world.happens(at, &host, "loses an instance", move |world| {
-                world.host(name.as_str()).strike(port(second));
+                world.host(name.as_str()).crashes(port(second));
             });
         }
         Strike::Restart(host, second) => {

@@ -8,7 +8,7 @@ use nonstop::model::outcome::Signal;
 use nonstop::model::playbook::MemoryCheck;
 
 use crate::random::Random;
-use crate::story::{Act, Fate, Leaves, Round, Story, Strike, What};
+use crate::story::{Act, Fate, Leaves, Round, Runner, Story, Strike, What};
 use crate::world::{Killed, Tight};
 
 /// What is special about a story.
@@ -213,6 +213,7 @@ impl Twists {
             ),
             ("waits for a person", twists.moves.wait()),
             ("left to the hosts", twists.window.is_some()),
+            ("units", story.runner == Runner::Unit),
             ("slots on two sets of hosts", twists.slots == Slots::Hosts),
             ("a single slot", twists.slots == Slots::Single),
             ("one machine", story.size.1 == 0),
@@ -293,6 +294,9 @@ impl Twists {
                 _ => Strike::Kill(host, true),
             };
             story.strikes.push((at, strike));
+        }
+        if random.one_in(3) {
+            story.runner = Runner::Unit;
         }
     }
 

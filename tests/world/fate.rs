@@ -31,7 +31,7 @@ impl World {
         self.forget_clients_of(name);
     }
 
-    /// The host comes up: nginx with what is on its disk, and nothing else.
+    /// The host comes up: nginx with what is on its disk, the units that are enabled, and nothing else.
     pub(crate) fn boot(&mut self, name: &HostName) {
         let host = self.at(name);
         if host.is_up {
@@ -42,6 +42,7 @@ impl World {
         if let Some(nginx) = &mut host.nginx {
             nginx.start();
         }
+        host.units_boot();
     }
 
     /// Nothing more befalls any host.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use nonstop::model::hook::HookId;
 use nonstop::model::lock::{Epoch, LockState};
-use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, RunId, SlotName, StartWord};
+use nonstop::model::names::{Address, Port, ReleaseId, RemotePath, RunId, SlotName, StartWord, UnitName};
 use nonstop::model::observed::{
     HostObserved, Machine, ReleaseObserved, SlotObserved, StateFolder, StateStatus, WasObserved,
 };
 use nonstop::model::process::{InstanceRecord, ListeningProcess, ProcessIdentity, UnfinishedStart};
 use nonstop::model::record::RunRecord;
 use nonstop::model::release::Offer;
+use nonstop::model::unit::{UnitObserved, UnitState};
 use tokio::time::Instant;
 
 use super::clock::Clock;
@@ -40,6 +41,8 @@ pub(crate) struct SimHost {
     /// Why its record cannot be read.
     pub(crate) unreadable: Option<String>,
     pub(crate) ports: BTreeMap<SlotName, Port>,
+    /// The units of systemd that run its slots; none where systemd has no part in it.
+    pub(crate) units: BTreeMap<SlotName, UnitName>,
     /// What a deploy agent has put there.
     pub(crate) offer: Offer,
     pub(crate) releases: BTreeMap<ReleaseId, ReleaseObserved>,
@@ -154,6 +157,7 @@ impl SimHost {
             record: None,
             unreadable: None,
             ports: BTreeMap::new(),
+            units: BTreeMap::new(),
             releases: BTreeMap::new(),
             processes: Vec::new(),
             instances: BTreeMap::new(),
@@ -348,7 +352,10 @@ impl SimHost {
             record_runs: record.as_ref().is_some_and(|record| self.runs(&record.identity)),
             record,
             listener,
-            unit: None,
+            unit: self.units.get(slot).map(|name| UnitObserved {
+                name: name.clone(),
+                state: UnitState::Ready,
+            }),
             peak_memory_bytes: if has_peak { 1 << 30 } else { 0 },
             answers_as: None,
         }

@@ -21,6 +21,7 @@ mod nginx;
 mod reach;
 mod switch;
 mod timer;
+mod units;
 mod was;
 
 use std::cell::RefCell;

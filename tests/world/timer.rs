@@ -54,6 +54,7 @@ impl SimHost {
         Some(Timer {
             id: timer.id.clone(),
             slot: timer.set.slot.clone(),
+            unit: self.unit_on_record(&timer.set.slot),
             state: timer.state,
             program,
             left: waits.then(|| timer.hour.1.saturating_sub(self.clock.uptime())),
@@ -90,7 +91,8 @@ impl SimHost {
     /// Whether the new instance is the recorded one, listens and is healthy: it answers with 200 where it is.
     fn stands_in(&self, set: &SetTimer) -> StandsIn {
         let listener = self.listener(set.successor.port);
-        let same = listener.filter(|it| it.identity == set.successor.identity);
+        let successor = self.now(&set.successor_slot, &set.successor.identity);
+        let same = listener.filter(|it| it.identity == successor);
         match same.map(|it| it.health) {
             None => StandsIn::Missing,
             Some(Health::Up) if set.health.status == 200 => StandsIn::Well,
@@ -187,9 +189,8 @@ impl World {
         if let Some(reason) = host.somebody_came(&timer) {
             return self.timer_refuses(name, timer, reason.to_owned());
         }
-        let mut processes = host.processes.iter();
-        let is_there = processes.any(|it| it.identity == timer.set.identity && it.lives());
-        if !is_there {
+        timer.set.identity = host.now(&timer.set.slot, &timer.set.identity);
+        if !host.runs(&timer.set.identity) {
             let id = timer.id.clone();
             host.timer = Some(timer);
             return self.timer_ends(name, boot, &id);

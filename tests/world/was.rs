@@ -95,6 +95,13 @@ impl SimHost {
         passes
     }
 
+    /// A unit that ended while it was started is stopped, and its start is on record no more.
+    fn undoes(&mut self, fence: &Fence) {
+        let units = &self.units;
+        self.unfinished
+            .retain(|slot, start| !units.contains_key(slot) || start.run != fence.run);
+    }
+
     /// What ended is on record no more.
     fn forgets(&mut self, stop: &Stop) {
         self.instances.retain(|slot, record| {
@@ -190,6 +197,7 @@ impl World {
             }),
         };
         let (Some(takes), Some(identity)) = (takes, identity) else {
+            host.undoes(&start.fence);
             let reason = "exit status 1".to_owned();
             return Ok(started(StartAnswer::Exited { reason, tail: tail() }));
         };
@@ -253,6 +261,7 @@ impl World {
             let log = RemotePath::new("/srv/logs/app.log").ok();
             StartAnswer::Listening { identity, log }
         } else {
+            host.undoes(fence);
             match host.memory_kills {
                 0 => {
                     let reason = "exit status 137".to_owned();
@@ -271,6 +280,8 @@ impl World {
     pub(super) fn stop(&mut self, name: &HostName, job: Job, stop: Stop) -> Result<Effect, CallError> {
         let host = self.at(name);
         pass!(host, stop.fence, Stop);
+        let target = host.target_now(&stop.slot, stop.target);
+        let stop = Stop { target, ..stop };
         let Some((port, heeds)) = self.meant(name, &stop) else {
             self.at(name).forgets(&stop);
             return Ok(Effect::Answered(stopped(StopAnswer::AlreadyGone)));

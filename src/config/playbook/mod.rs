@@ -164,7 +164,7 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
         item.note(Problem::at(&item.key, "with a single slot no hooks run yet"));
     }
     let hooks = hooks::read(hooks_item.as_ref(), source);
-    timing::fits(bake_item.as_ref(), bake, &hooks, start.as_ref());
+    timing::fits(bake_item.as_ref(), bake, &hooks);
     top.finish();
     Some(Playbook {
         app: app?,

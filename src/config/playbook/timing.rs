@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::hook::{HookPoint, Hooks};
-use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Runner, Stop, Watch};
+use crate::model::playbook::{AfterBake, Bake, Drain, Lock, OnDeadline, Stop, Watch};
 
 use super::super::fields::{Fields, Item};
 use super::super::report::Problem;
@@ -98,16 +98,11 @@ pub(super) fn bake(item: Option<&Item<'_>>, carries: Carries) -> Bake {
     bake
 }
 
-/// Refuses what goes beyond a process that ends: at the hour the hosts are alone.
-pub(super) fn fits(item: Option<&Item<'_>>, bake: Bake, hooks: &Hooks, start: Option<&Runner>) {
+/// Refuses what goes beyond an instance that ends: at the hour the hosts are alone.
+pub(super) fn fits(item: Option<&Item<'_>>, bake: Bake, hooks: &Hooks) {
     let Some(item) = item.filter(|_| bake.then == AfterBake::LeftToHosts) else {
         return;
     };
-    if matches!(start, Some(Runner::Systemd(_))) {
-        let message = "`detach` ends processes, and systemd would start its units' again";
-        let problem = Problem::at(&item.place("detach"), message);
-        item.note(problem.hint("take it away: with `start.systemd` the run itself waits, or `then: keep`"));
-    }
     if hooks.at(HookPoint::BeforeStop).next().is_some() {
         let message = "`detach` leaves the stop of the old slot to the hosts, and they run no `before_stop`";
         let problem = Problem::at(&item.place("detach"), message);

@@ -83,6 +83,7 @@ pub async fn run<H: Host>(
                 identity,
                 nginx,
                 own,
+                successor: &job.plan.to,
             };
             timer::set(context, job.home, host, old, *after).await
         }

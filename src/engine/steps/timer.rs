@@ -28,6 +28,7 @@ pub(super) struct Old<'a> {
     pub(super) identity: &'a ProcessIdentity,
     pub(super) nginx: &'a BTreeSet<IpAddr>,
     pub(super) own: &'a Viewed,
+    pub(super) successor: &'a SlotName,
 }
 
 /// Sets the timer of a host.
@@ -56,6 +57,7 @@ pub(super) async fn set<H: Host>(
             identity,
             port: old.own.endpoint.port,
         },
+        successor_slot: old.successor.clone(),
         health: HealthRequest {
             address: old.own.address.clone(),
             path: health.path.clone(),

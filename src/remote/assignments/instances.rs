@@ -54,7 +54,8 @@ impl Assignments {
             .victim(process)
             .set("START_WORD", word)
             .set("GRACE_MS", milliseconds(stop.grace))
-            .successor(stop.successor.as_ref());
+            .successor(stop.successor.as_ref())
+            .set("SUCCESSOR_SLOT", "");
     }
 
     /// The process that ends.

@@ -21,6 +21,8 @@ pub(in crate::remote) fn of_timer(place: &Place, timer: &SetTimer) -> Vec<(&'sta
         .victim(Some(&timer.identity))
         .set("GRACE_MS", milliseconds(timer.grace))
         .successor(Some(&timer.successor))
+        .set("SUCCESSOR_SLOT", &timer.successor_slot)
+        .unit(place.units.get(&timer.slot))
         .set(
             "NGINX_ADDRESSES",
             timer.nginx.iter().flat_map(kernels).collect::<Vec<_>>().join(" "),

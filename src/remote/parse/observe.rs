@@ -194,6 +194,7 @@ fn timer(mut fields: Fields) -> Read<Timer> {
     let timer = Timer {
         id,
         slot: fields.value("timer.slot")?,
+        unit: fields.maybe_value("timer.unit")?,
         state: timer_state(&state).ok_or_else(|| bad("timer.state", "is not one of the known words"))?,
         program: match fields.text("timer.program")?.as_str() {
             "alive" => TimerProgram::Alive,

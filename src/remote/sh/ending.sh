@@ -2,13 +2,14 @@
 # shellcheck disable=SC2034,SC2153
 # ending: ends a process by its identity, or all that a start left behind by the word that they carry, TERM first and
 # KILL after the grace. Whether a process is still the one that is meant is asked in the same breath as each
-# signal, under the flock; the grace itself runs unlocked. Needs process, sockets, state and trail.
+# signal, under the flock; the grace itself runs unlocked. Needs process, sockets, state, trail and units.
 #
 # A script that uses it says with hold_again how the flock is taken anew, and with gone RESULT, still_runs and
 # successor_missing REASON what follows: all three end it.
 #
 # Parameters: SLOT, either PID, START_TICKS, IDENTITY_BOOT and IDENTITY_UID or START_WORD (the others empty),
-# GRACE_MS, and, or empty, SUCCESSOR_PID, SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT.
+# GRACE_MS, and, or empty, SUCCESSOR_PID, SUCCESSOR_START, SUCCESSOR_BOOT, SUCCESSOR_UID, SUCCESSOR_PORT and, where
+# systemd may have started it anew since, SUCCESSOR_SLOT.
 # Prints: nothing.
 
 # is_victim PID: whether that process is meant; sets P_UID.
@@ -51,25 +52,39 @@ send() {
 
 # is_on_record: whether it is what the slot's last start left.
 is_on_record() {
-    if instance_read "$SLOT"; then
+    if [ -n "$BY_UNIT" ]; then
+        instance_read "$SLOT" || :
+        [ "$I_UNIT" = "$BY_UNIT" ] && same_start
+    elif instance_read "$SLOT"; then
         [ "$I_PID $I_START $I_BOOT $I_UID" = "$PID $START_TICKS $IDENTITY_BOOT $IDENTITY_UID" ]
     else
         [ -n "$START_WORD" ] && [ "$I_WORD" = "$START_WORD" ]
     fi
 }
 
+# successor_read: sets N_PID and N_UID to the new instance: the process that was started, or the one that systemd
+# started in its place; false where it is neither.
+successor_read() {
+    N_PID=$SUCCESSOR_PID N_UID=$SUCCESSOR_UID
+    ! same_process "$SUCCESSOR_PID" "$SUCCESSOR_START" "$SUCCESSOR_BOOT" "$SUCCESSOR_UID" || return 0
+    [ -n "$SUCCESSOR_SLOT" ] && instance_read "$SUCCESSOR_SLOT" || return 1
+    [ -n "$I_UNIT" ] && [ "$I_PORT" = "$SUCCESSOR_PORT" ] || return 1
+    sockets_read "$SUCCESSOR_PORT"
+    holders_read
+    unit_instance "$I_UNIT" "$SUCCESSOR_PORT" && unit_is_recorded
+}
+
 # look_at_successor: answers and ends unless the new instance is alive and has its port.
 look_at_successor() {
     [ -n "$SUCCESSOR_PID" ] || return 0
-    same_process "$SUCCESSOR_PID" "$SUCCESSOR_START" "$SUCCESSOR_BOOT" "$SUCCESSOR_UID" ||
-        successor_missing "process $SUCCESSOR_PID is not the one that was started"
-    listener_read "$SUCCESSOR_PORT" "$SUCCESSOR_PID"
+    successor_read || successor_missing "process $SUCCESSOR_PID is not the one that was started"
+    listener_read "$SUCCESSOR_PORT" "$N_PID"
     case $LISTENER in
     own) return 0 ;;
     none) successor_missing "nothing listens on port $SUCCESSOR_PORT" ;;
     esac
     # Another user's sockets cannot be looked into: there the socket's user has to do.
-    if [ -z "$LISTENER_PID" ] && [ "$SUCCESSOR_UID" != "$MY_UID" ] && [ "$LISTENER_UID" = "$SUCCESSOR_UID" ]; then
+    if [ -z "$LISTENER_PID" ] && [ "$N_UID" != "$MY_UID" ] && [ "$LISTENER_UID" = "$N_UID" ]; then
         return 0
     fi
     successor_missing "port $SUCCESSOR_PORT belongs to process ${LISTENER_PID:-of user $LISTENER_UID}"

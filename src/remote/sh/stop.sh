@@ -4,11 +4,9 @@
 # flock and the fence; the grace itself runs unlocked. Where a successor is named and is not alive and listening,
 # nothing is signalled.
 #
-# What a unit of systemd runs is ended by systemd, which would start it again otherwise: where the process is the main
-# process of the unit on record, or of the slot's own, or was started by it; and where it is gone and the unit on
-# record runs another, which systemd started in its place. The unit is then disabled, where it was enabled with it.
+# What a unit of systemd runs is ended by systemd, and the unit is then disabled, where it was enabled with it.
 #
-# Parameters: the fence's, those of ending, UNIT (may be empty) and UNIT_ENABLE.
+# Parameters: the fence's and those of stop_unit.
 # Prints: the fence's answer, and `stop=terminated|killed|already_gone`, `stop=still_runs` with
 # `reason`, or `stop=successor_missing` with `reason`.
 EVENT=stop
@@ -16,7 +14,7 @@ EVENT=stop
 # gone RESULT: forgets the process where it is the recorded one, and answers. Under the flock.
 gone() {
     ! is_on_record || rm -f -- "$STATE/instance.$SLOT"
-    trail "$1" slot "$SLOT" pid "$PID"
+    trail "$1" slot "$SLOT" pid "$PID" ${BY_UNIT:+unit "$BY_UNIT"}
     say fence passed
     say stop "$1"
     answered
@@ -42,9 +40,12 @@ successor_missing() {
 hold_again() { fence_again; }
 
 fence_or_refuse
-find_unit
-[ -z "$BY_UNIT" ] || stop_unit
-victim || gone already_gone
+is_there || ended already_gone
 look_at_successor
-victim || gone already_gone
-end_victim
+FOUND=$BY_UNIT
+is_there || ended already_gone
+if [ "$BY_UNIT" != "$FOUND" ]; then
+    ERROR='what runs it changed meanwhile'
+    still_runs
+fi
+end_it

@@ -1,12 +1,30 @@
 #!/bin/sh
 # shellcheck disable=SC2034,SC2153
-# stop_unit: the part of `stop` that has systemd end what a unit runs. Needs units, and what `stop` itself has.
+# stop_unit: whether what is meant to end is there, and its end: by systemd where a unit runs it, which would start it
+# again otherwise, else by ending. Needs ending and units.
 #
-# Parameters: those of `stop`. Prints: nothing but what `stop` answers.
+# A unit runs it where the process is the unit's main process, or was started by it, and where it is gone and the unit
+# on record runs another with the release on record, which systemd started in its place. A script that uses it defines
+# what ending asks for.
+#
+# Parameters: those of ending, UNIT (the slot's own, may be empty) and UNIT_ENABLE. Prints: nothing.
+
+# start_read: sets ON_RECORD, what the slot's last start left, as it stands there.
+start_read() {
+    ON_RECORD=$(cat -- "$STATE/instance.$SLOT" 2>/dev/null) || ON_RECORD=
+}
+
+# same_start: whether nobody has started the slot since find_unit.
+same_start() {
+    start_read
+    [ "$ON_RECORD" = "$FOUND_START" ]
+}
 
 # find_unit: sets BY_UNIT to the unit that runs what is meant; empty where none does.
 find_unit() {
     BY_UNIT=
+    start_read
+    FOUND_START=$ON_RECORD
     instance_read "$SLOT" || :
     [ -n "$I_UNIT$UNIT" ] || return 0
     if [ -n "$START_WORD" ]; then
@@ -23,9 +41,11 @@ find_unit() {
         done
     else
         BY_UNIT=$I_UNIT
-        # What somebody else's unit runs in its place was never looked at.
-        [ -z "$BY_UNIT" ] && unit_read "$UNIT" && unit_up && [ "$U_MAIN" -gt 0 ] || return 0
-        ERROR="unit $UNIT runs another process by now, $U_MAIN"
+        [ -z "$I_UNIT" ] || ! link_is_recorded || return 0
+        # What somebody else's unit runs in its place, or another release, was never looked at.
+        f_unit=${I_UNIT:-$UNIT}
+        unit_read "$f_unit" && unit_up && [ "$U_MAIN" -gt 0 ] || return 0
+        ERROR="unit $f_unit runs another process by now, $U_MAIN"
         still_runs
     fi
 }
@@ -41,6 +61,12 @@ unit_lives() {
     unit_up
 }
 
+# is_there: whether what is meant is there, or about to be; sets BY_UNIT.
+is_there() {
+    find_unit
+    if [ -n "$BY_UNIT" ]; then unit_lives; else victim; fi
+}
+
 # unit_await MILLISECONDS: whether it ended by then.
 unit_await() {
     deadline_in "$1"
@@ -50,9 +76,15 @@ unit_await() {
     done
 }
 
-# unit_ask WORD...: has systemctl do it; sets ERROR where it does not.
+# unit_allowed: whether sudo, where it is needed, lets the login end the unit.
+unit_allowed() {
+    use_root
+    [ "$ROOT_WAY" = direct ] || sudo -n -l -- systemctl stop --no-block "$BY_UNIT" >/dev/null 2>&1
+}
+
+# unit_ask WORD...: has systemctl do it, and waits for it half a minute; sets ERROR where it does not.
 unit_ask() {
-    ERROR=
+    ERROR='' ROOT_SECONDS=30
     use_root
     scratch
     if root systemctl "$@" "$BY_UNIT" 2>"$SCRATCH/systemctl" </dev/null; then
@@ -63,42 +95,50 @@ unit_ask() {
         words_of "$ERROR"
         trail "not_$1" slot "$SLOT" unit "$BY_UNIT" reason "$WORDS"
     fi
+    ROOT_SECONDS=
 }
 
-# unit_gone RESULT: it ended; the record goes last, so that whoever comes after a crash does the rest.
-unit_gone() {
-    g_result=$1
-    [ "$g_result-$U_RESULT" != terminated-timeout ] || g_result=killed
-    g_enabled=$UNIT_ENABLE
-    [ "$I_UNIT" != "$BY_UNIT" ] || g_enabled=$I_ENABLED
-    [ "$g_enabled" != yes ] || unit_ask disable
-    [ "$I_UNIT" != "$BY_UNIT" ] || rm -f -- "$STATE/instance.$SLOT"
-    trail "$g_result" slot "$SLOT" unit "$BY_UNIT"
-    say fence passed
-    say stop "$g_result"
-    answered
+# hold_unit: takes the flock anew. Where the slot was started meanwhile, what was meant was ended before, and the unit
+# runs somebody else's.
+hold_unit() {
+    hold_again
+    same_start || gone terminated
 }
 
-# stop_unit: has systemd end it, and kill what is left of it after the grace.
-stop_unit() {
-    unit_lives || unit_gone already_gone
-    look_at_successor
-    s_unit=$BY_UNIT
-    find_unit
-    [ "$BY_UNIT" = "$s_unit" ] || still_runs
+# ended RESULT: what is meant is there no more. A unit is disabled first: whoever comes after a crash finds it on record,
+# and does the rest.
+ended() {
+    e_result=$1
+    if [ -n "$BY_UNIT" ]; then
+        [ "$e_result-$U_RESULT" != terminated-timeout ] || e_result=killed
+        e_enabled=$UNIT_ENABLE
+        [ "$I_UNIT" != "$BY_UNIT" ] || e_enabled=$I_ENABLED
+        [ "$e_enabled" != yes ] || unit_ask disable
+    fi
+    gone "$e_result"
+}
+
+# end_unit: has systemd end it, and kill what is left of it after the grace.
+end_unit() {
     unit_ask stop --no-block
     [ -z "$ERROR" ] || still_runs
     state_unlock
     if unit_await "$GRACE_MS"; then
-        fence_again
-        unit_gone terminated
+        hold_unit
+        ended terminated
     fi
-    fence_again
+    hold_unit
     unit_ask kill --signal=KILL
     state_unlock
     if unit_await 5000; then
-        fence_again
-        unit_gone killed
+        hold_unit
+        ended killed
     fi
     still_runs
+}
+
+# end_it: ends what is_there has found. Under the flock.
+end_it() {
+    [ -z "$BY_UNIT" ] || end_unit
+    end_victim
 }

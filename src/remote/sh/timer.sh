@@ -5,9 +5,10 @@
 # healthy, and for a while no connection from an nginx address touched the old port. All of that is asked under the
 # flock, in which the pending file is then moved to stopping: whoever cancels it moves the same file. What speaks
 # against it leaves the old instance up, and is written down beside it. It leaves at once where its file is no
-# longer pending or the machine was booted since.
+# longer pending or the machine was booted since. What a unit of systemd runs is ended as `stop` does it; of both
+# instances it counts that systemd may have started them anew.
 #
-# Parameters: those of ending without START_WORD, those of asking (the new instance), and TIMER_RUN, TIMER_EPOCH,
+# Parameters: those of stop_unit without START_WORD, those of asking (the new instance), and TIMER_RUN, TIMER_EPOCH,
 # TIMER_NUMBER, LOCK_HELD_BY (the run that set it), OLD_PORT, NGINX_ADDRESSES (words, as the kernel writes them),
 # QUIET_MS (how long none of them must be connected), QUIET_LIMIT_MS (how long it waits for that), HEALTH_STATUS and
 # HEALTH_BODY (may be empty); and as its argument the state folder.
@@ -64,12 +65,16 @@ stuck() {
 }
 
 successor_missing() { refuse "$1"; }
-still_runs() { stuck "${ERROR:-it is there after KILL}"; }
+
+still_runs() {
+    [ "$NOW" != pending ] || refuse "$ERROR"
+    stuck "${ERROR:-it is there after KILL}"
+}
 
 # gone RESULT: forgets the process where it is the recorded one. Under the flock.
 gone() {
     ! is_on_record || rm -f -- "$STATE/instance.$SLOT"
-    trail "$1" timer "$TIMER" slot "$SLOT" pid "$PID"
+    trail "$1" timer "$TIMER" slot "$SLOT" pid "$PID" ${BY_UNIT:+unit "$BY_UNIT"}
     timer_move "$TIMER" "$NOW" stopped
     exit 0
 }
@@ -171,7 +176,7 @@ begin() {
     NOW=stopping
     mv -f -- "$b_record" "$STATE/record" || fail state_folder 'the record cannot be moved'
     synced "$STATE"
-    trail stopping timer "$TIMER" slot "$SLOT" pid "$PID"
+    trail stopping timer "$TIMER" slot "$SLOT" pid "$PID" ${BY_UNIT:+unit "$BY_UNIT"}
     synced "$STATE/audit"
 }
 
@@ -189,7 +194,7 @@ while :; do
         continue
     fi
     nobody_came
-    victim || gone already_gone
+    is_there || ended already_gone
     look_at_successor
     SCRATCH=${SCRATCH:-$(mktemp -d)} || refuse 'there is no room for what it asks'
     ! healthy || break
@@ -197,6 +202,7 @@ while :; do
     [ "$TRIES" -gt 0 ] || refuse "the new instance is not healthy: it answers ${STATUS:-nothing} to $REQUEST_PATH"
     state_unlock
 done
-victim || gone already_gone
+is_there || ended already_gone
+[ -z "$BY_UNIT" ] || unit_allowed || refuse "sudo does not let it stop the unit $BY_UNIT"
 begin
-end_victim
+end_it

@@ -7,7 +7,8 @@
 # number of the script that set it. It is made `pending`, and moved by a rename under the flock: to cancelled; to
 # refused, with the reason in `.reason`; or to stopping, before anything is signalled, and then to stopped. In it
 # are boot and uptime of its hour, and the slot. Beside it lie `.program`, which sleeps, and `.pid`, pid, start time
-# and boot of its process while that is there. With a boot it is over: whatever it would have ended is gone.
+# and boot of its process while that is there. With a boot it is over: whatever it would have ended is gone, but for
+# a unit of systemd, which a boot starts again.
 #
 # Parameters: none. Prints: what timers_say prints.
 
@@ -102,6 +103,8 @@ timers_say() {
     say timer.slot "$T_SLOT"
     say timer.state "$T_STATE"
     say timer.program "$T_PROGRAM"
+    instance_read "$T_SLOT" || :
+    [ -z "$I_UNIT" ] || text timer.unit "$I_UNIT"
     if [ "$T_STATE $T_PROGRAM" = 'pending alive' ]; then
         timer_left
         say timer.left_ms "$T_LEFT_MS"

@@ -85,6 +85,11 @@ unit_instance() {
 # started it anew or not.
 unit_is_recorded() {
     [ "$I_PID $I_START $I_BOOT $I_UID" != "$N_PID $N_START $BOOT_ID $N_UID" ] || return 0
+    link_is_recorded
+}
+
+# link_is_recorded: whether what systemd starts now is the release that instance_read read.
+link_is_recorded() {
     [ "$(readlink -- "$RELEASE_DIR/current/$I_PORT" 2>/dev/null || :)" = "../releases/$I_RELEASE" ]
 }
 

@@ -61,9 +61,12 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
         harmless(reason)
     };
     let text = match (timer.state, timer.program) {
-        (TimerState::Pending | TimerState::Stopping, TimerProgram::Rebooted) => {
-            format!("was booted since: what ran on {slot} then is gone")
-        }
+        (TimerState::Pending | TimerState::Stopping, TimerProgram::Rebooted) => match &timer.unit {
+            None => format!("was booted since: what ran on {slot} then is gone"),
+            Some(unit) => format!(
+                "was booted since, and stops {slot} no more: its unit {unit} may be up again; `nonstop promote` stops it"
+            ),
+        },
         (TimerState::Pending, TimerProgram::Alive) => match timer.left {
             Some(left) if left.is_zero() => {
                 format!("stops {slot} once nginx has left it alone for a while")

@@ -16,7 +16,20 @@ pub(crate) const JAR: &[u8] = b"nonstop demo app\nversion=1\n\n";
 
 /// Makes the moves on the simulated host and on a real one, and compares after each.
 pub(crate) fn alike<S: Subject>(name: &str, moves: &[Move], real: S) {
-    let (mut real, mut simulated) = (Player::new(real), Player::new(Simulated::new()));
+    compares(name, moves, real, Simulated::new());
+}
+
+/// The same where units of systemd run both slots.
+#[allow(
+    dead_code,
+    reason = "only one of the two that play the cases has a stand-in for systemd"
+)]
+pub(crate) fn alike_by_units<S: Subject>(name: &str, moves: &[Move], real: S) {
+    compares(name, moves, real, Simulated::by_units());
+}
+
+fn compares<S: Subject>(name: &str, moves: &[Move], real: S, simulated: Simulated) {
+    let (mut real, mut simulated) = (Player::new(real), Player::new(simulated));
     for (number, made) in moves.iter().enumerate() {
         let (wanted, found) = (real.makes(made), simulated.makes(made));
         assert_eq!(

@@ -403,6 +403,7 @@ impl<S: Subject> Player<S> {
                     identity: self.identity(Slot::Green, Whom::Itself),
                     port: self.subject.port(Slot::Green),
                 },
+                successor_slot: slot(Slot::Green),
                 health: HealthRequest {
                     address: "127.0.0.1".to_owned(),
                     path: "/version".to_owned(),

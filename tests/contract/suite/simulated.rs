@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use nonstop::engine::fleet::{Fleet as _, Host as _};
-use nonstop::model::names::{Address, HostName, Port, RemotePath, SlotName};
+use nonstop::model::names::{Address, HostName, Port, RemotePath, SlotName, UnitName};
 use nonstop::model::observed::NginxObserved;
 use nonstop::model::release::{Offer, OfferedJar};
+use nonstop::model::unit::{AtBoot, Unit};
 use nonstop::remote::answer::Answer;
 use nonstop::remote::command::{Command, RenderedRunner};
 use tokio::runtime::Runtime;
@@ -59,11 +60,27 @@ impl Simulated {
         Self { runtime, world }
     }
 
+    /// The same where units of systemd run both slots.
+    pub(crate) fn by_units() -> Self {
+        let it = Self::new();
+        let name = |slot: Slot| (SlotName::new(slot.name()).unwrap(), unit(slot).name);
+        it.world.borrow_mut().host("host").units = Slot::BOTH.map(name).into();
+        it
+    }
+
     fn sleeps(&self, pause: Duration) {
         self.runtime.block_on(async {
             sleep(pause).await;
             self.world.borrow_mut().settle();
         });
+    }
+}
+
+/// The unit that runs a slot.
+fn unit(slot: Slot) -> Unit {
+    Unit {
+        name: UnitName::new(format!("sokdak@{}.service", port(slot))).unwrap(),
+        at_boot: AtBoot::Follows,
     }
 }
 
@@ -92,8 +109,11 @@ impl Subject for Simulated {
         RemotePath::new("/srv/zip").unwrap()
     }
 
-    fn runner(&self, _: Slot) -> RenderedRunner {
-        RenderedRunner::Process { argv: Vec::new() }
+    fn runner(&self, slot: Slot) -> RenderedRunner {
+        if self.world.borrow_mut().host("host").units.is_empty() {
+            return RenderedRunner::Process { argv: Vec::new() };
+        }
+        RenderedRunner::Unit(unit(slot))
     }
 
     fn asks(&self, command: &Command) -> Answer {
@@ -118,6 +138,7 @@ impl Subject for Simulated {
         if let Fate::Later(time) = fate {
             return self.sleeps(time);
         }
+        let waits = matches!(fate, Fate::Reboots) && !self.world.borrow_mut().host("host").units.is_empty();
         let world = self.world.clone();
         self.runtime.block_on(async {
             let mut world = world.borrow_mut();
@@ -144,5 +165,9 @@ impl Subject for Simulated {
                 Fate::ClockJumps(_) | Fate::Later(_) => {}
             }
         });
+        if waits {
+            // What a boot starts takes its time.
+            self.sleeps(Duration::from_secs(3));
+        }
     }
 }

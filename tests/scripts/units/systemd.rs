@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use nonstop::model::names::{Port, UnitName};
+use nonstop::model::names::{Port, SlotName, UnitName};
 use nonstop::model::unit::{AtBoot, Unit};
+use nonstop::remote::command::RenderedRunner;
 
 use crate::helper;
 use crate::host::{Host, Shell, blue};
@@ -92,34 +93,67 @@ pub(super) struct Booted {
     pub(super) unit: String,
 }
 
+/// Gives a host the stand-in.
+pub(crate) fn stands_in(host: &Host) {
+    let at = host.path("systemd").to_str().expect("UTF-8").to_owned();
+    host.program("systemctl", &SYSTEMCTL.replace("@S@", &at));
+    host.program("journalctl", &JOURNALCTL.replace("@S@", &at));
+}
+
+/// Gives a slot a unit, whose application answers over HTTP from wherever the port's link leads; tells its name.
+pub(crate) fn answers(host: &mut Host, slot: SlotName, port: Port) -> String {
+    let RenderedRunner::Process { argv } = helper::answering() else {
+        panic!("no process")
+    };
+    let line = format!("NONSTOP_PORT={port} exec {}", argv.join(" "));
+    has_unit(host, slot, port, &line)
+}
+
+/// The same with a line of shell.
+fn has_unit(host: &mut Host, slot: SlotName, port: Port, line: &str) -> String {
+    let unit = format!("sokdak@{port}.service");
+    let name = UnitName::new(&unit).expect("a unit");
+    let at_boot = AtBoot::Follows;
+    host.units.insert(slot, Unit { name, at_boot });
+    fs::create_dir_all(host.path("systemd").join(&unit)).expect("a folder");
+    runs_line(host, &unit, port, line);
+    unit
+}
+
+fn runs_line(host: &Host, unit: &str, port: Port, line: &str) {
+    let folder = host.path(&format!("app/current/{port}"));
+    let text = format!("cd -P {}\n{line}\n", folder.display());
+    fs::write(host.path("systemd").join(unit).join("exec"), text).expect("written");
+}
+
+/// Has the stand-in do something by hand.
+pub(crate) fn by_hand(host: &Host, verb: &str, unit: &str) {
+    let path = host.path("bin/systemctl");
+    let status = std::process::Command::new("sh")
+        .arg(path)
+        .args([verb, unit])
+        .status();
+    assert!(status.expect("it runs").success(), "{verb}");
+    let _ = fs::remove_file(host.path("systemd/asked"));
+}
+
 impl Booted {
     /// With the release `r1` in place, and a unit that runs the tests' application from wherever the port's link leads.
     pub(super) fn new(shell: Shell) -> Self {
         let mut host = Host::new(shell);
         let port = crate::host::free_port();
-        let unit = format!("sokdak@{port}.service");
-        let at = host.path("systemd").to_str().expect("UTF-8").to_owned();
-        host.program("systemctl", &SYSTEMCTL.replace("@S@", &at));
-        host.program("journalctl", &JOURNALCTL.replace("@S@", &at));
-        let name = UnitName::new(&unit).expect("a unit");
-        let at_boot = AtBoot::Follows;
-        host.units = [(blue(), Unit { name, at_boot })].into();
+        stands_in(&host);
+        let words = helper::shell_words();
+        let line = format!("NONSTOP_PORT={port} NONSTOP_SLOT=a-unit exec {words}");
+        let unit = has_unit(&mut host, blue(), port, &line);
         host.lock();
         host.put("r1", b"a jar");
-        let booted = Self { host, port, unit };
-        fs::create_dir_all(booted.place("")).expect("a folder");
-        booted.runs(&format!(
-            "NONSTOP_PORT={port} NONSTOP_SLOT=a-unit exec {}",
-            helper::shell_words()
-        ));
-        booted
+        Self { host, port, unit }
     }
 
     /// Lets the unit run a line of shell, in the folder that the port's link leads to.
     pub(super) fn runs(&self, line: &str) {
-        let folder = self.host.path(&format!("app/current/{}", self.port));
-        let text = format!("cd -P {}\n{line}\n", folder.display());
-        fs::write(self.place("exec"), text).expect("written");
+        runs_line(&self.host, &self.unit, self.port, line);
     }
 
     /// Something in the stand-in's folder of the unit.
@@ -134,13 +168,7 @@ impl Booted {
 
     /// Has it done by hand.
     pub(super) fn by_hand(&self, verb: &str) {
-        let path = self.host.path("bin/systemctl");
-        let status = std::process::Command::new("sh")
-            .arg(path)
-            .args([verb, self.unit.as_str()])
-            .status();
-        assert!(status.expect("it runs").success(), "{verb}");
-        let _ = fs::remove_file(self.host.path("systemd/asked"));
+        by_hand(&self.host, verb, &self.unit);
     }
 
     /// What it was asked to change since it was last asked for this, without the unit's name.
