@@ -105,7 +105,7 @@ async fn one<H: Host>(
         _ if context.ledger.borrow().vacates == Vacates::Something => Moved::Something,
         Moved::Nothing if followed.is_ok() && !starts => Moved::Left(Box::new(record)),
         Moved::Nothing if !starts => Moved::Nothing,
-        // What the leg has started was taken back.
+        // It came to no start.
         Moved::Left(left) if followed.is_err() => Moved::Left(left),
         Moved::Nothing | Moved::Left(_) | Moved::Something => Moved::Something,
     };
