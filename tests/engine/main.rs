@@ -17,6 +17,8 @@ mod ending;
 mod homeward;
 mod hooks;
 mod hooks_resumed;
+mod hooks_single;
+mod hooks_single_resumed;
 mod host_sets;
 mod include;
 mod interrupts;

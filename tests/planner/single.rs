@@ -29,7 +29,12 @@ update: { strategy: rolling, max_parallel: 1 }
 
 /// The slot is live with `V1`, put there by us.
 fn live() -> Fleet {
-    let mut fleet = Fleet::of(INVENTORY, PLAYBOOK);
+    live_with("")
+}
+
+/// The same with more lines at the playbook's end.
+pub(crate) fn live_with(more: &str) -> Fleet {
+    let mut fleet = Fleet::of(INVENTORY, &format!("{PLAYBOOK}{more}"));
     fleet.has(V1).runs("blue", V1).routes(8080, "run-1");
     fleet
 }

@@ -211,7 +211,6 @@ impl Story {
     /// Takes away what does not go with a single slot.
     fn has_a_single_slot(&mut self) {
         self.keeps_old_slot = false;
-        self.hooks = Hooks::none();
         for (_, strike) in &mut self.strikes {
             strike.on_the_first_port();
         }

@@ -50,12 +50,15 @@ pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let mut stages = stages::in_order([
         (Phase::Revert, reverts),
         (Phase::Drain, drains),
-        (Phase::Hook, hooks::ends(scene, &goal.record.run)),
+        (Phase::Hook, hooks::ends(scene, goal.record.place().0)),
         (Phase::Stop, withdrawals),
         (Phase::Start, victims::restarts(scene, goal.record)),
         (Phase::Finish, stages::finish_nginx(scene, &live)),
     ]);
-    stages.extend(hooks::on_failure(scene, goal.record, goal.because, outcome));
+    // That a leg went home is not the end of its run.
+    if goal.record.journey.is_none() {
+        stages.extend(hooks::on_failure(scene, goal.record, goal.because, outcome));
+    }
     stages
 }
 
