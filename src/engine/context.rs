@@ -64,13 +64,13 @@ pub struct Ledger {
     pub may_run_hooks: BTreeSet<HostName>,
     /// Old endpoints that are left up, for connections were left at the drain's deadline.
     pub kept: BTreeSet<Endpoint>,
-    /// Whether anything was told to end that a host could not carry beside the release.
+    /// Whether anything was told to end that a host could not carry beside the release, or to start there.
     pub vacates: Vacates,
     /// nginx hosts with old workers left at the drain's deadline.
     pub undrained: BTreeSet<HostName>,
 }
 
-/// Whether a leg of a run with a single slot has told an instance to end.
+/// Whether a leg of a run with a single slot has told an instance to end, or to start where another one was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Vacates {
     /// Nobody was.

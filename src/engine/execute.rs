@@ -16,7 +16,7 @@ use crate::model::names::{HostName, ReleaseId, SlotName};
 use crate::model::observed::Observed;
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
-use crate::model::plan::{Plan, Stage};
+use crate::model::plan::{Because, Plan, Stage};
 use crate::model::record::{RunRecord, RunStatus};
 
 use super::confirm::{self, ConfirmEnd};
@@ -42,6 +42,8 @@ pub struct Ended {
     pub switch_took: Option<Duration>,
     /// What a way home has left of it.
     pub(super) rest: Rest,
+    /// Why it went home, if it did.
+    pub(super) because: Option<Because>,
 }
 
 impl Ended {
@@ -58,6 +60,7 @@ impl Ended {
             live_slot: None,
             switch_took: None,
             rest: Rest::None,
+            because: None,
         }
     }
 }
@@ -158,10 +161,9 @@ pub(super) async fn follow<H: Host>(
         let Some(reason) = reason_of(context, plan, stage, end) else {
             continue;
         };
-        let serves = stage.phase == Phase::Bake || follows_traffic(stage);
-        let keep = serves && !context.playbook.update.auto_revert;
-        if keep && matches!(reason, Reason::Failed { .. }) {
-            return Err(hold(plan, switch_took));
+        let keep = follows_traffic(&plan.stages[at..]) && !context.playbook.update.auto_revert;
+        if keep && matches!(&reason, Reason::Failed { failures, .. } if !fenced_off(failures)) {
+            return Err(hold(plan, &plan.stages[at..], switch_took));
         }
         return Err(homeward::go(context, before, job, record, reason).await);
     }
@@ -201,12 +203,23 @@ fn phase_on_record(ahead: &[Stage]) -> Option<Phase> {
     phases.find(|phase| !matches!(phase, Phase::Hook | Phase::Stop | Phase::Finish))
 }
 
-/// Whether its hooks run while the new slot has the traffic.
-pub(super) fn follows_traffic(stage: &Stage) -> bool {
-    matches!(
-        stage.hooks_of(),
-        Some(HookPoint::AfterAllowTraffic | HookPoint::BeforeStop)
-    )
+/// Whether the first of these stages looks at what has the traffic: in a bake, or by its hooks. Before the switch of a leg
+/// an old instance ends that has it no more.
+fn follows_traffic(ahead: &[Stage]) -> bool {
+    let stage = ahead.first();
+    match stage.and_then(Stage::hooks_of) {
+        Some(point) => match point {
+            HookPoint::AfterAllowTraffic => true,
+            HookPoint::BeforeStop => !switches(ahead),
+            _ => false,
+        },
+        None => stage.is_some_and(|stage| stage.phase == Phase::Bake),
+    }
+}
+
+/// Whether one of these stages switches.
+fn switches(ahead: &[Stage]) -> bool {
+    ahead.iter().any(|stage| stage.phase == Phase::Commit)
 }
 
 /// Ends the run until a person lets it go on: no lock, no lease and no watch are left. One host that takes our
@@ -358,7 +371,11 @@ pub(super) fn keep_old_slot<H>(context: &Context<'_, H>, plan: &Plan) {
 }
 
 /// The new slot failed in the bake, and the playbook says that a person decides.
-fn hold(plan: &Plan, switch_took: Option<Duration>) -> Ended {
+fn hold(plan: &Plan, ahead: &[Stage], switch_took: Option<Duration>) -> Ended {
+    if switches(ahead) {
+        // Between two legs both releases have traffic.
+        return stuck(Outcome::Mixed);
+    }
     Ended {
         live: Some(plan.release.id.clone()),
         live_slot: Some(plan.to.clone()),

@@ -305,6 +305,7 @@ fn ended<H>(
     Ended {
         live,
         live_slot: slot,
+        because: Some(because(reason)),
         ..Ended::of(outcome, exit_home(reason, outcome))
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn run<H: Host>(context: &Context<'_, H>, job: &Job<'_>, point:
         let ended = match end {
             StageEnd::Done => continue,
             StageEnd::Interrupted(cause) => {
-                end_hooks(context, job, stage).await;
+                end_hooks(context, stage).await;
                 half_way(context, job, cause)
             }
             StageEnd::Failed(failures) if fenced_off(&failures) => stuck(Outcome::TakenOver),
@@ -43,10 +43,18 @@ pub(super) async fn run<H: Host>(context: &Context<'_, H>, job: &Job<'_>, point:
 /// Ends the hooks of a run that run longer than they may, for whoever would have ended them is gone. Whether there were
 /// any.
 pub(super) async fn end_overdue<H: Host>(context: &Context<'_, H>, run: &RunId, observed: &Observed) -> bool {
-    let overdue = plan::overdue_hooks(observed, run);
-    let told = overdue.iter().map(|(host, id)| end(context, run, host, *id));
+    end_all(context, run, plan::overdue_hooks(observed, run)).await
+}
+
+/// Ends the hooks of a run that run. Whether there were any.
+pub(super) async fn end_running<H: Host>(context: &Context<'_, H>, run: &RunId, observed: &Observed) -> bool {
+    end_all(context, run, plan::running_hooks(observed, run)).await
+}
+
+async fn end_all<H: Host>(context: &Context<'_, H>, run: &RunId, hooks: Vec<(HostName, HookId)>) -> bool {
+    let told = hooks.iter().map(|(host, id)| end(context, run, host, *id));
     warn(context, join_all(told).await.into_iter().flatten().collect());
-    !overdue.is_empty()
+    !hooks.is_empty()
 }
 
 async fn end<H: Host>(
@@ -69,11 +77,11 @@ pub(super) fn undecided(record: &RunRecord) -> Ended {
 }
 
 /// Ends what a stage of hooks has left running. That is no failure of theirs: whoever goes on with the run asks.
-async fn end_hooks<H: Host>(context: &Context<'_, H>, job: &Job<'_>, stage: &Stage) {
+async fn end_hooks<H: Host>(context: &Context<'_, H>, stage: &Stage) {
     let ended = stage.steps.iter().filter_map(|on| match &on.step {
-        Step::Hook(call) if call.hook.place != HookPlace::Controller => Some((&on.host, call.hook.id)),
+        Step::Hook(call) if call.hook.place != HookPlace::Controller => Some((&on.host, call)),
         _ => None,
     });
-    let ended = ended.map(|(host, id)| end(context, job.home, host, id));
+    let ended = ended.map(|(host, call)| end(context, &call.run, host, call.hook.id));
     warn(context, join_all(ended).await.into_iter().flatten().collect());
 }

@@ -10,6 +10,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::failure::HealthAnswer;
 use crate::model::finding::{Finding, Problem};
+use crate::model::hook::HookPoint;
 use crate::model::journey::{Heading, Journey, Rolling};
 use crate::model::live::Live;
 use crate::model::names::ReleaseId;
@@ -23,10 +24,10 @@ use super::context::{Context, Interrupt, Ledger};
 use super::execute::{Ended, stuck};
 use super::fleet::Host;
 use super::homeward::{self, Reason};
-use super::run::{Request, Verdict};
+use super::run::{Request, Verdict, Wanted};
 use super::steps::Job;
-use super::walk::{Rest, Walked};
-use super::{census, record};
+use super::walk::{self, Rest, Walked};
+use super::{census, hooks, record};
 
 use travel::{Way, look, travel};
 use trip::{Moved, Trip};
@@ -56,17 +57,10 @@ pub(super) async fn go_on<H: Host>(
     let Some(mut trip) = Trip::gone_on_with(context, request, record, journey, &observed) else {
         return stuck(Outcome::Mixed);
     };
-    let forwards = match journey.heading {
-        Heading::Back => false,
-        Heading::Forward if trip.home.is_none() => true,
-        Heading::Forward => {
-            let Some(well) = is_well(context, &observed, &trip).await else {
-                let reason = "hosts that run the new release could not be asked, so nobody knows whether to go forward or back";
-                leaves(context, reason.to_owned());
-                return stuck(Outcome::Mixed);
-            };
-            well
-        }
+    let Some(forwards) = means_forward(context, &observed, &trip, journey).await else {
+        let reason = "hosts that run the new release could not be asked, so nobody knows whether to go forward or back";
+        leaves(context, reason.to_owned());
+        return stuck(Outcome::Mixed);
     };
     let release = trip.known(context, &observed, &trip.target).filter(|_| forwards);
     let Some(release) = release else {
@@ -81,6 +75,36 @@ pub(super) async fn go_on<H: Host>(
         say(context, finding);
     }
     turn(context, &mut trip, Ended::unchanged(Exit::Failed)).await
+}
+
+/// Whether a `resume` of that leg goes forward, as far as it can be seen before its nginx hosts are of one mind.
+pub(super) async fn goes_forward<H: Host>(
+    context: &Context<'_, H>,
+    request: &Request<'_>,
+    record: &RunRecord,
+    observed: &Observed,
+) -> bool {
+    let (Wanted::Resume, Some(journey)) = (&request.wanted, &record.journey) else {
+        return false;
+    };
+    match Trip::gone_on_with(context, request, record, journey, observed) {
+        Some(trip) => means_forward(context, observed, &trip, journey).await == Some(true),
+        None => false,
+    }
+}
+
+/// Whether the way on from what is true now is forward; `None` where nobody can know.
+async fn means_forward<H: Host>(
+    context: &Context<'_, H>,
+    observed: &Observed,
+    trip: &Trip<'_>,
+    journey: &Journey,
+) -> Option<bool> {
+    match journey.heading {
+        Heading::Back => Some(false),
+        Heading::Forward if trip.home.is_none() => Some(true),
+        Heading::Forward => is_well(context, observed, trip).await,
+    }
 }
 
 /// Whether the hosts in service that run the new release are healthy, and there is one; `None` where a host in service
@@ -112,6 +136,7 @@ async fn forward<H: Host>(context: &Context<'_, H>, trip: &mut Trip<'_>, bound: 
 
 /// Turns round where it does not go forward any more.
 async fn turn<H: Host>(context: &Context<'_, H>, trip: &mut Trip<'_>, ended: Ended) -> Ended {
+    trip.because = ended.because.unwrap_or(trip.because);
     match trip.moved.clone() {
         Moved::Nothing => close(context, trip, ended).await,
         // No lock is held any more: nothing can be led anywhere.
@@ -171,7 +196,10 @@ async fn back<H: Host>(context: &Context<'_, H>, trip: &mut Trip<'_>, exit: Exit
         ledger: Ledger::default().into(),
         ..*context
     };
-    let observed = homeward::look(context).await;
+    let mut observed = homeward::look(context).await;
+    if hooks::end_running(context, &trip.run, &observed).await {
+        observed = homeward::look(context).await;
+    }
     let home = trip.home.clone();
     let Some(release) = home.and_then(|home| trip.known(context, &observed, &home)) else {
         return stuck(Outcome::Mixed);
@@ -206,12 +234,12 @@ fn told_by(exit: Exit, ended: Ended) -> Ended {
     Ended { verdict, ..ended }
 }
 
-/// The last word of a journey that ended where it began. One that has left something goes on saying so, with the word
-/// of its last leg.
+/// The last hooks and the last word of a journey that ended where it began. One that has left something goes on saying
+/// so, with the word of its last leg.
 async fn close<H: Host>(context: &Context<'_, H>, trip: &Trip<'_>, mut ended: Ended) -> Ended {
     let settled = matches!(ended.verdict.outcome, Outcome::AsItWas | Outcome::RolledBack);
-    let is_over = settled && ended.rest == Rest::None;
-    let Some(record) = trip.record.clone().filter(|_| is_over) else {
+    let is_home = settled && ended.rest != Rest::Unlocked;
+    let Some(record) = trip.record.clone().filter(|_| is_home) else {
         return ended;
     };
     let record = RunRecord {
@@ -223,11 +251,24 @@ async fn close<H: Host>(context: &Context<'_, H>, trip: &Trip<'_>, mut ended: En
     };
     let serves = |release: &ReleaseId| Some(release) == trip.home.as_ref();
     let left = record.left.iter().filter(|it| !serves(it)).cloned().collect();
+    let record = RunRecord { left, ..record };
+    let hooked = last_hooks(context, trip, &record, ended.verdict.outcome).await;
+    if hooked.outcome == Outcome::TakenOver {
+        return stuck(Outcome::TakenOver);
+    }
+    if (ended.rest, hooked.rest) != (Rest::None, Rest::None) {
+        let rest = if hooked.rest == Rest::None {
+            ended.rest
+        } else {
+            hooked.rest
+        };
+        return Ended { rest, ..ended };
+    }
     let walked = Walked {
         outcome: ended.verdict.outcome,
         rest: ended.rest,
     };
-    let walked = record::close(context, &RunRecord { left, ..record }, walked).await;
+    let walked = record::close(context, &record, walked).await;
     if walked.outcome != ended.verdict.outcome {
         ended = stuck(walked.outcome);
     }
@@ -235,6 +276,35 @@ async fn close<H: Host>(context: &Context<'_, H>, trip: &Trip<'_>, mut ended: En
         rest: walked.rest,
         ..ended
     }
+}
+
+/// Runs the playbook's hooks at the end of a way back.
+async fn last_hooks<H: Host>(
+    context: &Context<'_, H>,
+    trip: &Trip<'_>,
+    record: &RunRecord,
+    outcome: Outcome,
+) -> Walked {
+    let mut hooks = context.playbook.hooks.at(HookPoint::OnFailure);
+    let plan = if hooks.next().is_some() {
+        let observed = look(context).await;
+        let scene = trip.scene(context, &observed);
+        homeward::way_back(record, plan::on_failure(&scene, record, trip.because, outcome))
+    } else {
+        None
+    };
+    let Some(plan) = plan else {
+        return Walked {
+            outcome,
+            rest: Rest::None,
+        };
+    };
+    let job = Job {
+        plan: &plan,
+        home: &trip.run,
+        jar: None,
+    };
+    walk::home(context, &job, &plan.stages, &record.owner).await
 }
 
 /// Says why a journey leaves something as it is.

@@ -24,7 +24,7 @@ use super::run::{Request, Wanted};
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
 use super::walk::{self, Rest};
-use super::{census, ending, going_on, homeward, hooks, record, window};
+use super::{census, ending, going_on, homeward, hooks, journey, record, window};
 
 /// How often a way is chosen anew because the new slot died on the way forward.
 const ROUNDS: u32 = 3;
@@ -94,7 +94,7 @@ pub(super) async fn go_on<H: Host>(
     record: &RunRecord,
     mut observed: Observed,
 ) -> Result<Went, Vec<Finding>> {
-    if hooks::end_overdue(context, &record.run, &observed).await {
+    if hooks::end_overdue(context, record.place().0, &observed).await {
         observed = homeward::look(context).await;
     }
     let scene = Scene {
@@ -118,7 +118,8 @@ pub(super) async fn go_on<H: Host>(
             run: &record.run.clone(),
         };
         let way = choose(context, request, &scene, &record, &began_by, hooked).await;
-        if round == 0 && way == Way::Forward && Ending::of(request, &record) == Ending::Through {
+        let through = Ending::of(request, &record) == Ending::Through && way == Way::Forward;
+        if round == 0 && (through || journey::goes_forward(context, request, &record, &observed).await) {
             let unclear = plan::unclear_hooks(&scene, &record, &request.hook_words);
             if !unclear.is_empty() {
                 return Err(unclear);

@@ -301,6 +301,9 @@ pub struct HookCall {
     /// The hook.
     #[serde(flatten)]
     pub hook: Hook,
+    /// The run that it is known by on the hosts: of one that has legs the whole.
+    #[serde(skip)]
+    pub run: RunId,
     /// What it finds in its environment.
     pub env: BTreeMap<String, String>,
 }

@@ -23,6 +23,9 @@ pub struct Journey {
     /// Hosts that no nginx routed to before the run: a way back does without them where they never had its release.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub new: BTreeSet<HostName>,
+    /// Hosts that have come in with the release that the run brings, before this leg: those whose hooks of that are due.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub came: BTreeSet<HostName>,
 }
 
 /// Which way a run with a single slot goes.

@@ -8,7 +8,8 @@ use nonstop::model::names::Port;
 use nonstop::model::outcome::Outcome;
 use nonstop::model::phase::Phase;
 
-use crate::scene::{SERVICE_URL, Scene};
+use crate::scene::Scene;
+use crate::texts::SERVICE_URL;
 
 fn port(number: u16) -> Port {
     Port::new(number).unwrap()

@@ -20,59 +20,13 @@ use nonstop::model::phase::Phase;
 use nonstop::model::record::RunStatus;
 use tokio::sync::{Notify, watch};
 
+use crate::texts::{
+    IDENTIFY, INCLUDE, INVENTORY, ONE_HOST, PLAYBOOK, SERVER, SERVICE_URL, THREE_HOSTS, TWO_SETS,
+};
 use crate::world::{Fault, Rule, Shared, Shares, SimFleet, SimHost, SimNginx, World};
 
 pub(crate) const V1: &str = "20260101T100000Z-sokdak-1-aaaaaaaa";
 pub(crate) const SITE: &str = "/etc/nginx/sites-enabled/sokdak.conf";
-
-const INVENTORY: &str = "
-all:
-  children:
-    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
-    nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
-";
-const ONE_HOST: &str = "
-all:
-  children:
-    was: { hosts: { was-1: { address: 10.0.0.1 } } }
-    nginx: { hosts: { was-1: } }
-";
-const TWO_SETS: &str = "
-all:
-  children:
-    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 } } }
-    others: { hosts: { was-3: { address: 10.0.0.3 }, was-4: { address: 10.0.0.4 }, was-5: { address: 10.0.0.5 } } }
-    nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
-";
-const THREE_HOSTS: &str = "
-all:
-  children:
-    was: { hosts: { was-1: { address: 10.0.0.1 }, was-2: { address: 10.0.0.2 }, was-3: { address: 10.0.0.3 } } }
-    nginx: { hosts: { nginx-1: { address: 10.0.0.11 }, nginx-2: { address: 10.0.0.12 } } }
-";
-const PLAYBOOK: &str = "
-app: sokdak
-artifact: build/libs/*.jar
-slots: { blue: { group: was, port: 8080 }, green: { group: was, port: 8081 } }
-release: { dir: /srv/sokdak }
-start: { java: {} }
-health: { path: /health, json: { status: UP }, min_healthy_time: 3s, healthy_deadline: 60s }
-nginx:
-  group: nginx
-  site: { file: /etc/nginx/sites-enabled/sokdak.conf, server_name: sokdak.example, listen: 80 }
-drain: { deadline: 30s }
-";
-
-const INCLUDE: &str = "  include:
-    file: /etc/nginx/service-url.inc
-    upstream_file: /etc/nginx/sites-enabled/upstreams.conf
-    listen: 80
-";
-const IDENTIFY: &str = "identify: { path: /profile, is: { blue: blue, green: green } }\n";
-pub(crate) const SERVICE_URL: &str = "/etc/nginx/service-url.inc";
-const SERVER: &str = "upstream old { server 10.0.0.1:8080; server 10.0.0.2:8080; }
-server { listen 80; include /etc/nginx/service-url.inc; location / { proxy_pass $service_url; } }
-";
 
 type Hook = Box<dyn Fn(&mut World)>;
 

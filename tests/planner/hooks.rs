@@ -10,7 +10,7 @@ use nonstop::model::token::TokenState;
 
 use crate::fixture::{Fleet, V1, V2, host, our_site, refusals};
 
-const EVERYWHERE: &str = "hooks:
+pub(crate) const EVERYWHERE: &str = "hooks:
   before_install: a
   after_install: [b, { run: c, on: nginx }]
   application_start: [d, { run: e, on: first }, { run: f, on: controller }]
@@ -35,7 +35,7 @@ fn call(step: &Step) -> Option<&HookCall> {
 }
 
 /// Every stage in a word: a phase, or a hook and its hosts.
-fn told(stages: &[Stage]) -> Vec<String> {
+pub(crate) fn told(stages: &[Stage]) -> Vec<String> {
     let told = stages.iter().map(|stage| {
         let Some(hook) = stage.steps.first().and_then(|on| call(&on.step)) else {
             return stage.phase.to_string();
@@ -193,11 +193,11 @@ fn confirmed(more: &str) -> (Fleet, RunRecord) {
     (fleet, record)
 }
 
-fn id(point: HookPoint) -> HookId {
+pub(crate) fn id(point: HookPoint) -> HookId {
     HookId { point, number: 1 }
 }
 
-fn knows(fleet: &mut Fleet, name: &str, hook: HookId, state: HookState) {
+pub(crate) fn knows(fleet: &mut Fleet, name: &str, hook: HookId, state: HookState) {
     let run = RunId::new("run-2").unwrap();
     let digest = None;
     fleet.host(name).hooks.push(HookObserved {

@@ -12,6 +12,7 @@ mod deploy;
 mod fixture;
 mod home;
 mod hooks;
+mod hooks_single;
 mod host_sets;
 mod include;
 mod instances;

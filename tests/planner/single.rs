@@ -33,7 +33,12 @@ update: { strategy: rolling, max_parallel: 1 }
 
 /// The slot is live with `V1`, put there by us.
 fn live() -> Fleet {
-    let mut fleet = Fleet::of(INVENTORY, PLAYBOOK);
+    live_with("")
+}
+
+/// The same with more lines at the playbook's end.
+pub(crate) fn live_with(more: &str) -> Fleet {
+    let mut fleet = Fleet::of(INVENTORY, &format!("{PLAYBOOK}{more}"));
     fleet.has(V1).runs("blue", V1).routes(8080, "run-1");
     fleet
 }
@@ -181,6 +186,7 @@ fn who_goes_on_with_a_run_takes_no_name_that_one_of_its_legs_has_on_any_host() {
         home: None,
         heading: Heading::Forward,
         new: BTreeSet::new(),
+        came: BTreeSet::new(),
     };
     let mut fleet = live();
     assert_eq!(legs_so_far(&fleet.observed, &journey), 2, "what is on record");

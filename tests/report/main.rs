@@ -20,3 +20,4 @@ mod status;
 mod stories;
 mod summary;
 mod waiting;
+mod window;

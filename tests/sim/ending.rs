@@ -59,7 +59,13 @@ impl Stage {
             && !unedited.is_empty()
             && !judge::split_is_named(&world)
             && !is_apart;
+        // Whoever is left out was perhaps the first one.
+        let two_firsts = judge::first_on_two(&world, &self.config.playbook);
+        let two_firsts = two_firsts.filter(|_| self.gone.is_none());
         drop(world);
+        if let Some(broken) = two_firsts {
+            self.broken(broken);
+        }
         if let Some(waits) = waits {
             self.broken(format!("long after every deadline {waits}"));
         }

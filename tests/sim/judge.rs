@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nonstop::engine::run::Verdict;
 use nonstop::model::decision::stays_with;
-use nonstop::model::hook::HookState;
+use nonstop::model::hook::{HookId, HookPlace, HookState};
 use nonstop::model::names::{HostName, Port, RunId};
 use nonstop::model::outcome::{Exit, Outcome};
+use nonstop::model::playbook::Playbook;
 use nonstop::model::record::RunStatus;
 use nonstop::model::token::TokenState;
 use nonstop::remote::command::{Command, Confirm};
@@ -320,6 +321,19 @@ pub(crate) fn hook_that_runs(world: &World) -> Option<String> {
         .flat_map(|(name, seen)| seen.hooks.iter().map(move |it| (name, it)));
     let (name, it) = hooks.find(|(_, it)| it.state == HookState::Running)?;
     Some(format!("hook {} of {} runs on {name}", it.hook, it.run))
+}
+
+/// A hook for the first host that ran on two of them in one run.
+pub(crate) fn first_on_two(world: &World, playbook: &Playbook) -> Option<String> {
+    let is_first = |hook: HookId| {
+        let hook = playbook.hooks.get(hook);
+        hook.is_some_and(|hook| hook.place == HookPlace::First)
+    };
+    let mut seen = BTreeSet::new();
+    let firsts = world.hooks.begun.keys().filter(|(_, _, hook)| is_first(*hook));
+    let mut twice = firsts.filter(|(_, run, hook)| !seen.insert((run, hook)));
+    let (_, run, hook) = twice.next()?;
+    Some(format!("hook {hook} of {run} ran twice, on two hosts"))
 }
 
 /// A process that a start left behind and that is on record nowhere.

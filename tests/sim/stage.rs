@@ -42,7 +42,7 @@ pub(crate) enum Telling {
 
 pub(crate) struct Stage {
     pub(crate) story: Story,
-    config: Config,
+    pub(crate) config: Config,
     /// The same as it is where the host is left out that is gone.
     config_without: Config,
     /// The host that is gone.

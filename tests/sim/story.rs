@@ -217,7 +217,6 @@ impl Story {
         if self.runner == Runner::Unit {
             self.runner = Runner::Java;
         }
-        self.hooks = Hooks::none();
         for (_, strike) in &mut self.strikes {
             strike.on_the_first_port();
         }

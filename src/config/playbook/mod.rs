@@ -160,9 +160,6 @@ fn read(mut top: Fields<'_>, source: &Arc<Source>) -> Option<Playbook> {
     });
     let notify = notify::read(top.item("notify").as_ref());
     let hooks_item = top.item("hooks");
-    if let Some(item) = hooks_item.as_ref().filter(|_| carries == Carries::One) {
-        item.note(Problem::at(&item.key, "with a single slot no hooks run yet"));
-    }
     let hooks = hooks::read(hooks_item.as_ref(), source);
     timing::fits(bake_item.as_ref(), bake, &hooks);
     top.finish();

@@ -13,6 +13,7 @@ use crate::engine::walk::{PAUSE, TRIES};
 use crate::engine::{homeward, in_service};
 use crate::model::endpoint::Endpoint;
 use crate::model::journey::Heading;
+use crate::model::names::HostName;
 use crate::model::observed::Observed;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::phase::Phase;
@@ -57,7 +58,7 @@ pub(super) async fn travel<H: Host>(
             ..trip.scene(context, &observed)
         };
         context.ledger.replace(Ledger::default());
-        let leg = match plan::next_leg(&scene, bound, jar) {
+        let leg = match plan::next_leg(&scene, bound, jar, trip.hooked(heading)) {
             Err(findings) => {
                 for finding in findings {
                     say(context, finding);
@@ -81,6 +82,9 @@ pub(super) async fn travel<H: Host>(
             };
         }
         started.extend(starts_at(context, &leg.plan, bound));
+        if heading == Heading::Forward {
+            trip.came.extend(comes(&leg.plan));
+        }
     }
 }
 
@@ -105,13 +109,22 @@ async fn one<H: Host>(
         _ if context.ledger.borrow().vacates == Vacates::Something => Moved::Something,
         Moved::Nothing if followed.is_ok() && !starts => Moved::Left(Box::new(record)),
         Moved::Nothing if !starts => Moved::Nothing,
-        // What the leg has started was taken back.
+        // It came to no start.
         Moved::Left(left) if followed.is_err() => Moved::Left(left),
         Moved::Nothing | Moved::Left(_) | Moved::Something => Moved::Something,
     };
     let (_, took) = followed?;
     trip.switch_took = trip.switch_took.into_iter().chain(took).reduce(|a, b| a + b);
     Ok(())
+}
+
+/// The hosts that come in with a leg.
+fn comes(plan: &Plan) -> Vec<HostName> {
+    let [before, after] = plan.routings.as_slice() else {
+        return Vec::new();
+    };
+    let comes = after.endpoints().filter(|endpoint| !before.routes_to(endpoint));
+    comes.map(|endpoint| endpoint.host.clone()).collect()
 }
 
 /// Where a plan starts the release.

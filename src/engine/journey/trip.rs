@@ -14,7 +14,7 @@ use crate::model::live::Live;
 use crate::model::names::{HostName, ReleaseId, RunId, SlotName};
 use crate::model::observed::Observed;
 use crate::model::phase::Phase;
-use crate::model::plan::{self, Bound, Plan, Scene};
+use crate::model::plan::{self, Because, Bound, Hooked, Plan, Scene};
 use crate::model::record::{RunKind, RunRecord};
 use crate::model::release::Release;
 
@@ -42,6 +42,10 @@ pub(super) struct Trip<'a> {
     pub(super) strangers: BTreeSet<HostName>,
     /// Releases that a person wants to be rid of, beside the one that runs.
     pub(super) leaves: BTreeSet<ReleaseId>,
+    /// Hosts that have come in with the release that it brings.
+    pub(super) came: BTreeSet<HostName>,
+    /// Why it goes back, if it does.
+    pub(super) because: Because,
 }
 
 /// Whether a journey has changed anything for good.
@@ -97,6 +101,8 @@ impl<'a> Trip<'a> {
             new,
             strangers: BTreeSet::new(),
             leaves,
+            came: BTreeSet::new(),
+            because: Because::Failed(Phase::Preflight),
         }
     }
 
@@ -135,6 +141,8 @@ impl<'a> Trip<'a> {
             record: None,
             new: journey.new.clone(),
             leaves: BTreeSet::new(),
+            came: came(record, journey, &routed),
+            because: Because::TakenBack,
         })
     }
 
@@ -176,6 +184,15 @@ impl<'a> Trip<'a> {
         }
     }
 
+    /// What the hooks of a leg are planned from; those of a way back are at its end.
+    pub(super) fn hooked(&self, heading: Heading) -> Option<Hooked<'_>> {
+        let hooked = Hooked {
+            run: &self.run,
+            came: &self.came,
+        };
+        (heading == Heading::Forward).then_some(hooked)
+    }
+
     /// The record of the next leg.
     pub(super) fn record<H: Host>(
         &mut self,
@@ -201,10 +218,23 @@ impl<'a> Trip<'a> {
             home: self.home.clone(),
             heading,
             new: self.new.clone(),
+            came: self.came.clone(),
         });
         self.record = Some(record.clone());
         record
     }
+}
+
+/// The hosts that have come in with the release that a run brings, where these are routed to: the leg on record may have
+/// been the last before nobody went on.
+fn came(record: &RunRecord, journey: &Journey, routed: &BTreeSet<Endpoint>) -> BTreeSet<HostName> {
+    let comes = |endpoint: &&Endpoint| {
+        let is_new = !record.from_routing.routes_to(endpoint) && routed.contains(*endpoint);
+        is_new && journey.heading == Heading::Forward
+    };
+    let with_it = record.to_routing.endpoints().filter(comes);
+    let with_it = with_it.map(|endpoint| endpoint.host.clone());
+    journey.came.iter().cloned().chain(with_it).collect()
 }
 
 /// The hosts of a slot that no nginx routes to.

@@ -12,7 +12,6 @@ use crate::model::event::Note;
 use crate::model::failure::Failure;
 use crate::model::hook::{self, END_GRACE, Hook, HookCall, HookId, HookPlace, HookPoint, Recall};
 use crate::model::names::{HostName, RunId};
-use crate::model::phase::Phase;
 use crate::remote::answer::HookAnswer;
 use crate::remote::command::{Command, Hook as HookCommand, HookAct, HookRun};
 
@@ -39,10 +38,10 @@ pub(super) async fn run<H: Host>(
         timeout: call.hook.timeout,
     };
     if call.hook.place == HookPlace::Controller {
-        return on_controller(context, job, host, &call.hook, run).await;
+        return on_controller(context, host, call, run).await;
     }
     context.ledger.borrow_mut().may_run_hooks.insert(host.clone());
-    let answered = tell(context, job.home, host, &call.hook, HookAct::Run(run)).await?;
+    let answered = tell(context, &call.run, host, &call.hook, HookAct::Run(run)).await?;
     // Where the answer is lost, or something of it does not end, it may go on.
     if !matches!(answered, HookAnswer::Running | HookAnswer::Failed { .. }) {
         context.ledger.borrow_mut().may_run_hooks.remove(host);
@@ -55,10 +54,8 @@ fn is_due<H>(context: &Context<'_, H>, job: &Job<'_>, host: &HostName, hook: &Ho
     if hook.id.point != HookPoint::BeforeStop {
         return true;
     }
-    let stops = job.plan.stage(Phase::Stop).into_iter();
-    let mut ends = stops
-        .flat_map(|stage| &stage.steps)
-        .filter(|on| stop::will_end(context, on));
+    let steps = job.plan.stages.iter().flat_map(|stage| &stage.steps);
+    let mut ends = steps.filter(|on| stop::will_end(context, on));
     match hook.place {
         HookPlace::Was => ends.any(|on| on.host == *host),
         HookPlace::First | HookPlace::Nginx | HookPlace::Controller => ends.next().is_some(),
@@ -161,18 +158,18 @@ fn said(hook: &Hook, answered: HookAnswer) -> Done {
 /// Runs a hook here, between two words on every host.
 async fn on_controller<H: Host>(
     context: &Context<'_, H>,
-    job: &Job<'_>,
     carrier: &HostName,
-    hook: &Hook,
+    call: &HookCall,
     run: HookRun,
 ) -> Done {
-    let known = everywhere(context, job, hook, context.crew.hosts(), &HookAct::Begins).await;
+    let hook = &call.hook;
+    let known = everywhere(context, call, context.crew.hosts(), &HookAct::Begins).await;
     if let Some(end) = known_before(hook, &known) {
         let noted = known
             .iter()
             .filter(|(_, answered)| *answered == Ok(HookAnswer::Noted));
         let noted = noted.map(|(host, _)| host);
-        let told = everywhere(context, job, hook, noted, &HookAct::Never).await;
+        let told = everywhere(context, call, noted, &HookAct::Never).await;
         warn(context, failures_of(told));
         return end;
     }
@@ -180,7 +177,7 @@ async fn on_controller<H: Host>(
     warn(context, failures_of(known));
     let command = HookCommand {
         fence: context.crew.fence(carrier),
-        run: job.home.clone(),
+        run: call.run.clone(),
         hook: hook.id,
         digest: Some(hook.digest()),
         recall: Recall::Ask,
@@ -195,7 +192,7 @@ async fn on_controller<H: Host>(
         HookAnswer::Failed { reason, .. } => Some(reason.clone()),
         _ => None,
     };
-    let told = everywhere(context, job, hook, context.crew.hosts(), &HookAct::Ended(word)).await;
+    let told = everywhere(context, call, context.crew.hosts(), &HookAct::Ended(word)).await;
     let failures = failures_of(told);
     if fenced_off(&failures)
         && let Some((_, fenced)) = failures
@@ -233,13 +230,12 @@ fn failures_of(told: Vec<(HostName, Result<HookAnswer, Failure>)>) -> Vec<(HostN
 /// Tells hosts of a hook of the controller.
 async fn everywhere<'a, H: Host>(
     context: &Context<'_, H>,
-    job: &Job<'_>,
-    hook: &Hook,
+    call: &HookCall,
     hosts: impl Iterator<Item = &'a HostName>,
     act: &HookAct,
 ) -> Vec<(HostName, Result<HookAnswer, Failure>)> {
     let told = hosts.map(|host| async move {
-        let told = tell(context, job.home, host, hook, act.clone()).await;
+        let told = tell(context, &call.run, host, &call.hook, act.clone()).await;
         (host.clone(), told)
     });
     join_all(told).await

@@ -1,6 +1,6 @@
 //! Starts a slot on one host and waits, on the host, until its process listens.
 
-use crate::engine::context::Context;
+use crate::engine::context::{Context, Vacates};
 use crate::engine::crew::{MARGIN, answer, passed};
 use crate::engine::fleet::Host;
 use crate::model::event::Note;
@@ -52,6 +52,7 @@ pub(super) async fn start<H: Host>(
         deadline,
     });
     let at = endpoint(host, *port);
+    context.ledger.borrow_mut().vacates = Vacates::Something;
     let answered = context
         .crew
         .call_within(host, command, deadline + script_deadline + MARGIN)

@@ -25,9 +25,10 @@ pub(super) fn stays_up(host: &HostName, port: Port) -> Note {
     }
 }
 
-/// Whether a step of the old slot's end will tell a process to end.
+/// Whether a step will tell an instance to end that had the traffic.
 pub(in crate::engine) fn will_end<H>(context: &Context<'_, H>, on: &HostStep) -> bool {
-    matches!(on.step, Step::Stop { port, .. } if !is_kept(context, &endpoint(&on.host, port)))
+    matches!(on.step, Step::Stop { port, .. } | Step::Vacate { port, .. }
+        if !is_kept(context, &endpoint(&on.host, port)))
 }
 
 fn is_kept<H>(context: &Context<'_, H>, at: &Endpoint) -> bool {

@@ -142,8 +142,9 @@ fn of_new(
     let all = scene.topology.hosts_of(&decision.to);
     let is_new = |host: &&HostName| new.iter().any(|endpoint| endpoint.host == **host);
     let was: Vec<&HostName> = all.iter().copied().filter(is_new).collect();
-    let turn = if number == 1 { Turn::First } else { Turn::Later };
-    hooks::stages(scene, point, decision.into(), (&was, all.first().copied()), turn)
+    let turn = if number == 1 { Turn::OfRun } else { Turn::OfHosts };
+    let first = all.first().copied().filter(|host| was.contains(host));
+    hooks::stages(scene, point, decision.into(), (&was, first), turn)
 }
 
 /// Whether an endpoint of the target slot runs the release already.

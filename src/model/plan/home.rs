@@ -40,7 +40,8 @@ pub struct HomeGoal<'a> {
 pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let live = Live::read(scene.topology, scene.observed);
     let reverts = reverts(scene, goal, &live);
-    let drains = drains(&reverts);
+    let withdrawals = withdrawals(scene, goal);
+    let drains = drains(scene, goal.record, &reverts, &withdrawals);
     let outcome = if reverts.is_empty() {
         Outcome::AsItWas
     } else {
@@ -49,12 +50,15 @@ pub fn home(scene: &Scene<'_>, goal: &HomeGoal<'_>) -> Vec<Stage> {
     let mut stages = stages::in_order([
         (Phase::Revert, reverts),
         (Phase::Drain, drains),
-        (Phase::Hook, hooks::ends(scene, &goal.record.run)),
-        (Phase::Stop, withdrawals(scene, goal)),
+        (Phase::Hook, hooks::ends(scene, goal.record.place().0)),
+        (Phase::Stop, withdrawals),
         (Phase::Start, victims::restarts(scene, goal.record)),
         (Phase::Finish, stages::finish_nginx(scene, &live)),
     ]);
-    stages.extend(hooks::on_failure(scene, goal.record, goal.because, outcome));
+    // That a leg went home is not the end of its run.
+    if goal.record.journey.is_none() {
+        stages.extend(hooks::on_failure(scene, goal.record, goal.because, outcome));
+    }
     stages
 }
 
@@ -75,8 +79,31 @@ fn reverts(scene: &Scene<'_>, goal: &HomeGoal<'_>, live: &Live) -> Vec<HostStep>
     steps
 }
 
-/// Workers of the reverted generation may still have requests for what the run started.
-fn drains(reverts: &[HostStep]) -> Vec<HostStep> {
+/// Workers of the reverted generation may still have requests for what the run started; with a single slot those of the
+/// routing before, too, for it stands where another instance did.
+fn drains(
+    scene: &Scene<'_>,
+    record: &RunRecord,
+    reverts: &[HostStep],
+    withdrawals: &[HostStep],
+) -> Vec<HostStep> {
+    let ends = |on: &HostStep| {
+        matches!(
+            on.step,
+            Step::Withdraw {
+                instance: Some(_),
+                ..
+            }
+        )
+    };
+    if record.journey.is_some() && withdrawals.iter().any(ends) {
+        let nginx = scene.topology.nginx.keys();
+        let drain = |host: &HostName| {
+            let master = NginxFacts::of(scene.nginx(host)?)?.master;
+            Some(stages::on(host, Step::DrainWorkers { master }))
+        };
+        return nginx.filter_map(drain).collect();
+    }
     let drain = |on: &HostStep| match &on.step {
         Step::Revert { nginx, .. } => nginx.as_ref().map(|nginx| HostStep {
             host: on.host.clone(),

@@ -21,10 +21,14 @@ use super::step::{HostStep, Stage, Step};
 /// What hooks are about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About<'a> {
-    from: Option<&'a SlotName>,
-    to: &'a SlotName,
-    release: &'a ReleaseId,
-    kind: &'static str,
+    /// The slot that has the traffic.
+    pub(super) from: Option<&'a SlotName>,
+    /// The slot that gets it.
+    pub(super) to: &'a SlotName,
+    /// The release that the run brings.
+    pub(super) release: &'a ReleaseId,
+    /// What kind of run it is.
+    pub(super) kind: &'static str,
 }
 
 impl<'a> From<&'a Decision> for About<'a> {
@@ -38,17 +42,17 @@ impl<'a> From<&'a Decision> for About<'a> {
     }
 }
 
-/// Whether a point is passed once in a run, or once for each part of the new slot.
+/// Whether a point is passed once in a run, or once for each part of its WAS hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// For the first or only time.
-    First,
-    /// Once more: only the WAS hosts of this turn have their hooks.
-    Later,
+    /// The turn that stands for the run: every place has its hooks.
+    OfRun,
+    /// One of the others: only its WAS hosts have theirs.
+    OfHosts,
 }
 
 /// The stages of a point: its hooks one after another. `was` are the WAS hosts that it is about now, and `first` is
-/// the first of all that it is about in this run.
+/// the first of all that it is about in this run, where its turn is now.
 pub(super) fn stages(
     scene: &Scene<'_>,
     point: HookPoint,
@@ -57,19 +61,29 @@ pub(super) fn stages(
     turn: Turn,
 ) -> Vec<Stage> {
     let stage = |hook: &Hook| {
-        let first = first.filter(|host| was.contains(host));
         let hosts: Vec<&HostName> = match (hook.place, turn) {
             (HookPlace::Was, _) => was.to_vec(),
-            (HookPlace::First, _) => first.into_iter().collect(),
-            (HookPlace::Nginx, Turn::First) => scene.topology.nginx.keys().collect(),
-            (HookPlace::Controller, Turn::First) => carrier(scene).into_iter().collect(),
-            (HookPlace::Nginx | HookPlace::Controller, Turn::Later) => Vec::new(),
+            // Where it has begun on one host it is for no other.
+            (HookPlace::First, _) => first
+                .map(|first| begun_on(scene, hook).unwrap_or(first))
+                .into_iter()
+                .collect(),
+            (HookPlace::Nginx, Turn::OfRun) => scene.topology.nginx.keys().collect(),
+            (HookPlace::Controller, Turn::OfRun) => carrier(scene).into_iter().collect(),
+            (HookPlace::Nginx | HookPlace::Controller, Turn::OfHosts) => Vec::new(),
         };
         let left = hosts.into_iter().filter(|host| !is_done(scene, hook, host));
         let steps = left.map(|host| on(host, Step::Hook(Box::new(call(scene, hook, host, about)))));
         (Phase::Hook, steps.collect::<Vec<_>>())
     };
     in_order(scene.playbook.hooks.at(point).map(stage))
+}
+
+/// The host that knows of a hook of the run.
+fn begun_on<'a>(scene: &Scene<'a>, hook: &Hook) -> Option<&'a HostName> {
+    let of = |(_, seen): &(&HostName, &HookObserved)| seen.hook == hook.id && seen.run == *scene.run;
+    let (host, _) = seen(scene.observed).find(of)?;
+    scene.topology.was.get_key_value(host).map(|(host, _)| host)
 }
 
 /// The host under whose name a hook of the controller goes.
@@ -81,7 +95,7 @@ fn carrier<'a>(scene: &Scene<'a>) -> Option<&'a HostName> {
 pub(super) fn once(scene: &Scene<'_>, point: HookPoint, decision: &Decision) -> Vec<Stage> {
     let was = scene.topology.hosts_of(&decision.to);
     let first = was.first().copied();
-    stages(scene, point, decision.into(), (&was, first), Turn::First)
+    stages(scene, point, decision.into(), (&was, first), Turn::OfRun)
 }
 
 /// The stages before the old slot ends, where anything of it does.
@@ -97,7 +111,7 @@ pub(super) fn before_stop(scene: &Scene<'_>, decision: &Decision, stops: &[HostS
         HookPoint::BeforeStop,
         decision.into(),
         (&was, first),
-        Turn::First,
+        Turn::OfRun,
     )
 }
 
@@ -115,12 +129,7 @@ pub enum Because {
 }
 
 /// The stages at the end of a way back: their failing changes nothing.
-pub(super) fn on_failure(
-    scene: &Scene<'_>,
-    record: &RunRecord,
-    because: Because,
-    outcome: Outcome,
-) -> Vec<Stage> {
+pub fn on_failure(scene: &Scene<'_>, record: &RunRecord, because: Because, outcome: Outcome) -> Vec<Stage> {
     let (Some(to), Some(release)) = (&record.to_slot, &record.release) else {
         return Vec::new();
     };
@@ -135,7 +144,7 @@ pub(super) fn on_failure(
     };
     let was: Vec<&HostName> = scene.topology.was.keys().collect();
     let first = was.first().copied();
-    let mut stages = stages(scene, HookPoint::OnFailure, about, (&was, first), Turn::First);
+    let mut stages = stages(scene, HookPoint::OnFailure, about, (&was, first), Turn::OfRun);
     let phase = match because {
         Because::Failed(phase) => phase.as_str(),
         Because::Hook(point) => point.as_str(),
@@ -153,21 +162,27 @@ pub(super) fn on_failure(
 
 /// The end of hooks that a run has left behind and that still run.
 pub(super) fn ends(scene: &Scene<'_>, run: &RunId) -> Vec<HostStep> {
-    let running = |(host, seen): (&HostName, &HookObserved)| {
-        let step = Step::EndHook {
-            run: run.clone(),
-            hook: seen.hook,
-        };
-        (seen.run == *run && seen.state.runs()).then(|| on(host, step))
+    let end = |(host, hook): (HostName, HookId)| {
+        let run = run.clone();
+        on(&host, Step::EndHook { run, hook })
     };
-    seen(scene.observed).filter_map(running).collect()
+    running_hooks(scene.observed, run).into_iter().map(end).collect()
 }
 
 /// The hooks of a run that run longer than they may, with their hosts.
 pub fn overdue_hooks(observed: &Observed, run: &RunId) -> Vec<(HostName, HookId)> {
-    let of = |(_, seen): &(&HostName, &HookObserved)| seen.run == *run && seen.state == HookState::Overdue;
-    let overdue = seen(observed).filter(of);
-    overdue.map(|(host, seen)| (host.clone(), seen.hook)).collect()
+    of_run(observed, run, |state| state == HookState::Overdue)
+}
+
+/// The hooks of a run that run, with their hosts.
+pub fn running_hooks(observed: &Observed, run: &RunId) -> Vec<(HostName, HookId)> {
+    of_run(observed, run, HookState::runs)
+}
+
+fn of_run(observed: &Observed, run: &RunId, is: impl Fn(HookState) -> bool) -> Vec<(HostName, HookId)> {
+    let of = |(_, seen): &(&HostName, &HookObserved)| seen.run == *run && is(seen.state);
+    let found = seen(observed).filter(of);
+    found.map(|(host, seen)| (host.clone(), seen.hook)).collect()
 }
 
 fn seen(observed: &Observed) -> impl Iterator<Item = (&HostName, &HookObserved)> {
@@ -206,7 +221,8 @@ fn runs(host: &HostName, seen: &HookObserved) -> Finding {
 /// them though nobody knows how they ended, or the playbook has another one in their place by now.
 pub fn unclear_hooks(scene: &Scene<'_>, record: &RunRecord, words: &[HookWord]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for (host, seen) in seen(scene.observed).filter(|(_, seen)| seen.run == record.run) {
+    let (run, _) = record.place();
+    for (host, seen) in seen(scene.observed).filter(|(_, seen)| seen.run == *run) {
         if seen.state.runs() {
             findings.push(runs(host, seen));
             continue;
@@ -244,7 +260,7 @@ fn is_unclear(
 ) -> bool {
     let is_known = |state| matches!(state, HookState::Done | HookState::Failed);
     let asks = recall(words, hook.id, host) == Recall::Ask && !planted(Defect::HookRunsTwice);
-    hook.repeats == Repeats::Never && asks && !ended(scene, hook, host, &record.run).any(is_known)
+    hook.repeats == Repeats::Never && asks && !ended(scene, hook, host, record.place().0).any(is_known)
 }
 
 fn call(scene: &Scene<'_>, hook: &Hook, host: &HostName, about: About<'_>) -> HookCall {
@@ -280,6 +296,7 @@ fn call(scene: &Scene<'_>, hook: &Hook, host: &HostName, about: About<'_>) -> Ho
         .collect();
     HookCall {
         hook: hook.clone(),
+        run: scene.run.clone(),
         env,
     }
 }

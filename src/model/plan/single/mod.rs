@@ -1,6 +1,7 @@
 //! A single slot: the legs of a run, each from what is true when it begins. `forward` writes down all of them for
 //! `plan`; the engine asks for one after another.
 
+mod hooks;
 mod out;
 mod way;
 
@@ -23,6 +24,7 @@ use super::forward::{
 use super::step::Plan;
 use super::{history, preflight, replaced, resume, stages};
 
+pub use hooks::Hooked;
 pub use out::is_out;
 use way::Way;
 
@@ -105,7 +107,12 @@ pub(in crate::model::plan) fn forward(
     let decision = bound.decision();
     instances(scene, goal, &decision, &mut findings);
     running_generation(scene, &mut findings);
-    let way = Way::new(scene, &bound, &live, Jar::Laid);
+    let came = BTreeSet::new();
+    let hooked = Hooked {
+        run: scene.run,
+        came: &came,
+    };
+    let way = Way::new(scene, &bound, &live, Jar::Laid).hooked(Some(hooked));
     way.strangers(&mut findings);
     let legs = match legs(way.places.clone(), way.others.clone(), way.pace) {
         Ok(legs) => legs,
@@ -127,14 +134,19 @@ pub(in crate::model::plan) fn forward(
     })
 }
 
-/// Plans the next leg, under the name of the scene's run, or says what speaks against it.
-pub fn next_leg(scene: &Scene<'_>, bound: &Bound, jar: Jar) -> Result<Next, Vec<Finding>> {
+/// Plans the next leg, under the name of the scene's run, or says what speaks against it. A way back has no hooks.
+pub fn next_leg(
+    scene: &Scene<'_>,
+    bound: &Bound,
+    jar: Jar,
+    hooked: Option<Hooked<'_>>,
+) -> Result<Next, Vec<Finding>> {
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight::unready(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
     findings.extend(live.agreed().err());
     running_generation(scene, &mut findings);
-    let way = Way::new(scene, bound, &live, jar);
+    let way = Way::new(scene, bound, &live, jar).hooked(hooked);
     way.strangers(&mut findings);
     let next = next(&way.places, &way.others, way.pace);
     let leg = next

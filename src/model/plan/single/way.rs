@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::endpoint::{Endpoint, Instance};
 use crate::model::finding::{Finding, Problem};
+use crate::model::hook::HookPoint;
 use crate::model::journey::Rolling;
 use crate::model::live::Live;
 use crate::model::names::HostName;
@@ -15,18 +16,21 @@ use crate::model::plan::stages::{self, each, in_order, on};
 use crate::model::plan::step::{HostStep, Plan, Stage, Step, Switch};
 use crate::model::plan::switch;
 use crate::model::plan::window::Bake;
+use crate::model::process::StopTarget;
 use crate::model::routing::Routing;
 use crate::model::strategy::single::{Leg, LegKind, Pace, Place, Runs};
 use crate::model::strategy::{Course, Hold};
 
+use super::hooks::{Hooked, Passed};
 use super::{Bound, Jar, NextLeg};
 
 /// Everything that the legs are planned from.
 pub(super) struct Way<'a> {
-    scene: &'a Scene<'a>,
-    bound: &'a Bound,
-    live: &'a Live,
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) bound: &'a Bound,
+    pub(super) live: &'a Live,
     jar: Jar,
+    pub(super) hooked: Option<Hooked<'a>>,
     pub(super) places: Vec<Place>,
     /// What nginx routes to besides.
     pub(super) others: BTreeSet<Endpoint>,
@@ -65,10 +69,16 @@ impl<'a> Way<'a> {
             bound,
             live,
             jar,
+            hooked: None,
             others: routed.into_iter().filter(|it| !is_place(it)).cloned().collect(),
             places,
             pace,
         }
+    }
+
+    /// The same with the hooks of a way forward.
+    pub(super) fn hooked(self, hooked: Option<Hooked<'a>>) -> Self {
+        Self { hooked, ..self }
     }
 
     /// Hosts that have to start the release, and lack it.
@@ -180,33 +190,47 @@ impl<'a> Way<'a> {
     /// The plan of one leg.
     pub(super) fn one(&self, leg: &Leg, findings: &mut Vec<Finding>) -> Plan {
         let mut up = self.up();
-        let (routing, stages, _) = self.leg(leg, &mut up, &BTreeMap::new(), findings);
+        let mut passed = Passed::default();
+        let (routing, stages, _) = self.leg(leg, &mut up, &BTreeMap::new(), &mut passed, findings);
+        let stages = [self.still_due(), self.laid(), stages].concat();
+        self.plan(vec![self.now(), routing], Course::default(), stages)
+    }
+
+    /// The jar, and what stands around it. Whoever goes on with a run finds on record what of that is done.
+    fn laid(&self) -> Vec<Stage> {
         let lays = match self.jar {
             Jar::Laid => stages::uploads(self.scene, &self.bound.decision()),
             Jar::There => Vec::new(),
         };
-        let stages = [in_order([(Phase::Upload, lays)]), stages].concat();
-        self.plan(vec![self.now(), routing], Course::default(), stages)
+        [
+            self.around_install(HookPoint::BeforeInstall),
+            in_order([(Phase::Upload, lays)]),
+            self.around_install(HookPoint::AfterInstall),
+        ]
+        .concat()
     }
 
     /// The plan of what is left when every host is there.
     pub(super) fn arrived(&self) -> Plan {
-        self.plan(vec![self.now(); 2], Course::default(), self.last())
+        let stages = [self.at_the_end(&self.came()), self.last()].concat();
+        self.plan(vec![self.now(); 2], Course::default(), stages)
     }
 
     /// The plan of all legs, as far as it can be written down.
     pub(super) fn all(&self, legs: &[Leg], findings: &mut Vec<Finding>) -> Plan {
-        let lays = stages::uploads(self.scene, &self.bound.decision());
-        let mut stages = in_order([(Phase::Upload, lays)]);
+        let mut stages = self.laid();
         let mut routings = vec![self.now()];
         let mut up = self.up();
         let mut before = BTreeMap::new();
+        let mut passed = Passed::default();
         for leg in legs {
-            let (routing, more, switches) = self.leg(leg, &mut up, &before, findings);
+            stages.extend(self.since_the_last(&mut passed));
+            let (routing, more, switches) = self.leg(leg, &mut up, &before, &mut passed, findings);
             routings.push(routing);
             stages.extend(more);
             before = switches;
         }
+        stages.extend(self.at_the_end(&passed));
         stages.extend(self.last());
         let course = self.scene.playbook.update.course.clone();
         self.plan(routings, course, stages)
@@ -233,6 +257,7 @@ impl<'a> Way<'a> {
         leg: &Leg,
         up: &mut BTreeSet<Endpoint>,
         before: &BTreeMap<HostName, Switch>,
+        passed: &mut Passed,
         findings: &mut Vec<Finding>,
     ) -> (Routing, Vec<Stage>, BTreeMap<HostName, Switch>) {
         let decision = self.bound.decision();
@@ -254,14 +279,32 @@ impl<'a> Way<'a> {
             routing: &routing,
         };
         let switches = between::next(self.scene, self.live, before, to, findings);
-        let stages = in_order([
-            (Phase::Drain, self.drains(&vacated)),
-            (Phase::Retire, vacated),
-            (Phase::Start, starts),
-            (Phase::Verify, verify),
-            (Phase::Prepare, each(&switches, Step::Prepare)),
-            (Phase::Commit, each(&switches, Step::Commit)),
-        ]);
+        // What was left of a start of the wanted release is no old instance.
+        let is_old = |on: &&HostStep| match &on.step {
+            Step::Vacate { target, release, .. } => {
+                let runs = matches!(target, StopTarget::Process(_));
+                runs && release.as_ref() != Some(&self.bound.release.id)
+            }
+            _ => false,
+        };
+        let ends = vacated.iter().filter(is_old).map(|on| &on.host);
+        let ends: Vec<&HostName> = ends.collect();
+        let before_stop = self.of_leg(HookPoint::BeforeStop, &ends, passed);
+        let come: Vec<&HostName> = comes.iter().map(|endpoint| &endpoint.host).collect();
+        let mut hooked = |point| self.of_leg(point, &come, passed);
+        let stages = [
+            in_order([(Phase::Drain, self.drains(&vacated))]),
+            before_stop,
+            in_order([(Phase::Retire, vacated), (Phase::Start, starts)]),
+            hooked(HookPoint::ApplicationStart),
+            in_order([(Phase::Verify, verify)]),
+            hooked(HookPoint::ValidateService),
+            in_order([(Phase::Prepare, each(&switches, Step::Prepare))]),
+            hooked(HookPoint::BeforeAllowTraffic),
+            in_order([(Phase::Commit, each(&switches, Step::Commit))]),
+        ]
+        .concat();
+        passed.came(&come);
         (routing, stages, switches)
     }
 
