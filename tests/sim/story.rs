@@ -213,10 +213,6 @@ impl Story {
     /// Takes away what does not go with a single slot.
     fn has_a_single_slot(&mut self) {
         self.keeps_old_slot = false;
-        // A boot that starts a unit again between a look and the stop that it leads to is played with two slots only.
-        if self.runner == Runner::Unit {
-            self.runner = Runner::Java;
-        }
         for (_, strike) in &mut self.strikes {
             strike.on_the_first_port();
         }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::endpoint::Endpoint;
 use crate::model::live::{Live, NginxView};
 use crate::model::names::{HostName, Port, ReleaseId, RunId, SlotName};
 use crate::model::observed::NginxObserved;
@@ -184,6 +185,14 @@ fn started(
     release: &ReleaseId,
 ) -> Option<(SlotName, Port, StopTarget)> {
     let port = *scene.topology.was.get(host)?.ports.get(slot)?;
+    let at = Endpoint {
+        host: host.clone(),
+        port,
+    };
+    // A leg starts nothing where it leads home to; what runs there may be another process by now, where a unit runs it.
+    if record.journey.is_some() && record.from_routing.routes_to(&at) {
+        return None;
+    }
     let seen = scene.observed.slot(host, slot)?;
     // Whether anything is left of it is asked once more when it is ended. Whoever began it, the run itself, one that
     // went on with it, or an earlier one: the run would have ended it before it started its own.
