@@ -21,7 +21,7 @@ use nonstop::model::record::RunStatus;
 use tokio::sync::{Notify, watch};
 
 use crate::texts::{
-    IDENTIFY, INCLUDE, INVENTORY, ONE_HOST, PLAYBOOK, SERVER, SERVICE_URL, THREE_HOSTS, TWO_SETS,
+    IDENTIFY, INCLUDE, INVENTORY, ONE_HOST, PLAYBOOK, SERVER, SERVICE_URL, THREE_HOSTS, TWO_SETS, UNIT,
 };
 use crate::world::{Fault, Rule, Shared, Shares, SimFleet, SimHost, SimNginx, World};
 
@@ -72,8 +72,7 @@ impl Scene {
 
     /// The same where units of systemd do, with more lines at the playbook's end.
     pub(crate) fn by_units(more: &str) -> Self {
-        let unit = "systemd: { unit: 'sokdak@{{ slot.port }}.service' }";
-        let playbook = PLAYBOOK.replace("java: {}", unit);
+        let playbook = PLAYBOOK.replace("java: {}", UNIT);
         Self::of(INVENTORY, &format!("{playbook}{more}")).live_on_blue()
     }
 
@@ -90,7 +89,17 @@ impl Scene {
 
     /// The same, and nothing is there yet.
     pub(crate) fn single(more: &str) -> Self {
+        Self::one_after_another("java: {}", more)
+    }
+
+    /// Three hosts that carry one instance each, and a unit of systemd runs it.
+    pub(crate) fn single_by_units() -> Self {
+        Self::one_after_another(UNIT, "").live_on_blue()
+    }
+
+    fn one_after_another(start: &str, more: &str) -> Self {
         let playbook = PLAYBOOK.replace(", green: { group: was, port: 8081 }", "");
+        let playbook = playbook.replace("java: {}", start);
         let update = "update: { strategy: rolling, max_parallel: 1 }\n";
         let scene = Self::of(THREE_HOSTS, &format!("{playbook}{update}{more}"));
         scene.world.borrow_mut().shares = Shares::Single;

@@ -154,6 +154,25 @@ async fn a_second_host_that_does_not_start_leads_all_of_them_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_systemd_starts_again_in_service_stays_when_a_later_host_fails() {
+    let scene = Scene::single_by_units();
+    let goes_wrong = |world: &mut World| {
+        let changes_the_second = world.times("start").len() == 1;
+        if changes_the_second {
+            world.host("was-1").crashes(8080.try_into().unwrap());
+        }
+        world.host("was-2").start = if changes_the_second {
+            Start::Exits
+        } else {
+            Start::Listens(Duration::from_secs(2))
+        };
+    };
+    let scene = scene.when(Phase::Start, goes_wrong);
+    scene.deploy().await.ends(&scene, Outcome::RolledBack, 7);
+    is_on(&scene, "1").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_way_back_that_fails_as_well_holds_with_the_others_in_service() {
     let scene = Scene::on_a_single_slot("").when(Phase::Start, |world| {
         world.host("was-2").start = Start::Exits;

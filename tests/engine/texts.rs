@@ -38,6 +38,9 @@ nginx:
 drain: { deadline: 30s }
 ";
 
+/// Instead of `java: {}`.
+pub(crate) const UNIT: &str = "systemd: { unit: 'sokdak@{{ slot.port }}.service' }";
+
 pub(crate) const INCLUDE: &str = "  include:
     file: /etc/nginx/service-url.inc
     upstream_file: /etc/nginx/sites-enabled/upstreams.conf
