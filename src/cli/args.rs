@@ -50,7 +50,7 @@ impl Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 a bug · 2 usage · 3 inventory or playbook refused · \
-4 refused before any change · 5 locked by somebody else · 6 failed before the switch, the fleet is as it was · \
+4 refused before any change · 5 locked by somebody else · 6 failed before the switch, traffic is where it was · \
 7 rolled back after the switch · 8 MIXED, a person is needed · 129/130/143 interrupted";
 
 /// Options of every command.

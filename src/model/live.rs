@@ -393,17 +393,9 @@ impl Reader<'_> {
         self.host.service_url.is_some() && by_address && own.iter().any(is_it)
     }
 
-    /// An endpoint by the address that nginx uses; the loopback means the nginx host itself.
+    /// An endpoint by the address that nginx uses.
     fn endpoint(&self, host: &str, port: u16) -> Option<Endpoint> {
-        let loopback = host == "localhost" || host == "127.0.0.1" || host == "::1";
-        self.topology.endpoint_at(host, port).or_else(|| {
-            let was = self.topology.was.get(self.name).filter(|_| loopback)?;
-            let port = *was.ports.values().find(|own| own.number() == port)?;
-            Some(Endpoint {
-                host: self.name.clone(),
-                port,
-            })
-        })
+        self.topology.endpoint_seen_from(self.name, host, port)
     }
 }
 

@@ -49,21 +49,33 @@ pub enum Replaced {
         app: String,
     },
     /// Somebody else's work.
-    #[error("{file} is not nonstop's and is replaced: what it has beyond the playbook is gone{}", also(.listens))]
+    #[error("{file} is not nonstop's and is replaced: what it has beyond the playbook is gone{}", also(.listens, .defaults))]
     FileByHandReplaced {
         /// The file.
         file: String,
         /// What the new file does not listen on.
         listens: Vec<String>,
+        /// Where requests that name no server go to another file from now on.
+        defaults: Vec<String>,
     },
 }
 
-fn also(listens: &[String]) -> String {
-    match listens {
-        [] => String::new(),
-        _ => format!(", and nothing listens on {} any more", listens.join(", ")),
+fn also(listens: &[String], defaults: &[String]) -> String {
+    let mut also = String::new();
+    if !listens.is_empty() {
+        also += &format!("; it does not listen on {} any more", listens.join(", "));
     }
+    if !defaults.is_empty() {
+        also += &format!(
+            "; requests that name no server go from {}",
+            defaults.join(", from ")
+        );
+    }
+    also
 }
+
+/// How our own template begins.
+pub const HEADING: &str = "# Written by nonstop for ";
 
 /// The application of which nonstop wrote this file, as far as nginx's names in it tell.
 pub fn other_app(app: &AppName, text: &str) -> Option<String> {
@@ -73,7 +85,7 @@ pub fn other_app(app: &AppName, text: &str) -> Option<String> {
     if other == own {
         return None;
     }
-    let named = text.strip_prefix("# Written by nonstop for ");
+    let named = text.strip_prefix(HEADING);
     let named = named.and_then(|rest| rest.split_once(". ")).map(|(name, _)| name);
     Some(named.unwrap_or(other).to_owned())
 }

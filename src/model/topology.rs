@@ -180,4 +180,17 @@ impl Topology {
         };
         self.was.iter().chain(&self.without.was).find_map(of)
     }
+
+    /// The same as an nginx host writes it: its loopback means itself.
+    pub fn endpoint_seen_from(&self, nginx: &HostName, address: &str, port: u16) -> Option<Endpoint> {
+        let loopback = ["localhost", "127.0.0.1", "::1"].contains(&address);
+        self.endpoint_at(address, port).or_else(|| {
+            let was = self.was_host(nginx).filter(|_| loopback)?;
+            let port = *was.ports.values().find(|own| own.number() == port)?;
+            Some(Endpoint {
+                host: nginx.clone(),
+                port,
+            })
+        })
+    }
 }

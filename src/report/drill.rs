@@ -103,8 +103,8 @@ fn live(drill: &Drill, ending: Ending<'_>) -> String {
     match (ending.outcome, ending.live) {
         // It ended before it looked, and touched nothing.
         (Outcome::AsItWas, None) if drill.result == DrillResult::Stranded => format!(
-            "{} HAD THE TRAFFIC when it was there, and nothing was touched since. `nonstop rollback --to {}` leads to the \
-             release of before; `nonstop status` shows whether somebody else did something meanwhile",
+            "{} HAD THE TRAFFIC when this drill left it, and the drill touched nothing since. `nonstop status` shows whether \
+             somebody else did; if not, `nonstop rollback --to {}` leads to the release of before",
             drill.earlier, drill.release
         ),
         (Outcome::Mixed | Outcome::TakenOver, _) | (_, None) => {

@@ -19,6 +19,7 @@ mod instances;
 mod left_out;
 mod live;
 mod refusals;
+mod replaced;
 mod resume;
 mod resume_from_anything;
 mod rollback;

@@ -301,6 +301,23 @@ fn forward_is_refused_while_the_new_slot_is_not_up_everywhere() {
 }
 
 #[test]
+fn what_somebody_started_anew_where_nginx_routes_to_is_the_application() {
+    let mut died = Died::confirmed_everywhere();
+    died.now.dies("was-2", "green").listens("was-2", "green");
+    let seen = &died.now.slot("was-2", "green");
+    assert!(!seen.recorded_process_listens() && seen.listener.is_some());
+    assert_eq!(hosts(&died.forward().unwrap(), Phase::Stop), ["was-1", "was-2"]);
+    // Where no nginx leads to it, it may be anybody.
+    let mut died = died.switched("nginx-1", TokenState::Reverted);
+    died.now.routes(8080, "run-0");
+    let problem = Problem::SlotNotUp {
+        slot: slot("green"),
+        endpoint: endpoint("was-2", 8081),
+    };
+    assert!(refusals(died.forward()).contains(&("was-2".to_owned(), problem)));
+}
+
+#[test]
 fn forward_is_refused_while_an_nginx_host_cannot_be_asked() {
     let mut died = Died::confirmed_everywhere();
     died.now.observed.hosts.remove(&host("nginx-2"));

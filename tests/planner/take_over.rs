@@ -1,12 +1,11 @@
 //! Fleets that another tool left behind: its file is renamed to ours, links stay what they are, and
 //! the user's own files are never written into.
 
-use nonstop::model::finding::{Problem, Severity};
+use nonstop::model::finding::Problem;
 use nonstop::model::names::RemotePath;
-use nonstop::model::nginx_site::Replaced;
 use nonstop::model::plan::Switch;
 
-use crate::fixture::{Fleet, SITE, V1, V2, host, our_site, site, slot};
+use crate::fixture::{Fleet, SITE, V1, V2, host, site, slot};
 
 const NGINX: [&str; 2] = ["nginx-1", "nginx-2"];
 const OWN_GREEN: &str = "~/zero-down-confs/sokdak-8081.conf";
@@ -24,7 +23,7 @@ fn switch_of(fleet: &Fleet) -> Switch {
     plan.switches()[&host("nginx-1")].clone()
 }
 
-fn each(fleet: &mut Fleet, place: impl Fn(&mut Fleet, &str)) {
+pub(crate) fn each(fleet: &mut Fleet, place: impl Fn(&mut Fleet, &str)) {
     for name in NGINX {
         place(fleet, name);
     }
@@ -56,87 +55,6 @@ fn a_file_of_any_name_is_found_by_the_endpoints_that_it_leads_to() {
         switch_of(&fleet).takes_over,
         Some(path("/etc/nginx/sites-enabled/default"))
     );
-}
-
-/// What is said of the file `default` of nginx-1, where it has that text.
-fn said_of(text: &str) -> Vec<(Severity, Replaced)> {
-    let mut fleet = Fleet::empty();
-    each(&mut fleet, |fleet, name| {
-        fleet.file(name, "default", text);
-    });
-    let found = match fleet.deploy(V2) {
-        Ok(plan) => plan.warnings,
-        Err(findings) => findings,
-    };
-    let of_one = found.into_iter().filter(|it| it.host == Some(host("nginx-1")));
-    of_one
-        .filter_map(|it| match it.problem {
-            Problem::Replaced(what) => Some((it.severity, what)),
-            _ => None,
-        })
-        .collect()
-}
-
-const DEFAULT: &str = "/etc/nginx/sites-enabled/default";
-
-#[test]
-fn a_file_whose_other_servers_would_be_lost_is_not_replaced() {
-    for (other, told) in [
-        (
-            "listen 443 ssl; server_name sokdak.example;",
-            "443 ssl sokdak.example",
-        ),
-        ("listen 80; server_name old.example;", "80 old.example"),
-        ("listen 80 default_server; return 444;", "80"),
-        ("listen [::]:8443; server_name _;", "[::]:8443 _"),
-    ] {
-        let text = site(8080) + &format!("server {{ {other} }}\n");
-        let servers = vec![format!("the server of line 3 ({told})")];
-        let file = DEFAULT.to_owned();
-        let lost = (Severity::Refusal, Replaced::ServersLost { file, servers });
-        assert_eq!(said_of(&text), [lost], "{other}");
-    }
-    // A name of the application that the playbook does not know.
-    let two = site(8080).replace("sokdak.example", "sokdak.example www.sokdak.example");
-    let servers = vec!["the server of line 2 (80 sokdak.example www.sokdak.example)".to_owned()];
-    let file = DEFAULT.to_owned();
-    assert_eq!(
-        said_of(&two),
-        [(Severity::Refusal, Replaced::ServersLost { file, servers })]
-    );
-}
-
-#[test]
-fn a_file_by_hand_is_replaced_with_a_word() {
-    let by_hand = |listens: &[&str]| {
-        let listens = listens.iter().map(ToString::to_string).collect();
-        let file = DEFAULT.to_owned();
-        [(Severity::Warning, Replaced::FileByHandReplaced { file, listens })]
-    };
-    assert_eq!(said_of(&site(8080)), by_hand(&[]));
-    for nobody in ["_", "localhost"] {
-        assert_eq!(
-            said_of(&site(8080).replace("sokdak.example", nobody)),
-            by_hand(&[])
-        );
-    }
-    // The other family of addresses is easily forgotten.
-    let six = site(8080).replace("listen 80;", "listen 80; listen [::]:80;");
-    assert_eq!(said_of(&six), by_hand(&["[::]:80"]));
-    assert_eq!(said_of(&our_site(8080, "run-1")), []);
-}
-
-#[test]
-fn another_applications_file_is_not_replaced() {
-    let file = DEFAULT.to_owned();
-    let text = format!(
-        "# Written by nonstop for petclinic. Every deploy replaces this file.\ngeo $nonstop_petclinic_local {{ }}\n{}",
-        our_site(8080, "run-1")
-    );
-    let app = "petclinic".to_owned();
-    let other = (Severity::Refusal, Replaced::FileOfAnotherApp { file, app });
-    assert_eq!(said_of(&text), [other]);
-    assert_eq!(said_of(&text.replace("petclinic", "sokdak")), []);
 }
 
 #[test]

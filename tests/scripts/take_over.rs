@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nonstop::remote::answer::ConfirmAnswer;
+use nonstop::remote::command::Placement;
 
 use crate::host::remote;
 use crate::site::{accepted, proven, with_nginx_in_every_shell};
@@ -92,31 +93,36 @@ fn a_take_over_of_a_link_that_was_cut_off_between_its_renames_finds_its_way_back
 }
 
 #[test]
-fn what_the_first_run_replaced_stays_once_beside_the_state() {
+fn what_somebody_else_wrote_and_a_run_replaced_stays_beside_the_state() {
     with_nginx_in_every_shell(|site| {
         let own = |text: &str| site.site(text) + "# location = /__nonstop/generation\n";
         let legacy = site.host.path("sites-enabled/sokdak-8080.conf");
         let name = site.entry().file_name().expect("a name").to_owned();
-        let kept = site.host.state().join(format!("before-{}", name.display()));
+        let kept = |number: &str| {
+            let file = format!("before-{}{number}", name.display());
+            fs::read_to_string(site.host.state().join(file)).ok()
+        };
         fs::write(&legacy, site.site("v1")).expect("written");
         site.start();
-        for (by_hand, text) in [(true, "v2"), (false, "v3")] {
-            let placement = if by_hand {
-                site.take_over(&own(text), &remote(&legacy))
-            } else {
-                site.placement(&own(text))
-            };
-            accepted(site.prepare(&placement));
-            proven(site.commit(&placement));
+        let goes = |placement: &Placement| {
+            accepted(site.prepare(placement));
+            proven(site.commit(placement));
             let token = site.tokens().last().expect("a token").id.clone();
             assert_eq!(site.confirm(&token), ConfirmAnswer::Confirmed);
             site.clean();
-            assert_eq!(fs::read_to_string(&kept).expect("kept"), site.site("v1"));
+        };
+        goes(&site.take_over(&own("v2"), &remote(&legacy)));
+        goes(&site.placement(&own("v3")));
+        assert_eq!((kept(""), kept(".2")), (Some(site.site("v1")), None));
+        // By hand once more, and the same again.
+        for _ in 0..2 {
+            fs::write(site.entry(), site.site("by hand")).expect("written");
+            goes(&site.placement(&own("v4")));
+            assert_eq!(
+                (kept(""), kept(".2")),
+                (Some(site.site("v1")), Some(site.site("by hand")))
+            );
         }
-        // What is ours is in nobody's way.
-        fs::remove_file(&kept).expect("removed");
-        accepted(site.prepare(&site.placement(&own("v4"))));
-        site.clean();
-        assert!(!kept.exists());
+        assert_eq!(kept(".3"), None);
     });
 }

@@ -163,6 +163,14 @@ impl<'h> Two<'h> {
         });
     }
 
+    /// However late the grace of an hour begins after the state was seen.
+    pub(crate) fn outlives_the_grace(&self) {
+        eventually("the end of the grace", || {
+            self.host.later(Duration::from_secs(3600));
+            self.timer().state != TimerState::Stopping
+        });
+    }
+
     pub(crate) fn audit(&self) -> Vec<String> {
         let audit = fs::read_to_string(self.host.state().join("audit")).expect("a trail");
         let of_timer = audit.lines().filter(|line| line.contains("\"event\":\"timer\""));
@@ -352,7 +360,7 @@ fn whoever_cancels_it_after_the_end_has_begun_is_told() {
         // Whoever has the lock by then: it goes to its end.
         two.unlock();
         host.run(Command::Lock(lock_by("run-2", 1, 2)));
-        host.later(Duration::from_secs(3600));
+        two.outlives_the_grace();
         two.becomes(TimerState::Stopped);
         assert!(!runs(&two.old));
     });

@@ -66,8 +66,33 @@ impl Dump {
             Some(last) => last.1 = &dump[text_starts..],
         }
         let files = files.into_iter().map(|(path, text)| read(path, text));
+        Self::of(files.collect::<Result<_, _>>()?)
+    }
+
+    /// The dump as it would be with that text at `entry` in place of the file `replaced`, which may be another one. A
+    /// file that only the new text includes is missing in it.
+    ///
+    /// Returns an error as `parse` does.
+    pub fn with(&self, replaced: &str, entry: &str, text: &str) -> Result<Self, NginxConfError> {
+        let kept = self.files.iter().filter(|file| file.path != replaced);
+        let mut files: Vec<_> = kept.filter(|file| file.path != entry).cloned().collect();
+        files.push(read(entry, text)?);
+        Self::of(files)
+    }
+
+    /// Whether an include of that file leads to nothing that is known here.
+    pub fn lacks_an_include_of(&self, path: &str) -> bool {
+        let mut arguments = BTreeSet::new();
+        let file = self.file(path);
+        collect_arguments(file.map_or(&[], |file| &file.directives), &mut arguments);
+        let mut arguments = arguments.into_iter();
+        arguments.any(|argument| self.included(argument).is_empty())
+    }
+
+    /// The dump of these files, the main one first.
+    fn of(files: Vec<ConfFile>) -> Result<Self, NginxConfError> {
         let mut dump = Self {
-            files: files.collect::<Result<_, _>>()?,
+            files,
             includes: BTreeMap::new(),
             routes: Vec::new(),
         };

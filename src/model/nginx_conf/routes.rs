@@ -42,6 +42,8 @@ pub struct Listen {
     pub is_default: bool,
     /// Whether it is marked as `ssl`.
     pub is_tls: bool,
+    /// Whether it is marked as `proxy_protocol`.
+    pub is_proxied: bool,
 }
 
 impl SiteRoute {
@@ -140,6 +142,7 @@ fn listens(direct: &[Placed]) -> Vec<Listen> {
             port: 80,
             is_default: false,
             is_tls: false,
+            is_proxied: false,
         }];
     }
     let listens = written.into_iter().filter_map(|placed| {
@@ -155,6 +158,7 @@ fn listens(direct: &[Placed]) -> Vec<Listen> {
                 .iter()
                 .any(|flag| flag == "default_server" || flag == "default"),
             is_tls: flags.iter().any(|flag| flag == "ssl"),
+            is_proxied: flags.iter().any(|flag| flag == "proxy_protocol"),
         })
     });
     listens.collect()

@@ -227,7 +227,7 @@ fn switches(
     let live = Live::read(scene.topology, scene.observed);
     let mut findings = preflight::unready(scene.topology, scene.observed);
     findings.extend(live.findings.iter().cloned());
-    findings.extend(not_up(scene, &target.slot, &new));
+    findings.extend(not_up(scene, &live, &target.slot, &new));
     let to = switch::Target {
         number: target.number,
         slot: &decision.to,
@@ -267,11 +267,16 @@ fn switches(
     Ok((decision, plan))
 }
 
-/// The endpoints on which the application does not listen.
-fn not_up(scene: &Scene<'_>, slot: &SlotName, endpoints: &BTreeSet<Endpoint>) -> Vec<Finding> {
-    let down = endpoints
-        .iter()
-        .filter(|endpoint| !history::is_ours(scene, endpoint, slot));
+/// The endpoints on which the application does not listen. What nginx routes to is the application, whoever started
+/// it anew; its health is asked.
+fn not_up(scene: &Scene<'_>, live: &Live, slot: &SlotName, endpoints: &BTreeSet<Endpoint>) -> Vec<Finding> {
+    let routed = live.routed();
+    let serves = |endpoint: &Endpoint| {
+        let seen = scene.slot_at(endpoint, slot);
+        routed.contains(endpoint) && seen.is_some_and(|seen| seen.listener.is_some())
+    };
+    let is_up = |endpoint: &Endpoint| serves(endpoint) || history::is_ours(scene, endpoint, slot);
+    let down = endpoints.iter().filter(|endpoint| !is_up(endpoint));
     let finding = |endpoint: &Endpoint| {
         let (slot, endpoint) = (slot.clone(), endpoint.clone());
         Finding::refusal(

@@ -1,17 +1,17 @@
-//! What a first switch takes away with a file that is not ours: servers that the new file does not have would be
-//! gone with it, and so would another application's.
+//! What a run's first switch takes away with the text that is there: servers that the new one does not have would be gone
+//! with it, and so would another application's.
 
 use crate::model::finding::{Finding, Problem};
 use crate::model::live::Live;
+use crate::model::names::HostName;
 use crate::model::nginx_conf::{Dump, Listen, SiteRoute};
-use crate::model::nginx_site::{self, GENERATION_PATH, Replaced};
+use crate::model::nginx_site::{self, GENERATION_PATH, HEADING, Replaced};
 use crate::model::phase::Phase;
-use crate::model::topology::Topology;
 
 use super::forward::Scene;
 use super::step::{Stage, Switch};
 
-/// Looks at the files that the first switch of every nginx host replaces.
+/// Looks at what the first switch of every nginx host replaces.
 pub(super) fn findings<'a>(
     scene: &Scene<'_>,
     live: &Live,
@@ -20,71 +20,231 @@ pub(super) fn findings<'a>(
     let first = stages.find(|stage| stage.phase == Phase::Commit);
     let switches = first.map(Stage::switches).unwrap_or_default();
     let look = |(host, switch): (_, &Switch)| {
-        let view = live.hosts.get(host)?;
-        let before = switch.before.as_deref().filter(|_| switch.generation.is_some())?;
-        let file = switch.takes_over.as_ref().unwrap_or(&switch.entry).to_string();
-        let finding = |is: fn(_, _) -> Finding, what| Some(is(Some(host), Problem::Replaced(what)));
-        if let Some(app) = nginx_site::other_app(&scene.topology.app, before) {
-            return finding(Finding::refusal, Replaced::FileOfAnotherApp { file, app });
-        }
-        if before.contains(GENERATION_PATH) {
-            return None;
-        }
-        let new = servers(&switch.after)?;
-        let old = view.dump.routes().iter().filter(|route| route.file == file);
-        let old: Vec<_> = old.collect();
-        let lost = old.iter().filter(|server| !is_kept(scene.topology, server, &new));
-        let servers: Vec<_> = lost.map(|server| told(server)).collect();
-        if !servers.is_empty() {
-            return finding(Finding::refusal, Replaced::ServersLost { file, servers });
-        }
-        let listens = old.iter().flat_map(|server| &server.listens);
-        let mut listens: Vec<_> = listens.filter(|listen| !hears(&new, listen)).map(place).collect();
-        listens.sort();
-        listens.dedup();
-        finding(Finding::warning, Replaced::FileByHandReplaced { file, listens })
+        let change = Change::of(scene, host, &live.hosts.get(host)?.dump, switch)?;
+        let (is_refused, what) = change.says()?;
+        let finding = if is_refused {
+            Finding::refusal
+        } else {
+            Finding::warning
+        };
+        Some(finding(Some(host), Problem::Replaced(what)))
     };
     switches.into_iter().filter_map(look).collect()
 }
 
-/// The servers of a file that nginx has not read yet; nothing where it is no configuration: `nginx -t` will say so.
-fn servers(text: &str) -> Option<Vec<SiteRoute>> {
-    let dump = Dump::parse(&format!("# configuration file /new:\nhttp {{\n{text}\n}}\n")).ok()?;
-    Some(dump.routes().to_vec())
+/// What a switch makes of one nginx's servers.
+struct Change<'a> {
+    scene: &'a Scene<'a>,
+    host: &'a HostName,
+    switch: &'a Switch,
+    before: &'a str,
+    /// The file that goes.
+    file: &'a str,
+    dump: &'a Dump,
+    after: Dump,
 }
 
-/// Whether requests to a server find one in the new file: on each of its ports, in the same way, under each of its
-/// names. One of the application's own needs no name where the new one has none.
-fn is_kept(topology: &Topology, server: &SiteRoute, new: &[SiteRoute]) -> bool {
-    let mut targets = server.targets.iter();
-    let is_ours = targets.any(|target| topology.endpoint_at(&target.host, target.port).is_some());
-    let names = names(server);
-    let has_names = |route: &SiteRoute| {
-        let all = names.iter().all(|name| route.has_name(name));
-        if is_ours {
-            all || self::names(route).is_empty()
-        } else {
-            all && !names.is_empty()
+impl<'a> Change<'a> {
+    /// Nothing where nothing goes, or where the new text is no configuration: `nginx -t` will say so.
+    fn of(scene: &'a Scene<'a>, host: &'a HostName, dump: &'a Dump, switch: &'a Switch) -> Option<Self> {
+        let file = switch.takes_over.as_ref().unwrap_or(&switch.entry).as_str();
+        Some(Self {
+            scene,
+            host,
+            switch,
+            before: switch.before.as_deref()?,
+            file,
+            dump,
+            after: dump.with(file, switch.entry.as_str(), &switch.after).ok()?,
+        })
+    }
+
+    /// What is to be said, and whether it refuses the switch.
+    fn says(&self) -> Option<(bool, Replaced)> {
+        let file = self.file.to_owned();
+        if let Some(app) = nginx_site::other_app(&self.scene.topology.app, self.before) {
+            return Some((true, Replaced::FileOfAnotherApp { file, app }));
         }
-    };
-    server.listens.iter().all(|listen| {
-        let same = |other: &Listen| (other.port, other.is_tls) == (listen.port, listen.is_tls);
-        new.iter()
-            .any(|route| has_names(route) && route.listens.iter().any(same))
-    })
+        let is_own = self.before.contains(GENERATION_PATH);
+        let lost = |server: &&SiteRoute| !self.keeps(server) || is_own && !self.unheard(server).is_empty();
+        let lost: Vec<_> = self.old().filter(lost).map(|server| self.told(server)).collect();
+        if !lost.is_empty() {
+            let servers = lost;
+            return Some((self.is_refused(is_own), Replaced::ServersLost { file, servers }));
+        }
+        // With the other styles the file is the user's before and after.
+        if is_own || self.switch.generation.is_none() {
+            return None;
+        }
+        let mut listens: Vec<_> = self.old().flat_map(|server| self.unheard(server)).collect();
+        listens.sort();
+        listens.dedup();
+        let defaults = self.defaults();
+        Some((
+            false,
+            Replaced::FileByHandReplaced {
+                file,
+                listens,
+                defaults,
+            },
+        ))
+    }
+
+    /// A change of the playbook, of a template or between the user's own two files may be meant. What a person wrote
+    /// into our standard file, or has in one that is not ours, nobody has given up.
+    fn is_refused(&self, is_own: bool) -> bool {
+        if self.after.lacks_an_include_of(self.switch.entry.as_str()) {
+            return false;
+        }
+        if is_own {
+            let mut old = self.old();
+            let is_as_written =
+                old.next().is_some_and(|server| server.listens.len() == 1) && old.next().is_none();
+            return self.before.starts_with(HEADING) && !is_as_written;
+        }
+        let slot_files = self.scene.nginx(self.host).map(|nginx| &nginx.slot_files);
+        let mut texts = slot_files
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, text)| text.as_deref());
+        !texts.any(|text| text == self.before)
+    }
+
+    /// The servers in which the file has a part.
+    fn old(&self) -> impl Iterator<Item = &SiteRoute> {
+        let routes = self.dump.routes().iter();
+        routes.filter(|route| route.involves(self.file))
+    }
+
+    /// The servers in which the new text has one.
+    fn new(&self) -> impl Iterator<Item = &SiteRoute> {
+        let routes = self.after.routes().iter();
+        routes.filter(|route| route.involves(self.switch.entry.as_str()))
+    }
+
+    fn is_ours(&self, route: &SiteRoute) -> bool {
+        let topology = self.scene.topology;
+        let mut targets = route.targets.iter();
+        targets.any(|it| {
+            topology
+                .endpoint_seen_from(self.host, &it.host, it.port)
+                .is_some()
+        })
+    }
+
+    /// Whether requests to a server find one afterwards: on each of its ports, in the same way, under each of its
+    /// names. One of the application's own needs no name where the new one has none.
+    fn keeps(&self, server: &SiteRoute) -> bool {
+        let entry = self.switch.entry.as_str();
+        let is_it = |route: &SiteRoute| (&route.file, route.line) == (&server.file, server.line);
+        // One that is written in another file stays, wherever it leads.
+        if server.file != self.file
+            && self
+                .after
+                .routes()
+                .iter()
+                .any(|route| is_it(route) && route.file != entry)
+        {
+            return true;
+        }
+        let is_ours = self.is_ours(server);
+        let names = names(server);
+        let answers = |route: &SiteRoute| {
+            let is_nameless = self::names(route).is_empty();
+            if names.is_empty() {
+                is_ours || is_nameless && !self.is_ours(route)
+            } else {
+                is_ours && is_nameless || names.iter().all(|name| route.has_name(name))
+            }
+        };
+        let hears = |listen: &Listen| {
+            self.new()
+                .any(|route| answers(route) && route.listens.iter().any(|other| is_alike(other, listen)))
+        };
+        // Sockets of the file system are not told apart.
+        let is_same = |route: &SiteRoute| {
+            (&route.server_names, &route.listens) == (&server.server_names, &server.listens)
+        };
+        if server.listens.is_empty() {
+            self.new().any(|route| is_same(route))
+        } else {
+            server.listens.iter().all(hears)
+        }
+    }
+
+    /// Where a server listens, and nothing of the new text does.
+    fn unheard(&self, server: &SiteRoute) -> Vec<String> {
+        let is_heard = |listen: &Listen| {
+            let mut others = self.new().flat_map(|route| &route.listens);
+            others.any(|other| other.port == listen.port && covers(&other.address, &listen.address))
+        };
+        let listens = server.listens.iter();
+        listens.filter(|listen| !is_heard(listen)).map(place).collect()
+    }
+
+    /// Where the file had the requests that name no server, and which file gets them.
+    fn defaults(&self) -> Vec<String> {
+        let places = self.old().flat_map(|server| &server.listens);
+        let moves = |listen: &Listen| {
+            let was_ours = default_of(self.dump, listen)?.involves(self.file);
+            let new = default_of(&self.after, listen)?;
+            let is_ours = new.involves(self.switch.entry.as_str());
+            (was_ours && !is_ours).then(|| format!("{} to {}", place(listen), new.file))
+        };
+        let mut found: Vec<_> = places.filter_map(moves).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// A server as a person finds it: its line, where it listens, and its names.
+    fn told(&self, server: &SiteRoute) -> String {
+        let listens = server.listens.iter();
+        let listens = listens.map(|listen| place(listen) + if listen.is_tls { " ssl" } else { "" });
+        let words: Vec<_> = listens.chain(server.server_names.iter().cloned()).collect();
+        let elsewhere = (server.file != self.file).then(|| format!(" of {}", server.file));
+        let elsewhere = elsewhere.unwrap_or_default();
+        format!(
+            "the server of line {}{elsewhere} ({})",
+            server.line,
+            words.join(" ")
+        )
+    }
 }
 
 /// The names that somebody asks for.
 fn names(server: &SiteRoute) -> Vec<&str> {
     let names = server.server_names.iter().map(String::as_str);
-    names.filter(|name| !["_", "localhost"].contains(name)).collect()
+    names
+        .filter(|name| !["_", "localhost", ""].contains(name))
+        .collect()
 }
 
-/// Whether the new file listens there, in the same family of addresses.
-fn hears(new: &[SiteRoute], listen: &Listen) -> bool {
-    let is_six = |listen: &Listen| listen.address.contains(':');
-    let mut listens = new.iter().flat_map(|route| &route.listens);
-    listens.any(|other| other.port == listen.port && is_six(other) == is_six(listen))
+/// Whether a request for one would be understood by the other.
+fn is_alike(one: &Listen, other: &Listen) -> bool {
+    let way = |listen: &Listen| (listen.port, listen.is_tls, listen.is_proxied);
+    way(one) == way(other)
+}
+
+/// Whether whoever listens on the one address hears the other as well.
+fn covers(one: &str, other: &str) -> bool {
+    let is_six = |address: &str| address.contains(':');
+    one == other || ["*", "0.0.0.0", "::"].contains(&one) && is_six(one) == is_six(other)
+}
+
+/// The server that gets the requests there which name none: the one that says so, or the first.
+fn default_of<'a>(dump: &'a Dump, at: &Listen) -> Option<&'a SiteRoute> {
+    let is_there = |listen: &&Listen| (&listen.address, listen.port) == (&at.address, at.port);
+    let listens = |route: &SiteRoute| {
+        route
+            .listens
+            .iter()
+            .find(is_there)
+            .map(|listen| listen.is_default)
+    };
+    let mut routes = dump.routes().iter();
+    let first = routes.clone().find(|route| listens(route).is_some());
+    routes.find(|route| listens(route) == Some(true)).or(first)
 }
 
 fn place(listen: &Listen) -> String {
@@ -94,12 +254,4 @@ fn place(listen: &Listen) -> String {
         four => four.to_owned(),
     };
     format!("{address}:{}", listen.port)
-}
-
-/// A server as a person finds it: its line, where it listens, and its names.
-fn told(server: &SiteRoute) -> String {
-    let listens = server.listens.iter();
-    let listens = listens.map(|listen| place(listen) + if listen.is_tls { " ssl" } else { "" });
-    let words: Vec<_> = listens.chain(server.server_names.iter().cloned()).collect();
-    format!("the server of line {} ({})", server.line, words.join(" "))
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # shellcheck disable=SC2034
 # clean_nginx: removes candidate, shadow, saved homes and tokens with their watches' programs: the run is
-# over. Where a token is armed it is not, and nothing is removed. What somebody else wrote and the first run replaced
-# stays as `before-NAME`, where the login may read it: it may be the only copy.
+# over. Where a token is armed it is not, and nothing is removed. What somebody else wrote and a run replaced stays as
+# `before-NAME`, another text as `before-NAME.2` and so on: it may be the only copy.
 #
 # Parameters: the fence's and nginx's; ENTRY, TARGET. Prints: the fence's answer.
 EVENT=clean_nginx
@@ -14,12 +14,30 @@ for c_file in "$STATE/tokens"/*.armed; do
         answered
     fi
 done
-c_kept=$STATE/before-${ENTRY##*/}
-for c_file in "$STATE/home"/*/takes_over "$STATE/home"/*/target "$STATE/home"/*/entry; do
-    if [ -e "$c_kept" ] || [ -L "$c_file" ] || ! [ -r "$c_file" ] || grep -q '/__nonstop/' "$c_file"; then
-        continue
+
+# keep FILE: keeps its text, unless one of those kept is the same. What the login cannot read may be our own work: the
+# first of it is moved.
+keep() {
+    c_kept=$STATE/before-${ENTRY##*/} c_number=1
+    if ! [ -r "$1" ]; then
+        [ -e "$c_kept" ] || mv -f -- "$1" "$c_kept"
+        return 0
     fi
-    { cp -- "$c_file" "$c_kept.new" && mv -f -- "$c_kept.new" "$c_kept"; } 2>/dev/null || rm -f -- "$c_kept.new"
+    while [ -e "$c_kept" ]; do
+        [ "$(sha256sum <"$1")" != "$(sha256sum <"$c_kept")" ] || return 0
+        c_number=$((c_number + 1))
+        c_kept=$STATE/before-${ENTRY##*/}.$c_number
+    done
+    { cp -- "$1" "$c_kept.new" && mv -f -- "$c_kept.new" "$c_kept"; } 2>/dev/null || {
+        rm -f -- "$c_kept.new"
+        trail not_kept entry "$ENTRY"
+    }
+}
+
+for c_file in "$STATE/home"/*/takes_over "$STATE/home"/*/target "$STATE/home"/*/entry; do
+    if [ -e "$c_file" ] && ! [ -L "$c_file" ] && ! grep -q '/__nonstop/' "$c_file" 2>/dev/null; then
+        keep "$c_file"
+    fi
 done
 use_root "$(stat -c %u -- "${TARGET%/*}" 2>/dev/null || echo 0)"
 for c_file in "${TARGET%/*}/.nonstop-$APP.candidate" "${TARGET%/*}/.nonstop-$APP.home" \

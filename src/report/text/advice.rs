@@ -154,7 +154,11 @@ fn closing(view: &RunView, end: &End, command: &str) -> Option<Advice> {
     match end.exit {
         Exit::Done => {
             let planned = view.plan.as_ref()?;
-            let earlier = planned.from_release.as_ref()?;
+            // The same release again: where a rollback leads then, `status` knows.
+            let earlier = planned
+                .from_release
+                .as_ref()
+                .filter(|it| **it != planned.release)?;
             let went_forward = end.outcome == Outcome::Deployed && command == "deploy";
             went_forward.then(|| Advice::new("nonstop rollback", format!("goes back to {earlier}")))
         }

@@ -410,8 +410,8 @@ fn run_hint(problem: &Problem) -> Option<String> {
             "finish the run with the playbook that it began with, and rename the slot afterwards"
         }
         Problem::SlotNotUp { .. } => {
-            "`nonstop status` shows what runs where; choose the slot that is up, or leave its host out with \
-             `--without`"
+            "`nonstop status` shows what runs where; start it again there if nginx routes to it, choose the slot that is up, \
+             or leave its host out with `--without`"
         }
         Problem::LedAway { .. } => {
             "somebody changed it by hand: put the site file of another nginx host there, reload it, and try again; \

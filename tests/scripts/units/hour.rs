@@ -371,7 +371,7 @@ fn whoever_starts_the_slot_while_its_unit_is_told_to_end_keeps_what_was_started(
         let text = text.replace(release.expect("a release"), "release=r7");
         fs::write(&record, &text).expect("written");
         window.booted.is("wanted");
-        window.booted.host.later(Duration::from_secs(3600));
+        two.outlives_the_grace();
         two.becomes(TimerState::Stopped);
         window.is_left_up(&["stop --no-block"]);
         assert_eq!(fs::read_to_string(record).expect("a record"), text);
