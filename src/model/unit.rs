@@ -32,6 +32,8 @@ pub struct UnitObserved {
     pub name: UnitName,
     /// Whether it can be started.
     pub state: UnitState,
+    /// Whether its process listens on the slot's port, and no start of it is on record.
+    pub listens: bool,
 }
 
 /// Whether a unit can be started.

@@ -6,6 +6,7 @@ use nonstop::model::plan::{StartRunner, Step};
 use nonstop::model::unit::{UnitObserved, UnitState};
 
 use crate::fixture::{Fleet, V1, V2, slot, steps};
+use crate::resume::hosts;
 
 const INVENTORY: &str = "
 all:
@@ -42,7 +43,27 @@ fn is(fleet: &mut Fleet, name: &str, slot_name: &str, state: UnitState) {
     fleet.slot(name, slot_name).unit = Some(UnitObserved {
         name: unit.name,
         state,
+        listens: false,
     });
+}
+
+#[test]
+fn what_a_boot_or_a_person_started_as_the_slots_own_unit_is_retired() {
+    let mut fleet = fleet();
+    fleet.listens("was-1", "green");
+    assert!(matches!(
+        &fleet.refusals()[..],
+        [(_, Problem::ForeignProcess { .. })]
+    ));
+    fleet.slot("was-1", "green").unit.as_mut().unwrap().listens = true;
+    let plan = fleet.deploy(V2).unwrap();
+    assert_eq!(hosts(&plan, Phase::Retire), ["was-1"]);
+    // Another release than the one on record: somebody led it elsewhere.
+    fleet.runs_on("was-1", "green", V1).listens("was-1", "green");
+    assert!(matches!(
+        &fleet.refusals()[..],
+        [(_, Problem::ForeignProcess { .. })]
+    ));
 }
 
 #[test]

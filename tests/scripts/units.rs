@@ -347,6 +347,7 @@ fn a_port_that_somebody_has_and_a_unit_that_runs_already_are_left_alone() {
         );
         booted.runs("exec sleep 600");
         booted.by_hand("start");
+        assert!(!booted.slot().unit.expect("it is known").listens);
         let (reason, _) = booted.exited();
         assert!(reason.contains("runs already, as process"), "{reason}");
         assert_eq!(booted.asked(), [""; 0]);
@@ -399,6 +400,7 @@ fn an_instance_that_the_users_own_unit_ran_before_is_ended_by_systemd_too() {
         booted.by_hand("start");
         let seen = until_listens(booted);
         assert_eq!(seen.record, None);
+        assert!(seen.unit.as_ref().expect("it is known").listens);
         let identity = seen.listener_identity().expect("it can be told").clone();
         assert_eq!(booted.stops(&identity), StopAnswer::Terminated);
         assert_eq!(booted.asked(), ["stop --no-block", "disable"]);

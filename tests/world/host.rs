@@ -355,6 +355,7 @@ impl SimHost {
             unit: self.units.get(slot).map(|name| UnitObserved {
                 name: name.clone(),
                 state: UnitState::Ready,
+                listens: false,
             }),
             peak_memory_bytes: if has_peak { 1 << 30 } else { 0 },
             answers_as: None,

@@ -202,9 +202,13 @@ fn is_adopted(observed: &Observed, seen: &SlotObserved) -> bool {
         .is_some_and(|last| identity.is_some_and(|identity| last.adopted.contains(identity)))
 }
 
-/// Whether what listens on an endpoint without traffic is the application, kept by an earlier run.
+/// Whether what listens on an endpoint without traffic is the application: kept by an earlier run, or started by hand
+/// or at a boot as the slot's own unit.
 pub(super) fn is_ours(scene: &Scene<'_>, endpoint: &Endpoint, slot: &SlotName) -> bool {
-    scene
-        .slot_at(endpoint, slot)
-        .is_some_and(|seen| seen.recorded_process_listens() || is_adopted(scene.observed, seen))
+    let is_unit =
+        |seen: &SlotObserved| seen.record.is_none() && seen.unit.as_ref().is_some_and(|unit| unit.listens);
+    let seen = scene.slot_at(endpoint, slot);
+    seen.is_some_and(|seen| {
+        seen.recorded_process_listens() || is_adopted(scene.observed, seen) || is_unit(seen)
+    })
 }

@@ -258,6 +258,7 @@ fn slot(mut fields: Fields) -> Read<(SlotName, SlotObserved)> {
         Some(name) => Some(UnitObserved {
             name,
             state: unit_state(&fields.text("slot.unit.state")?)?,
+            listens: flag(&mut fields, "slot.unit.listens")?,
         }),
     };
     let slot = SlotObserved {

@@ -103,6 +103,8 @@ slot_say() {
         unit_state
         say slot.unit "$SLOT_UNIT"
         say slot.unit.state "$U_STATE"
+        # One that a start has on record is told by that.
+        [ "$o_unit-$LISTENER-$I_UNIT" != yes-own- ] || say slot.unit.listens yes
     fi
     established "$2"
     say slot.connections "$ESTABLISHED"
