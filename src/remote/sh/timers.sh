@@ -88,12 +88,13 @@ timer_program() {
 
 # timers_say: answers the newest timer; reads without the flock.
 timers_say() {
-    # One that is moved just now has another name: it is looked for again.
+    [ -d "$STATE/timers" ] || return 0
+    # One that is moved just now has another name, or is seen under neither: it is looked for again.
     for t_look in first second third; do
         timer_newest ''
-        [ -n "$T_NEWEST" ] || return 0
-        ! timer_read "$T_NEWEST" || break
+        if [ -n "$T_NEWEST" ] && timer_read "$T_NEWEST"; then break; fi
     done
+    [ -n "$T_NEWEST" ] || return 0
     timer_split "$T_NEWEST"
     t_timer=${T_NEWEST%.*}
     timer_program "$t_timer"
