@@ -9,6 +9,7 @@ use nonstop::model::phase::Phase;
 use nonstop::model::plan::{self, Because, HomeGoal, Plan, Scene, Stage, StartRunner, Step};
 use nonstop::model::process::{AfterKill, StopTarget};
 use nonstop::model::record::{RunKind, RunRecord};
+use nonstop::model::routing::Routing;
 use nonstop::model::token::TokenState;
 
 use crate::fixture::{Fleet, V1, V2, endpoint, host, site, slot, unfinished};
@@ -383,6 +384,9 @@ fn what_ended_for_another_reason_is_left_as_it_is() {
 fn a_killed_instance_that_nonstop_did_not_start_is_said_to_be_down() {
     let mut deploy = short_of_memory();
     deploy.now.slot("was-1", "blue").record = None;
+    // Unless the run knew it: a first try to start it again that failed has left no record.
+    assert_eq!(killed(&deploy), live_killed(AfterKill::StartsAgain));
+    deploy.record.from_routing = Routing::default();
     assert_eq!(steps(&deploy.home(), Phase::Start), []);
     assert_eq!(killed(&deploy), live_killed(AfterKill::StaysDown));
 }

@@ -189,8 +189,8 @@ fn started(
         host: host.clone(),
         port,
     };
-    // A leg starts nothing where it leads home to; what runs there may be another process by now, where a unit runs it.
-    if record.journey.is_some() && record.from_routing.routes_to(&at) {
+    // No run starts anything where it leads home to; what runs there may be another process by now, where a unit runs it.
+    if record.from_routing.routes_to(&at) {
         return None;
     }
     let seen = scene.observed.slot(host, slot)?;

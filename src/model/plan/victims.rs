@@ -54,7 +54,7 @@ fn victims<'a>(scene: &Scene<'_>, record: &'a RunRecord) -> Vec<Victim<'a>> {
         }
         Some(Victim {
             slot,
-            restart: restart(scene, slot, &endpoint),
+            restart: restart(scene, record, slot, &endpoint),
             endpoint,
         })
     };
@@ -62,9 +62,19 @@ fn victims<'a>(scene: &Scene<'_>, record: &'a RunRecord) -> Vec<Victim<'a>> {
     endpoints.filter_map(victim).collect()
 }
 
-/// How it is started again, with the release that it ran; `None` where that is not on record.
-fn restart(scene: &Scene<'_>, slot: &SlotName, endpoint: &Endpoint) -> Option<Step> {
-    let id = &scene.slot_at(endpoint, slot)?.record.as_ref()?.release;
+/// How it is started again, with the release that it ran; `None` where that is not on record. A start of it that
+/// failed has left no record on its host.
+fn restart(scene: &Scene<'_>, record: &RunRecord, slot: &SlotName, endpoint: &Endpoint) -> Option<Step> {
+    let on_host = scene
+        .slot_at(endpoint, slot)?
+        .record
+        .as_ref()
+        .map(|it| &it.release);
+    let mut before = record
+        .from_routing
+        .instances()
+        .filter(|it| it.endpoint == *endpoint);
+    let id = on_host.or_else(|| before.next()?.release.as_ref())?;
     recorded(scene, &endpoint.host, id)?;
     let release = known_anywhere(scene, id)?;
     let start = start::start(scene, slot, &release, endpoint).ok()?;
