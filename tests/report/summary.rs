@@ -46,6 +46,15 @@ fn a_deploy_says_what_was_done_and_how_long_it_took() {
 }
 
 #[test]
+fn the_same_release_again_is_nothing_that_a_rollback_would_lead_to() {
+    let mut view = Story::deploy().view();
+    let planned = view.plan.as_mut().expect("it was planned");
+    planned.from_release = Some(planned.release.clone());
+    let text = summary::render(&view, Palette::Monochrome);
+    assert!(!text.contains("nonstop rollback"), "{text}");
+}
+
+#[test]
 fn a_health_failure_says_why_where_things_stand_and_what_to_do() {
     assert_snapshot!(summary_of(&Story::unhealthy()), @r#"
     sokdak: deploy FAILED before the switch (107 s)
