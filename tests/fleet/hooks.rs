@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixture::{App, Fleet, Is};
 
 /// Where hooks of a test leave a word on each host.
-const TOLD: &str = "/home/deploy/hooks-told";
+pub(crate) const TOLD: &str = "/home/deploy/hooks-told";
 const HOSTS: [&str; 4] = ["was-1", "was-2", "nginx-1", "nginx-2"];
 
 /// A shop on a fleet whose hosts nobody has told anything.
@@ -18,7 +18,7 @@ fn shop(fleet: &Fleet, hooks: Value) -> App<'_> {
     shop.with("/hooks", hooks)
 }
 
-fn told(fleet: &Fleet, host: &str) -> Vec<String> {
+pub(crate) fn told(fleet: &Fleet, host: &str) -> Vec<String> {
     let text = fleet.on(host, &format!("cat {TOLD} 2>/dev/null || true"));
     text.lines().map(str::to_owned).collect()
 }

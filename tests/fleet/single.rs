@@ -3,7 +3,8 @@
 use nonstop::demo::app::Health;
 use serde_json::json;
 
-use crate::fixture::{App, Fleet, Is, sick, small};
+use crate::fixture::{App, Fleet, Is, WAS, sick, small};
+use crate::hooks::{TOLD, told};
 
 /// What a resume waits for at most: the lease of the one that died, and the watch of its last switch.
 const PATIENCE: &str = "60s";
@@ -86,4 +87,34 @@ fn a_controller_that_dies_before_any_host_has_changed_is_taken_back() {
     resumed.ends(0, "rolled_back");
     load.lost_nothing();
     shop.stands("v1", 8080);
+}
+
+#[test]
+#[ignore = "for the time: make test-all"]
+fn a_hook_that_fails_on_the_second_host_leads_both_back_and_each_ran_once() {
+    let fleet = Fleet::reset();
+    for host in WAS {
+        fleet.on(host, &format!("rm -f {TOLD}"));
+    }
+    let shop = single(&fleet);
+    shop.has_deployed("v1");
+    let tells = format!("echo \"$NONSTOP_HOOK $NONSTOP_PHASE $NONSTOP_OUTCOME\" >>{TOLD}");
+    let validates = format!("{tells}; echo what is wrong; test \"$NONSTOP_HOST\" = was-1");
+    let hooks = json!({ "before_stop": tells, "validate_service": validates, "on_failure": tells });
+    let shop = shop.with("/hooks", hooks);
+    let load = shop.load();
+    shop.deploy("v2").run().rolled_back().says("what is wrong");
+    load.lost_nothing();
+    shop.stands("v1", 8080);
+    for host in WAS {
+        assert_eq!(
+            told(&fleet, host),
+            [
+                "before_stop  ",
+                "validate_service  ",
+                "on_failure validate_service rolled_back"
+            ],
+            "{host}"
+        );
+    }
 }
