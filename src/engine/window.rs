@@ -208,9 +208,19 @@ pub(super) async fn end<H: Host>(
     };
     let observed = over(context, &record).await;
     match resume::go_on(context, request, &record, observed).await? {
-        Went::Over(ended) => Ok(ended),
+        Went::Over(ended) => Ok(led_back(ended)),
         Went::Converged(_) => Ok(stuck(Outcome::Mixed)),
     }
+}
+
+/// Who wanted the new release everywhere, and is led home, does not have what was wanted: that is no success, as it is
+/// for whoever takes a run back.
+fn led_back(mut ended: Ended) -> Ended {
+    let verdict = &mut ended.verdict;
+    if (verdict.outcome, verdict.exit) == (Outcome::RolledBack, Exit::Done) {
+        verdict.exit = Exit::RolledBack;
+    }
+    ended
 }
 
 /// Looks at every host once nothing that has begun to end is still at it.

@@ -211,18 +211,24 @@ async fn promoting_where_one_host_refused_ends_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promoting_a_slot_that_got_sick_leads_back_while_the_old_one_is_there() {
-    let scene = detached().await;
-    for host in ["was-1", "was-2"] {
-        process(&mut scene.world.borrow_mut(), host, 8081, |it| {
-            it.health = Health::Down;
-        });
+async fn promoting_a_slot_that_got_sick_leads_back_while_the_old_one_is_there_and_says_that_it_failed() {
+    // Before the hour, and after one at which every host found the new instance sick.
+    for rests in [600, HOUR + LOOKS] {
+        let scene = detached().await;
+        for host in ["was-1", "was-2"] {
+            process(&mut scene.world.borrow_mut(), host, 8081, |it| {
+                it.health = Health::Down;
+            });
+        }
+        scene.rests(rests).await;
+        let is_late = rests > HOUR;
+        assert_eq!(states(&scene) == [Some(TimerState::Refused); 2], is_late);
+        let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
+        promote.ends(&scene, Outcome::RolledBack, 7);
+        assert_eq!(scene.live_port(), 8080);
+        scene.rests(2 * HOUR).await;
+        scene.is_as_it_was();
     }
-    let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
-    promote.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(scene.live_port(), 8080);
-    scene.rests(2 * HOUR).await;
-    scene.is_as_it_was();
 }
 
 #[tokio::test(start_paused = true)]

@@ -193,7 +193,7 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
     ]);
     for line in [
         "  was-1 has stopped blue",
-        "  was-2 left blue up: it answers 503; `nonstop promote` ends this",
+        "  was-2 left blue up: it answers 503; `nonstop promote` ends this, and leads back to blue where the new slot is not well",
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }

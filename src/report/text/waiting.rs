@@ -86,7 +86,7 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
             format!("stops {slot} no more: somebody came; `nonstop promote` or `nonstop rollback` ends this")
         }
         (TimerState::Refused, _) => format!(
-            "left {slot} up: {}; `nonstop promote` ends this",
+            "left {slot} up: {}; `nonstop promote` ends this, and leads back to {slot} where the new slot is not well",
             because(&timer.reason)
         ),
     };
