@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::Epoch;
 use super::names::{HostName, SlotName, UnitName};
+use super::observed::HostObserved;
+use super::record::{RunRecord, RunStatus};
 use super::token::TokenId;
 
 /// What became of a timer.
@@ -102,15 +103,21 @@ impl Timer {
         self.state == TimerState::Stopped || (is_lost && self.unit.is_none())
     }
 
-    /// What it comes to on a host whose lock has that epoch: once somebody has taken the lock it stops nothing, though
-    /// its file says so only at its hour.
+    /// What it comes to on its host as seen: once somebody has taken the lock, or where the record does not say that the
+    /// run waits, it stops nothing, though its file says so only at its hour.
     #[must_use]
-    pub fn under(&self, epoch: Epoch) -> Self {
+    pub fn on(&self, seen: &HostObserved) -> Self {
         let mut timer = self.clone();
-        let waits = timer.state == TimerState::Pending && timer.program != TimerProgram::Rebooted;
-        if waits && epoch != timer.id.epoch {
+        if timer.state != TimerState::Pending || timer.program == TimerProgram::Rebooted {
+            return timer;
+        }
+        let is_its = |record: &&RunRecord| record.run == timer.id.run && record.epoch == timer.id.epoch;
+        let record = seen.record.as_ref().filter(is_its);
+        let was_taken = seen.lock.epoch != timer.id.epoch;
+        if was_taken || record.is_none_or(|record| record.status != RunStatus::Waiting) {
             timer.state = TimerState::Cancelled;
             timer.left = None;
+            timer.reason = (!was_taken).then(|| "the run on its record does not wait".to_owned());
         }
         timer
     }

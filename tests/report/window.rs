@@ -10,7 +10,7 @@ use nonstop::model::names::{RunId, SlotName, UnitName};
 use nonstop::model::notify::{Moment, Service};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
-use nonstop::model::record::RunRecord;
+use nonstop::model::record::{RunRecord, RunStatus};
 use nonstop::model::secret::Secrets;
 use nonstop::model::timer::{Timer, TimerProgram, TimerState, Window};
 use nonstop::model::token::TokenId;
@@ -248,4 +248,11 @@ fn status_foretells_no_hour_at_which_nothing_will_be_stopped() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
+    // Or it never heard that the run waits, though its hour was set.
+    fleet.host("was-1").lock.epoch = record.epoch;
+    fleet.host("was-1").record.as_mut().unwrap().status = RunStatus::Open;
+    let status = Status::read(&fleet.config.topology, &fleet.observed);
+    let text = status::render(&status, Palette::Monochrome);
+    let line = "  was-1 stops blue no more: the run on its record does not wait; `nonstop promote` or `nonstop rollback` ends this";
+    assert!(text.lines().any(|it| it == line), "{line}\n{text}");
 }

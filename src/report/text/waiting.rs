@@ -83,7 +83,9 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
         },
         (TimerState::Stopped, _) => format!("has stopped {slot}"),
         (TimerState::Cancelled, _) => {
-            format!("stops {slot} no more: somebody came; `nonstop promote` or `nonstop rollback` ends this")
+            let why = timer.reason.as_deref().unwrap_or("somebody came");
+            let why = harmless(why);
+            format!("stops {slot} no more: {why}; `nonstop promote` or `nonstop rollback` ends this")
         }
         (TimerState::Refused, _) => format!(
             "left {slot} up: {}; `nonstop promote` ends this, and leads back to {slot} where the new slot is not well",
