@@ -18,7 +18,7 @@ use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
 use nonstop::report::{notice, plan};
 
-use crate::fixture::{NEW, Story, WAS, host};
+use crate::fixture::{NEW, OLD, Story, WAS, host};
 use crate::fleet::Fleet;
 use crate::waiting::{planned, summary_of};
 
@@ -131,6 +131,9 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
         seen.record = Some(record.clone());
         seen.lock.epoch = record.epoch;
     }
+    let blue = SlotName::new("blue").unwrap();
+    // was-2 was booted, and nothing brought back what ran there.
+    fleet.slot("was-2", &blue).listener = None;
     let unit = std::cell::Cell::new(false);
     let mut said = |timers: [(TimerState, TimerProgram, Option<u64>, Option<&str>); 2]| {
         for (name, (state, program, left, reason)) in WAS.into_iter().zip(timers) {
@@ -254,5 +257,21 @@ fn status_foretells_no_hour_at_which_nothing_will_be_stopped() {
     let status = Status::read(&fleet.config.topology, &fleet.observed);
     let text = status::render(&status, Palette::Monochrome);
     let line = "  was-1 stops blue no more: the run on its record does not wait; `nonstop promote` or `nonstop rollback` ends this";
+    assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    // What a boot took away is not gone where something has the port again.
+    fleet.runs("was-1", "blue", OLD, 60);
+    fleet
+        .host("was-1")
+        .was
+        .as_mut()
+        .unwrap()
+        .timer
+        .as_mut()
+        .unwrap()
+        .program = TimerProgram::Rebooted;
+    let status = Status::read(&fleet.config.topology, &fleet.observed);
+    let text = status::render(&status, Palette::Monochrome);
+    let line = "  was-1 was booted since, and stops blue no more: something listens on its port that nonstop did not start; \
+                stop that by hand, or `nonstop promote`, which leaves it alone, ends this";
     assert!(text.lines().any(|it| it == line), "{line}\n{text}");
 }

@@ -62,6 +62,10 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
     };
     let text = match (timer.state, timer.program) {
         (TimerState::Pending | TimerState::Stopping, TimerProgram::Rebooted) => match &timer.unit {
+            None if timer.reason.is_some() => format!(
+                "was booted since, and stops {slot} no more: {}; stop that by hand, or `nonstop promote`, which leaves it alone, ends this",
+                because(&timer.reason)
+            ),
             None => format!("was booted since: what ran on {slot} then is gone"),
             Some(unit) => format!(
                 "was booted since, and stops {slot} no more: its unit {unit} may be up again; `nonstop promote` stops it"
