@@ -91,7 +91,7 @@ pub struct Timer {
     pub program: TimerProgram,
     /// Until its hour, while that waits.
     pub left: Option<Duration>,
-    /// Why it was refused, or why the old instance is still there, or may be.
+    /// Why it was refused, why the old instance is still there, or what a boot may bring back.
     pub reason: Option<String>,
 }
 

@@ -200,6 +200,13 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
+    let not_disabled = "its unit sokdak@8080.service was not disabled, and a boot may start it again: no";
+    let text = said([
+        (TimerState::Stopped, TimerProgram::Gone, None, Some(not_disabled)),
+        (TimerState::Refused, TimerProgram::Gone, None, None),
+    ]);
+    let line = format!("  was-1 has stopped blue; {not_disabled}");
+    assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     let text = said([
         (TimerState::Stopping, TimerProgram::Gone, None, None),
         (

@@ -85,7 +85,10 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
             Some(reason) => format!("told {slot} to end, and it is still there: {}", harmless(reason)),
             None => format!("began to stop {slot}, and was ended at it: `nonstop promote` sees to the rest"),
         },
-        (TimerState::Stopped, _) => format!("has stopped {slot}"),
+        (TimerState::Stopped, _) => match &timer.reason {
+            Some(reason) => format!("has stopped {slot}; {}", harmless(reason)),
+            None => format!("has stopped {slot}"),
+        },
         (TimerState::Cancelled, _) => {
             let why = timer.reason.as_deref().unwrap_or("somebody came");
             let why = harmless(why);
