@@ -254,10 +254,7 @@ async fn wait<H: Host>(
 }
 
 /// Puts on record that a run waits. Says what it means where nobody takes our word.
-pub(super) async fn put_to_wait<H: Host>(
-    context: &Context<'_, H>,
-    record: &mut RunRecord,
-) -> Option<Outcome> {
+async fn put_to_wait<H: Host>(context: &Context<'_, H>, record: &mut RunRecord) -> Option<Outcome> {
     record.status = RunStatus::Waiting;
     let failures = record::write(context, record).await.err().unwrap_or_default();
     let silent = failures.len() == context.crew.hosts().count();

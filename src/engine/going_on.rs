@@ -120,8 +120,8 @@ pub(super) async fn promote<H: Host>(
 pub(super) enum TakenBack {
     /// It is over, or cannot be brought any further.
     Over(Ended),
-    /// Not at all: a host has begun to end its old instance, or is left out and may, so that the run has come to its
-    /// end.
+    /// Not at once: a host has begun to end its old instance, or is left out and may, or an old instance is gone, so
+    /// that the run has come to its end.
     TooLate,
 }
 
@@ -143,24 +143,17 @@ pub(super) async fn take_back<H: Host>(
         if !against.is_empty() {
             return Err(against);
         }
-        let begun = window::cancel(context, record).await?;
-        // Home routes to a host that is left out, too, whose timer nobody has cancelled.
-        let left_out = &context.topology.without.was;
-        let mut timers = record.window.iter().flat_map(|window| &window.hosts);
-        let is_unheard = timers.any(|host| left_out.contains_key(host));
-        // A host may have ended its own, and have nothing left of its timer.
-        let mut records = observed.hosts.values().filter_map(|seen| seen.record.as_ref());
-        let has_ended = records.any(|it| it.run == record.run && it.point_of_no_return);
-        if !begun.is_empty() || is_unheard || has_ended {
-            return Ok(match window::close(context, request, record).await {
-                Ok(()) => TakenBack::TooLate,
-                Err(outcome) => TakenBack::Over(stuck(outcome)),
-            });
+        if end_may_have_begun(context, record, observed).await? {
+            return Ok(too_late(context, request, record).await);
         }
     }
     let evidence = plan::evidence(context.topology, observed, record);
     let slots = census::slots(context, record, &evidence).await;
     if !slots.old_is_alive {
+        // Its release has all of the traffic: what is missing can be started again before anything moves.
+        if record.window.is_some() && evidence.reached == record.switches() {
+            return Ok(too_late(context, request, record).await);
+        }
         let slot = record.from_slot.clone();
         against.push(Finding::refusal(None, Problem::HomeGone { slot }));
     }
@@ -187,4 +180,29 @@ pub(super) async fn take_back<H: Host>(
             Round::Went(Went::Converged(_)) | Round::Again | Round::Back => stuck(Outcome::Mixed),
         },
     ))
+}
+
+/// Ends a run with a window whose old slot is not there any more as it was: the way to its release is planned anew.
+async fn too_late<H: Host>(context: &Context<'_, H>, request: &Request<'_>, record: &RunRecord) -> TakenBack {
+    match window::close(context, request, record).await {
+        Ok(()) => TakenBack::TooLate,
+        Err(outcome) => TakenBack::Over(stuck(outcome)),
+    }
+}
+
+/// Cancels the timer of every host, and tells whether one of them may have begun to end its old instance.
+async fn end_may_have_begun<H: Host>(
+    context: &Context<'_, H>,
+    record: &RunRecord,
+    observed: &Observed,
+) -> Result<bool, Vec<Finding>> {
+    let begun = window::cancel(context, record).await?;
+    // Home routes to a host that is left out, too, whose timer nobody has cancelled.
+    let left_out = &context.topology.without.was;
+    let mut timers = record.window.iter().flat_map(|window| &window.hosts);
+    let is_unheard = timers.any(|host| left_out.contains_key(host));
+    // A host may have ended its own, and have nothing left of its timer.
+    let mut records = observed.hosts.values().filter_map(|seen| seen.record.as_ref());
+    let has_ended = records.any(|it| it.run == record.run && it.point_of_no_return);
+    Ok(!begun.is_empty() || is_unheard || has_ended)
 }

@@ -112,8 +112,17 @@ pub(super) async fn write<H: Host>(
     context: &Context<'_, H>,
     record: &RunRecord,
 ) -> Result<(), Vec<(HostName, Failure)>> {
+    write_on(context, record, context.crew.hosts()).await
+}
+
+/// The same on some hosts.
+pub(super) async fn write_on<'h, H: Host>(
+    context: &Context<'_, H>,
+    record: &RunRecord,
+    hosts: impl Iterator<Item = &'h HostName>,
+) -> Result<(), Failures> {
     let json = serde_json::to_string_pretty(record).expect("a record is plain data, and its keys are text");
-    let written = context.crew.hosts().map(|host| {
+    let written = hosts.map(|host| {
         let json = json.clone();
         async move {
             let fence = context.crew.fence(host);

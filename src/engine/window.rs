@@ -16,19 +16,19 @@ use crate::model::observed::Observed;
 use crate::model::outcome::{Cause, Exit, Outcome};
 use crate::model::phase::Phase;
 use crate::model::plan::{self, Promote, Scene, Stage, Step};
-use crate::model::record::{RunRecord, VERSION};
+use crate::model::record::{RunRecord, RunStatus, VERSION};
 use crate::model::timer::{Timer, TimerProgram, TimerState, Window};
 use crate::remote::command::{CancelTimer, Command};
 
 use super::context::Context;
 use super::crew::{answer, passed};
-use super::execute::{self, Ended, fenced_off, outcome_of, stuck, warn};
+use super::execute::{Ended, fenced_off, outcome_of, stuck, warn};
 use super::fleet::Host;
 use super::resume::{self, Went};
 use super::run::Request;
 use super::stage::{self, Patience, StageEnd};
 use super::steps::Job;
-use super::{ending, homeward, record};
+use super::{ending, homeward, record, walk};
 
 /// How often it is looked whether an end that has begun is over.
 const POLL: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(super) async fn leave<H: Host>(
     record.phase = Phase::Bake;
     record.window = Some(window(context, stage));
     record.version = VERSION;
-    let failures = match set(context, job, stage, &record).await {
+    let mut failures = match set(context, job, stage, &record).await {
         Set::Everywhere => Vec::new(),
         Set::Interrupted(cause) => return Err(cause),
         Set::Astray(failures) => {
@@ -63,16 +63,19 @@ pub(super) async fn leave<H: Host>(
         Set::Not(failures) => failures,
     };
     if failures.is_empty() {
-        if let Some(outcome) = execute::put_to_wait(context, &mut record).await {
-            return Ok(stuck(outcome));
-        }
-        context.tell(Event::Waits {
-            percent: 100,
-            until: Until::Hour,
-            reached: record.switches(),
-            record: Box::new(record),
-        });
-        return Ok(ended(Outcome::Waiting, Exit::Done));
+        failures = match put_to_wait(context, &mut record).await {
+            Heard::Everywhere => {
+                context.tell(Event::Waits {
+                    percent: 100,
+                    until: Until::Hour,
+                    reached: record.switches(),
+                    record: Box::new(record),
+                });
+                return Ok(ended(Outcome::Waiting, Exit::Done));
+            }
+            Heard::NotEverywhere(failures) => failures,
+            Heard::Nowhere(outcome) => return Ok(stuck(outcome)),
+        };
     }
     let taken_over = fenced_off(&failures);
     warn(context, failures);
@@ -100,6 +103,54 @@ enum Set {
     Astray(Vec<(HostName, Failure)>),
     /// Not every host has one.
     Not(Vec<(HostName, Failure)>),
+}
+
+/// Who has heard that the run waits.
+enum Heard {
+    /// Every host that has an hour: another one finds it on those.
+    Everywhere,
+    /// Not all of them. The run does not wait, and stays open.
+    NotEverywhere(Vec<(HostName, Failure)>),
+    /// Nobody, or somebody else has taken over.
+    Nowhere(Outcome),
+}
+
+/// Puts on record that the run waits. A host that has not heard so refuses at its hour, so that these are asked again for
+/// a while.
+async fn put_to_wait<H: Host>(context: &Context<'_, H>, record: &mut RunRecord) -> Heard {
+    let timed = record.window.iter().flat_map(|window| &window.hosts);
+    let timed: BTreeSet<HostName> = timed.cloned().collect();
+    record.status = RunStatus::Waiting;
+    let all = context.crew.hosts().count();
+    let mut failures = record::write(context, record).await.err().unwrap_or_default();
+    let is_silent = failures.len() == all;
+    for _ in 1..walk::TRIES {
+        let lacks = failures.iter().any(|(host, _)| timed.contains(host));
+        if !lacks || is_silent || fenced_off(&failures) {
+            break;
+        }
+        sleep(walk::PAUSE).await;
+        let hosts: Vec<_> = failures.into_iter().map(|(host, _)| host).collect();
+        let again = record::write_on(context, record, hosts.iter()).await;
+        failures = again.err().unwrap_or_default();
+    }
+    if is_silent || fenced_off(&failures) {
+        let outcome = outcome_of(&failures);
+        warn(context, failures);
+        return Heard::Nowhere(outcome);
+    }
+    if failures.iter().any(|(host, _)| timed.contains(host)) {
+        record.status = RunStatus::Open;
+        // Whoever has heard that it waits learns that it does not; of another host the timer is cancelled next.
+        let more = record::write(context, record).await.err().unwrap_or_default();
+        failures.extend(
+            more.into_iter()
+                .filter(|(_, failure)| matches!(failure, Failure::Fenced { .. })),
+        );
+        return Heard::NotEverywhere(failures);
+    }
+    warn(context, failures);
+    Heard::Everywhere
 }
 
 /// Proves once more, looks at every nginx as before any stop, and sets the timers.
@@ -208,9 +259,19 @@ pub(super) async fn end<H: Host>(
     };
     let observed = over(context, &record).await;
     match resume::go_on(context, request, &record, observed).await? {
-        Went::Over(ended) => Ok(ended),
+        Went::Over(ended) => Ok(led_back(ended)),
         Went::Converged(_) => Ok(stuck(Outcome::Mixed)),
     }
+}
+
+/// Who wanted the new release everywhere, and is led home, does not have what was wanted: that is no success, as it is
+/// for whoever takes a run back.
+fn led_back(mut ended: Ended) -> Ended {
+    let verdict = &mut ended.verdict;
+    if (verdict.outcome, verdict.exit) == (Outcome::RolledBack, Exit::Done) {
+        verdict.exit = Exit::RolledBack;
+    }
+    ended
 }
 
 /// Looks at every host once nothing that has begun to end is still at it.

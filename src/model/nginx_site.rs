@@ -61,17 +61,12 @@ pub enum Replaced {
 }
 
 fn also(listens: &[String], defaults: &[String]) -> String {
-    let mut also = String::new();
-    if !listens.is_empty() {
-        also += &format!("; it does not listen on {} any more", listens.join(", "));
-    }
-    if !defaults.is_empty() {
-        also += &format!(
-            "; requests that name no server go from {}",
-            defaults.join(", from ")
-        );
-    }
-    also
+    let told = |what: &str, places: &[String], between: &str| match places {
+        [] => String::new(),
+        _ => format!("; {what} {}", places.join(between)),
+    };
+    told("it does not listen any more on", listens, ", ")
+        + &told("requests that name no server go from", defaults, ", from ")
 }
 
 /// How our own template begins.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::Epoch;
 use super::names::{HostName, SlotName, UnitName};
+use super::observed::{HostObserved, SlotObserved};
+use super::record::{RunRecord, RunStatus};
 use super::token::TokenId;
 
 /// What became of a timer.
@@ -90,27 +91,52 @@ pub struct Timer {
     pub program: TimerProgram,
     /// Until its hour, while that waits.
     pub left: Option<Duration>,
-    /// Why it was refused, or why the old instance is still there.
+    /// Why it was refused, why the old instance is still there, or what a boot may bring back.
     pub reason: Option<String>,
 }
 
 impl Timer {
-    /// Whether nothing is left of what it was set for.
+    /// Whether nothing is left of what it was set for, as far as the timer tells.
     pub fn is_over(&self) -> bool {
-        let waits = matches!(self.state, TimerState::Pending | TimerState::Stopping);
-        let is_lost = waits && self.program == TimerProgram::Rebooted;
-        self.state == TimerState::Stopped || (is_lost && self.unit.is_none())
+        self.state == TimerState::Stopped || (self.was_lost() && self.unit.is_none())
     }
 
-    /// What it comes to on a host whose lock has that epoch: once somebody has taken the lock it stops nothing, though
-    /// its file says so only at its hour.
+    /// Whether its host is through with it. After a boot nothing may listen where the old instance did: what ran there
+    /// before nonstop came may have a unit of its own, which started it again.
+    pub fn is_through(&self, seen: &HostObserved) -> bool {
+        let is_free = || self.old(seen).is_some_and(|slot| slot.listener.is_none());
+        self.is_over() && (self.state == TimerState::Stopped || is_free())
+    }
+
+    /// Whether a boot took it away before it was at its end.
+    fn was_lost(&self) -> bool {
+        let waits = matches!(self.state, TimerState::Pending | TimerState::Stopping);
+        waits && self.program == TimerProgram::Rebooted
+    }
+
+    fn old<'a>(&self, seen: &'a HostObserved) -> Option<&'a SlotObserved> {
+        seen.was.as_ref()?.slots.get(&self.slot)
+    }
+
+    /// What it comes to on its host as seen: once somebody has taken the lock, or where the record does not say that the
+    /// run waits, it stops nothing, though its file says so only at its hour.
     #[must_use]
-    pub fn under(&self, epoch: Epoch) -> Self {
+    pub fn on(&self, seen: &HostObserved) -> Self {
         let mut timer = self.clone();
-        let waits = timer.state == TimerState::Pending && timer.program != TimerProgram::Rebooted;
-        if waits && epoch != timer.id.epoch {
+        if self.was_lost() && self.is_over() && !self.is_through(seen) {
+            let reason = "something listens on its port that nonstop did not start";
+            timer.reason = Some(reason.to_owned());
+        }
+        if timer.state != TimerState::Pending || timer.program == TimerProgram::Rebooted {
+            return timer;
+        }
+        let is_its = |record: &&RunRecord| record.run == timer.id.run && record.epoch == timer.id.epoch;
+        let record = seen.record.as_ref().filter(is_its);
+        let was_taken = seen.lock.epoch != timer.id.epoch;
+        if was_taken || record.is_none_or(|record| record.status != RunStatus::Waiting) {
             timer.state = TimerState::Cancelled;
             timer.left = None;
+            timer.reason = (!was_taken).then(|| "the run on its record does not wait".to_owned());
         }
         timer
     }

@@ -47,6 +47,22 @@ pub(crate) fn process(world: &mut World, host: &str, port: u16, change: impl Fn(
     }
 }
 
+/// What the run writes once it has set its timers does not arrive on was-2, so often.
+fn last_word_fails(hits: u32) -> Scene {
+    Scene::with(DETACHED).when(Phase::Bake, move |world| {
+        if world.rules.is_empty() {
+            world.rules.push(crate::world::Rule {
+                host: nonstop::model::names::HostName::new("was-2").unwrap(),
+                command: "record",
+                // Before the timers the record is written once more.
+                spares: 1,
+                hits,
+                fault: Fault::NotSent,
+            });
+        }
+    })
+}
+
 fn record(scene: &Scene) -> RunRecord {
     scene
         .world
@@ -211,18 +227,24 @@ async fn promoting_where_one_host_refused_ends_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promoting_a_slot_that_got_sick_leads_back_while_the_old_one_is_there() {
-    let scene = detached().await;
-    for host in ["was-1", "was-2"] {
-        process(&mut scene.world.borrow_mut(), host, 8081, |it| {
-            it.health = Health::Down;
-        });
+async fn promoting_a_slot_that_got_sick_leads_back_while_the_old_one_is_there_and_says_that_it_failed() {
+    // Before the hour, and after one at which every host found the new instance sick.
+    for rests in [600, HOUR + LOOKS] {
+        let scene = detached().await;
+        for host in ["was-1", "was-2"] {
+            process(&mut scene.world.borrow_mut(), host, 8081, |it| {
+                it.health = Health::Down;
+            });
+        }
+        scene.rests(rests).await;
+        let is_late = rests > HOUR;
+        assert_eq!(states(&scene) == [Some(TimerState::Refused); 2], is_late);
+        let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
+        promote.ends(&scene, Outcome::RolledBack, 7);
+        assert_eq!(scene.live_port(), 8080);
+        scene.rests(2 * HOUR).await;
+        scene.is_as_it_was();
     }
-    let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
-    promote.ends(&scene, Outcome::RolledBack, 0);
-    assert_eq!(scene.live_port(), 8080);
-    scene.rests(2 * HOUR).await;
-    scene.is_as_it_was();
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,6 +291,34 @@ async fn a_timer_that_cannot_be_set_takes_the_others_back() {
     scene.rests(HOUR + QUIET).await;
     scene.has_processes(2);
     assert_eq!(scene.live_port(), 8081);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hears_only_later_that_the_run_waits_has_its_hour_all_the_same() {
+    // The last word of the run, which comes after its timers: once in vain, and twice.
+    for hits in [1, 2] {
+        let scene = last_word_fails(hits);
+        scene.deploy().await.ends(&scene, Outcome::Waiting, 0);
+        assert_eq!(scene.records(), [RunStatus::Waiting; 4]);
+        scene.rests(HOUR + QUIET).await;
+        assert_eq!(states(&scene), [Some(TimerState::Stopped); 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_host_never_hears_that_the_run_waits_no_host_has_an_hour_and_a_person_is_told() {
+    let scene = last_word_fails(20);
+    scene.deploy().await.ends(&scene, Outcome::Deployed, 8);
+    assert_eq!(states(&scene)[0], Some(TimerState::Cancelled));
+    assert_eq!(scene.records(), [RunStatus::Open; 4]);
+    scene.rests(HOUR + QUIET).await;
+    scene.has_processes(2);
+    assert_eq!(scene.live_port(), 8081);
+    let scene = scene.mended();
+    scene.world.borrow_mut().rules.clear();
+    scene.resume().await.ends(&scene, Outcome::Waiting, 0);
+    scene.rests(HOUR + QUIET).await;
+    assert_eq!(states(&scene), [Some(TimerState::Stopped); 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use nonstop::engine::run::Wanted;
+use nonstop::model::finding::Problem;
 use nonstop::model::names::HostName;
 use nonstop::model::outcome::{Outcome, Signal};
 use nonstop::model::phase::Phase;
 use nonstop::model::plan::Promote;
 use nonstop::model::playbook::AfterBake;
+use nonstop::model::record::RunStatus;
 use nonstop::model::timer::TimerState;
 
-use crate::scene::{SITE, Scene};
+use crate::scene::{SITE, Scene, jar};
 use crate::window::{DETACHED, HOUR, QUIET, detached, process, states};
 use crate::world::Health;
 
@@ -42,6 +44,44 @@ async fn a_rollback_waits_for_an_end_that_has_begun_and_starts_the_old_release_a
         ["was-1", "was-2"],
         "neither is the one that was told to end"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_where_an_old_instance_is_gone_starts_the_old_release_again_before_anything_moves() {
+    let scene = detached().await;
+    scene.world.borrow_mut().host("was-1").kill(8080);
+    scene.rests(600).await;
+    let (starts, commits) = (scene.times("start").len(), scene.times("commit").len());
+    scene.rollback().await.ends(&scene, Outcome::Deployed, 0);
+    assert!(scene.times("revert").is_empty());
+    assert!(scene.times("start").get(starts + 1) < scene.times("commit").get(commits));
+    assert_eq!(scene.live_port(), 8080);
+    scene.rests(2 * HOUR).await;
+    assert_eq!(scene.listeners(8080), ["was-1", "was-2"]);
+    assert_eq!(scene.listeners(8081), [""; 0]);
+    assert_eq!(scene.records(), [RunStatus::Done; 4]);
+    scene.is_unlocked();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_can_start_nothing_where_an_old_instance_is_gone_moves_nothing() {
+    let scene = detached().await;
+    scene.world.borrow_mut().host("was-1").kill(8080);
+    for name in ["was-1", "was-2"] {
+        let mut world = scene.world.borrow_mut();
+        world.host(name).releases.pop_first();
+    }
+    let rollback = scene.rollback().await;
+    rollback.ends(&scene, Outcome::AsItWas, 4);
+    assert!(rollback.says(|problem| matches!(problem, Problem::NothingToGoBackTo { .. })));
+    assert_eq!(scene.live_port(), 8081);
+    scene.rests(2 * HOUR).await;
+    assert_eq!(scene.listeners(8080), ["was-2"], "its hour was cancelled");
+    assert_eq!(scene.listeners(8081), ["was-1", "was-2"]);
+    // The run is over, and whoever comes next begins at once.
+    let another = scene.run("run-3", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    another.ends(&scene, Outcome::Waiting, 0);
+    assert_eq!(scene.live_port(), 8080);
 }
 
 #[tokio::test(start_paused = true)]

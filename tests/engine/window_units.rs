@@ -158,3 +158,44 @@ async fn a_unit_that_was_told_to_end_when_its_host_went_down_is_up_again_and_wai
     scene.is_deployed();
     assert_eq!(scene.records(), [RunStatus::Done; 4]);
 }
+
+/// What runs on the old slot is the user's own, and was there before nonstop: nothing of it is on record.
+async fn with_what_was_there_before(scene: Scene) -> Scene {
+    for host in ["was-1", "was-2"] {
+        scene.world.borrow_mut().host(host).instances.clear();
+    }
+    scene.deploy().await.ends(&scene, Outcome::Waiting, 0);
+    // A unit that is enabled brings it back.
+    reboots(&scene, "was-1").await;
+    let port = Port::new(8080).unwrap();
+    scene.world.borrow_mut().host("was-1").spawn(port, Duration::ZERO);
+    scene.rests(HOUR + QUIET).await;
+    assert_eq!(
+        states(&scene),
+        [Some(TimerState::Pending), Some(TimerState::Stopped)]
+    );
+    assert_eq!(scene.listeners(8080), ["was-1"]);
+    scene
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_boot_brings_back_that_nonstop_did_not_start_keeps_the_run_waiting_for_a_person() {
+    let scene = with_what_was_there_before(Scene::by_units(DETACHED)).await;
+    assert!(is_waiting(&scene));
+    let promote = scene.run("run-2", Wanted::Promote(Promote::Next)).await;
+    promote.ends(&scene, Outcome::Deployed, 0);
+    assert_eq!(scene.records(), [RunStatus::Done; 4]);
+    assert_eq!(scene.listeners(8080), ["was-1"], "it is not ours to stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_a_person_has_stopped_what_a_boot_brought_back_the_run_is_over() {
+    let scene = with_what_was_there_before(Scene::with(DETACHED)).await;
+    assert!(is_waiting(&scene));
+    let another = scene.run("run-2", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    another.ends(&scene, Outcome::AsItWas, 5);
+    scene.world.borrow_mut().host("was-1").kill(8080);
+    assert!(!is_waiting(&scene));
+    let another = scene.run("run-3", Wanted::Jar(jar("sokdak-3.jar", "c"))).await;
+    another.ends(&scene, Outcome::Waiting, 0);
+}

@@ -131,6 +131,10 @@ fn waits(timers: [(TimerState, TimerProgram); 2]) -> (Fleet, RunRecord) {
         fleet.host(name).record = Some(record.clone());
     }
     for (name, (state, program)) in ["was-1", "was-2"].into_iter().zip(timers) {
+        if program == TimerProgram::Rebooted {
+            // What was not started by systemd is gone.
+            fleet.was(name).slots.get_mut(&slot("blue")).unwrap().listener = None;
+        }
         fleet.was(name).timer = Some(Timer {
             unit: None,
             id: TokenId {
@@ -178,6 +182,25 @@ fn a_run_is_over_once_every_host_is_through() {
         ] {
             assert!(!is_over(&waits([one, other]).0), "{one:?} {other:?}");
         }
+    }
+}
+
+#[test]
+fn a_boot_is_no_end_where_something_listens_on_the_old_port_again() {
+    use TimerProgram::{Gone, Rebooted};
+    use TimerState::{Pending, Stopped, Stopping};
+    for (state, program, over) in [
+        (Pending, Rebooted, false),
+        (Stopping, Rebooted, false),
+        // Its host has ended what was meant, and whatever has the port since is another matter.
+        (Stopped, Rebooted, true),
+    ] {
+        let (mut fleet, _) = waits([(Stopped, Gone), (state, program)]);
+        // A unit of the user's own, which nonstop found there and did not start.
+        fleet.runs("blue", V1);
+        assert_eq!(is_over(&fleet), over, "{state:?} {program:?}");
+        fleet.was("was-2").slots.remove(&slot("blue"));
+        assert_eq!(is_over(&fleet), over, "where it cannot be seen");
     }
 }
 

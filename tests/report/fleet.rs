@@ -142,7 +142,7 @@ impl Fleet {
         self.observed.hosts.get_mut(&host(name)).unwrap()
     }
 
-    fn slot(&mut self, name: &str, slot: &SlotName) -> &mut SlotObserved {
+    pub(crate) fn slot(&mut self, name: &str, slot: &SlotName) -> &mut SlotObserved {
         let was = self.host(name).was.as_mut().unwrap();
         was.slots.get_mut(slot).unwrap()
     }

@@ -10,7 +10,7 @@ use nonstop::model::names::{RunId, SlotName, UnitName};
 use nonstop::model::notify::{Moment, Service};
 use nonstop::model::outcome::{Exit, Outcome};
 use nonstop::model::phase::Phase;
-use nonstop::model::record::RunRecord;
+use nonstop::model::record::{RunRecord, RunStatus};
 use nonstop::model::secret::Secrets;
 use nonstop::model::timer::{Timer, TimerProgram, TimerState, Window};
 use nonstop::model::token::TokenId;
@@ -18,7 +18,7 @@ use nonstop::report::output::Palette;
 use nonstop::report::status::{self, Status};
 use nonstop::report::{notice, plan};
 
-use crate::fixture::{NEW, Story, WAS, host};
+use crate::fixture::{NEW, OLD, Story, WAS, host};
 use crate::fleet::Fleet;
 use crate::waiting::{planned, summary_of};
 
@@ -131,6 +131,9 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
         seen.record = Some(record.clone());
         seen.lock.epoch = record.epoch;
     }
+    let blue = SlotName::new("blue").unwrap();
+    // was-2 was booted, and nothing brought back what ran there.
+    fleet.slot("was-2", &blue).listener = None;
     let unit = std::cell::Cell::new(false);
     let mut said = |timers: [(TimerState, TimerProgram, Option<u64>, Option<&str>); 2]| {
         for (name, (state, program, left, reason)) in WAS.into_iter().zip(timers) {
@@ -193,10 +196,17 @@ fn status_shows_the_hour_of_each_host_and_what_became_of_it() {
     ]);
     for line in [
         "  was-1 has stopped blue",
-        "  was-2 left blue up: it answers 503; `nonstop promote` ends this",
+        "  was-2 left blue up: it answers 503; `nonstop promote` ends this, and leads back to blue where the new slot is not well",
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
+    let not_disabled = "its unit sokdak@8080.service was not disabled, and a boot may start it again: no";
+    let text = said([
+        (TimerState::Stopped, TimerProgram::Gone, None, Some(not_disabled)),
+        (TimerState::Refused, TimerProgram::Gone, None, None),
+    ]);
+    let line = format!("  was-1 has stopped blue; {not_disabled}");
+    assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     let text = said([
         (TimerState::Stopping, TimerProgram::Gone, None, None),
         (
@@ -248,4 +258,27 @@ fn status_foretells_no_hour_at_which_nothing_will_be_stopped() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
+    // Or it never heard that the run waits, though its hour was set.
+    fleet.host("was-1").lock.epoch = record.epoch;
+    fleet.host("was-1").record.as_mut().unwrap().status = RunStatus::Open;
+    let status = Status::read(&fleet.config.topology, &fleet.observed);
+    let text = status::render(&status, Palette::Monochrome);
+    let line = "  was-1 stops blue no more: the run on its record does not wait; `nonstop promote` or `nonstop rollback` ends this";
+    assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    // What a boot took away is not gone where something has the port again.
+    fleet.runs("was-1", "blue", OLD, 60);
+    fleet
+        .host("was-1")
+        .was
+        .as_mut()
+        .unwrap()
+        .timer
+        .as_mut()
+        .unwrap()
+        .program = TimerProgram::Rebooted;
+    let status = Status::read(&fleet.config.topology, &fleet.observed);
+    let text = status::render(&status, Palette::Monochrome);
+    let line = "  was-1 was booted since, and stops blue no more: something listens on its port that nonstop did not start; \
+                stop that by hand, or `nonstop promote`, which leaves it alone, ends this";
+    assert!(text.lines().any(|it| it == line), "{line}\n{text}");
 }

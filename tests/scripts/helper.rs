@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use nonstop::remote::command::RenderedRunner;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The words that start it. It listens on NONSTOP_PORT.
 pub(crate) fn words() -> Vec<String> {
@@ -24,7 +25,13 @@ pub(crate) fn answering() -> RenderedRunner {
     RenderedRunner::Process { argv }
 }
 
-/// The same in one shell word list.
+/// The runner of one that listens, and copies the record to `at-term` when it is told to end.
+pub(crate) fn copying() -> RenderedRunner {
+    let argv = words_of("helper::copies_the_record_when_it_is_told_to_end");
+    RenderedRunner::Process { argv }
+}
+
+/// The words that start it, in one shell word list.
 pub(crate) fn shell_words() -> String {
     words().join(" ")
 }
@@ -56,6 +63,25 @@ fn listens_where_nonstop_says() {
     for connection in listener.incoming() {
         std::mem::forget(connection);
     }
+}
+
+#[test]
+#[ignore = "started by the tests as the application"]
+fn copies_the_record_when_it_is_told_to_end() {
+    let port: u16 = std::env::var("NONSTOP_PORT")
+        .expect("a port")
+        .parse()
+        .expect("a number");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut term = signal(SignalKind::terminate()).expect("a signal");
+        let _listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+        term.recv().await;
+        std::fs::copy("../../../state/record", "../../../at-term").expect("a record");
+    });
 }
 
 #[test]

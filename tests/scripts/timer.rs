@@ -181,7 +181,7 @@ impl<'h> Two<'h> {
 #[test]
 fn at_its_hour_the_old_instance_ends_and_the_record_says_so_first() {
     in_every_shell(|host| {
-        let two = Two::up(host);
+        let two = Two::with(host, helper::copying());
         two.set(|_| {});
         two.unlock();
         let timer = two.timer();
@@ -197,7 +197,11 @@ fn at_its_hour_the_old_instance_ends_and_the_record_says_so_first() {
         host.later(HOUR);
         two.becomes(TimerState::Stopped);
         assert!(!runs(&two.old) && runs(&two.new));
+        let before_it_ended = fs::read(host.path("at-term")).expect("it was told to end");
+        let before_it_ended = RunRecord::read(&before_it_ended).expect("it can be read");
+        assert!(before_it_ended.point_of_no_return);
         let audit = two.audit();
+        assert_eq!(audit.len(), 3, "{audit:?}");
         for (line, what) in audit.iter().zip(["stopping", "signalled", "terminated"]) {
             assert!(line.contains(&format!("\"result\":\"{what}\"")), "{audit:?}");
         }

@@ -67,7 +67,7 @@ impl<'a> Change<'a> {
         }
         let is_own = self.before.contains(GENERATION_PATH);
         let lost = |server: &&SiteRoute| !self.keeps(server) || is_own && !self.unheard(server).is_empty();
-        let lost: Vec<_> = self.old().filter(lost).map(|server| self.told(server)).collect();
+        let lost: Vec<_> = self.was().filter(lost).map(|server| self.told(server)).collect();
         if !lost.is_empty() {
             let servers = lost;
             return Some((self.is_refused(is_own), Replaced::ServersLost { file, servers }));
@@ -76,7 +76,7 @@ impl<'a> Change<'a> {
         if is_own || self.switch.generation.is_none() {
             return None;
         }
-        let mut listens: Vec<_> = self.old().flat_map(|server| self.unheard(server)).collect();
+        let mut listens: Vec<_> = self.was().flat_map(|server| self.unheard(server)).collect();
         listens.sort();
         listens.dedup();
         let defaults = self.defaults();
@@ -97,7 +97,7 @@ impl<'a> Change<'a> {
             return false;
         }
         if is_own {
-            let mut old = self.old();
+            let mut old = self.was();
             let is_as_written =
                 old.next().is_some_and(|server| server.listens.len() == 1) && old.next().is_none();
             return self.before.starts_with(HEADING) && !is_as_written;
@@ -111,13 +111,13 @@ impl<'a> Change<'a> {
     }
 
     /// The servers in which the file has a part.
-    fn old(&self) -> impl Iterator<Item = &SiteRoute> {
+    fn was(&self) -> impl Iterator<Item = &SiteRoute> {
         let routes = self.dump.routes().iter();
         routes.filter(|route| route.involves(self.file))
     }
 
     /// The servers in which the new text has one.
-    fn new(&self) -> impl Iterator<Item = &SiteRoute> {
+    fn now(&self) -> impl Iterator<Item = &SiteRoute> {
         let routes = self.after.routes().iter();
         routes.filter(|route| route.involves(self.switch.entry.as_str()))
     }
@@ -158,7 +158,7 @@ impl<'a> Change<'a> {
             }
         };
         let hears = |listen: &Listen| {
-            self.new()
+            self.now()
                 .any(|route| answers(route) && route.listens.iter().any(|other| is_alike(other, listen)))
         };
         // Sockets of the file system are not told apart.
@@ -166,7 +166,7 @@ impl<'a> Change<'a> {
             (&route.server_names, &route.listens) == (&server.server_names, &server.listens)
         };
         if server.listens.is_empty() {
-            self.new().any(|route| is_same(route))
+            self.now().any(is_same)
         } else {
             server.listens.iter().all(hears)
         }
@@ -175,7 +175,7 @@ impl<'a> Change<'a> {
     /// Where a server listens, and nothing of the new text does.
     fn unheard(&self, server: &SiteRoute) -> Vec<String> {
         let is_heard = |listen: &Listen| {
-            let mut others = self.new().flat_map(|route| &route.listens);
+            let mut others = self.now().flat_map(|route| &route.listens);
             others.any(|other| other.port == listen.port && covers(&other.address, &listen.address))
         };
         let listens = server.listens.iter();
@@ -184,7 +184,7 @@ impl<'a> Change<'a> {
 
     /// Where the file had the requests that name no server, and which file gets them.
     fn defaults(&self) -> Vec<String> {
-        let places = self.old().flat_map(|server| &server.listens);
+        let places = self.was().flat_map(|server| &server.listens);
         let moves = |listen: &Listen| {
             let was_ours = default_of(self.dump, listen)?.involves(self.file);
             let new = default_of(&self.after, listen)?;

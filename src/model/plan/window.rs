@@ -195,8 +195,9 @@ pub fn settle(observed: &mut Observed) {
     };
     let Some(window) = &waits.window else { return };
     let is_over = |host: &HostName| {
-        let timer = observed.hosts.get(host).and_then(|seen| timer_of(seen, &waits));
-        timer.is_some_and(|timer| timer.id.epoch == waits.epoch && timer.is_over())
+        let seen = observed.hosts.get(host);
+        let timer = seen.and_then(|seen| Some((seen, timer_of(seen, &waits)?)));
+        timer.is_some_and(|(seen, timer)| timer.id.epoch == waits.epoch && timer.is_through(seen))
     };
     if !window.hosts.iter().all(is_over) {
         return;

@@ -76,10 +76,23 @@ unit_await() {
     done
 }
 
-# unit_allowed: whether sudo, where it is needed, lets the login end the unit.
+# unit_allowed: whether sudo, where it is needed, lets the login end the unit, for this boot and the next one; else sets
+# DENIED.
 unit_allowed() {
     use_root
-    [ "$ROOT_WAY" = direct ] || sudo -n -l -- systemctl stop --no-block "$BY_UNIT" >/dev/null 2>&1
+    [ "$ROOT_WAY" != direct ] || return 0
+    DENIED=stop
+    sudo -n -l -- systemctl stop --no-block "$BY_UNIT" >/dev/null 2>&1 || return 1
+    unit_is_ours || return 0
+    DENIED=disable
+    sudo -n -l -- systemctl disable "$BY_UNIT" >/dev/null 2>&1
+}
+
+# unit_is_ours: whether the unit was enabled with its start, and is disabled with its end.
+unit_is_ours() {
+    o_enabled=$UNIT_ENABLE
+    [ "$I_UNIT" != "$BY_UNIT" ] || o_enabled=$I_ENABLED
+    [ "$o_enabled" = yes ]
 }
 
 # unit_ask WORD...: has systemctl do it, and waits for it half a minute; sets ERROR where it does not.
@@ -106,14 +119,15 @@ hold_unit() {
 }
 
 # ended RESULT: what is meant is there no more. A unit is disabled first: whoever comes after a crash finds it on record,
-# and does the rest.
+# and does the rest. Sets NOT_DISABLED where systemd does not do it.
 ended() {
-    e_result=$1
+    e_result=$1 NOT_DISABLED=
     if [ -n "$BY_UNIT" ]; then
         [ "$e_result-$U_RESULT" != terminated-timeout ] || e_result=killed
-        e_enabled=$UNIT_ENABLE
-        [ "$I_UNIT" != "$BY_UNIT" ] || e_enabled=$I_ENABLED
-        [ "$e_enabled" != yes ] || unit_ask disable
+        if unit_is_ours; then
+            unit_ask disable
+            NOT_DISABLED=$ERROR
+        fi
     fi
     gone "$e_result"
 }

@@ -75,6 +75,7 @@ still_runs() {
 gone() {
     ! is_on_record || rm -f -- "$STATE/instance.$SLOT"
     trail "$1" timer "$TIMER" slot "$SLOT" pid "$PID" ${BY_UNIT:+unit "$BY_UNIT"}
+    [ -z "${NOT_DISABLED:-}" ] || note "its unit $BY_UNIT was not disabled, and a boot may start it again: $NOT_DISABLED"
     timer_move "$TIMER" "$NOW" stopped
     exit 0
 }
@@ -203,6 +204,6 @@ while :; do
     state_unlock
 done
 is_there || ended already_gone
-[ -z "$BY_UNIT" ] || unit_allowed || refuse "sudo does not let it stop the unit $BY_UNIT"
+[ -z "$BY_UNIT" ] || unit_allowed || refuse "sudo does not let it $DENIED the unit $BY_UNIT"
 begin
 end_it

@@ -79,8 +79,11 @@ impl OpenRun {
         let mut timers = BTreeMap::new();
         if record.window.is_some() {
             let told = |(host, timer): (&HostName, &Timer)| {
-                let lock = observed.hosts.get(host).map(|seen| seen.lock.epoch);
-                (host.clone(), timer.under(lock.unwrap_or_default()))
+                let seen = observed.hosts.get(host);
+                (
+                    host.clone(),
+                    seen.map_or_else(|| timer.clone(), |seen| timer.on(seen)),
+                )
             };
             timers.extend(plan::timers(observed, &record).map(told));
         }

@@ -62,6 +62,10 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
     };
     let text = match (timer.state, timer.program) {
         (TimerState::Pending | TimerState::Stopping, TimerProgram::Rebooted) => match &timer.unit {
+            None if timer.reason.is_some() => format!(
+                "was booted since, and stops {slot} no more: {}; stop that by hand, or `nonstop promote`, which leaves it alone, ends this",
+                because(&timer.reason)
+            ),
             None => format!("was booted since: what ran on {slot} then is gone"),
             Some(unit) => format!(
                 "was booted since, and stops {slot} no more: its unit {unit} may be up again; `nonstop promote` stops it"
@@ -81,12 +85,17 @@ pub fn timer(host: &HostName, timer: &Timer) -> String {
             Some(reason) => format!("told {slot} to end, and it is still there: {}", harmless(reason)),
             None => format!("began to stop {slot}, and was ended at it: `nonstop promote` sees to the rest"),
         },
-        (TimerState::Stopped, _) => format!("has stopped {slot}"),
+        (TimerState::Stopped, _) => match &timer.reason {
+            Some(reason) => format!("has stopped {slot}; {}", harmless(reason)),
+            None => format!("has stopped {slot}"),
+        },
         (TimerState::Cancelled, _) => {
-            format!("stops {slot} no more: somebody came; `nonstop promote` or `nonstop rollback` ends this")
+            let why = timer.reason.as_deref().unwrap_or("somebody came");
+            let why = harmless(why);
+            format!("stops {slot} no more: {why}; `nonstop promote` or `nonstop rollback` ends this")
         }
         (TimerState::Refused, _) => format!(
-            "left {slot} up: {}; `nonstop promote` ends this",
+            "left {slot} up: {}; `nonstop promote` ends this, and leads back to {slot} where the new slot is not well",
             because(&timer.reason)
         ),
     };

@@ -306,30 +306,60 @@ fn what_systemd_may_start_again_is_not_taken_for_gone_while_it_does_not_answer()
 
 #[test]
 fn where_sudo_does_not_let_it_nothing_is_begun() {
-    for shell in Shell::ALL {
-        let mut window = Window::new(shell);
-        window.booted.host.may_sudo = true;
-        let two = window.up();
-        let host = &window.booted.host;
-        host.program(
-            "id",
-            "#!/bin/sh\nif [ \"$1\" = -un ]; then echo deploy; else echo 4242; fi\n",
-        );
-        host.program(
-            "sudo",
-            "#!/bin/sh\necho \"$*\" >>\"${0%/*}/../sudo\"\necho 'Sorry, user deploy may not run sudo' >&2\nexit 1\n",
-        );
-        two.set(|_| {});
-        host.later(HOUR);
-        two.becomes(TimerState::Refused);
-        let said = two.timer().reason.unwrap_or_default();
-        assert!(said.contains("sudo does not let it stop the unit"), "{said}");
-        let asked = fs::read_to_string(host.path("sudo")).expect("sudo was asked");
-        let unit = &window.booted.unit;
-        assert_eq!(asked, format!("-n -l -- systemctl stop --no-block {unit}\n"));
-        window.is_left_up(&[]);
-        assert!(runs(&two.old) && !window.passed_the_point_of_no_return());
+    for (verb, asks) in [
+        ("stop", &["stop --no-block"][..]),
+        ("disable", &["stop --no-block", "disable"]),
+    ] {
+        for shell in Shell::ALL {
+            let mut window = Window::new(shell);
+            window.booted.host.may_sudo = true;
+            let two = window.up();
+            let host = &window.booted.host;
+            host.program(
+                "id",
+                "#!/bin/sh\nif [ \"$1\" = -un ]; then echo deploy; else echo 4242; fi\n",
+            );
+            let sudo = "#!/bin/sh\necho \"$*\" >>\"${0%/*}/../sudo\"\ncase $* in\n*' @VERB@ '*)\n    \
+                        echo 'Sorry, user deploy may not run sudo' >&2\n    exit 1\n    ;;\n-n\\ -l\\ *) exit 0 ;;\nesac\n\
+                        shift 2\nexec \"$@\"\n";
+            host.program("sudo", &sudo.replace("@VERB@", verb));
+            two.set(|_| {});
+            host.later(HOUR);
+            two.becomes(TimerState::Refused);
+            let said = two.timer().reason.unwrap_or_default();
+            assert!(
+                said.contains(&format!("sudo does not let it {verb} the unit")),
+                "{said}"
+            );
+            let asked = fs::read_to_string(host.path("sudo")).expect("sudo was asked");
+            let unit = &window.booted.unit;
+            let wanted = asks
+                .iter()
+                .map(|ask| format!("-n -l -- systemctl {ask} {unit}\n"));
+            assert_eq!(asked, wanted.collect::<String>());
+            window.is_left_up(&[]);
+            assert!(runs(&two.old) && !window.passed_the_point_of_no_return());
+        }
     }
+}
+
+#[test]
+fn a_unit_that_ended_and_could_not_be_disabled_is_stopped_and_the_reason_is_written_down() {
+    in_every_shell(|window| {
+        window.booted.is("refuses-disable");
+        let two = window.up();
+        two.set(|_| {});
+        window.booted.host.later(HOUR);
+        two.becomes(TimerState::Stopped);
+        let timer = two.timer();
+        let said = timer.reason.clone().unwrap_or_default();
+        assert!(
+            said.contains("was not disabled") && said.contains("Failed to do that"),
+            "{said}"
+        );
+        assert!(timer.is_over() && !runs(&two.old));
+        assert_eq!(window.booted.asked(), ["stop --no-block", "disable"]);
+    });
 }
 
 #[test]
