@@ -278,6 +278,38 @@ fn what_another_runs_start_left_is_not_forgotten_by_a_new_start() {
 }
 
 #[test]
+fn what_is_exiting_and_shows_its_word_no_more_is_waited_for() {
+    for shell in SHELLS {
+        let host = &Host::new(shell);
+        ready(host);
+        let port = free_port();
+        let lost = host.path("lost");
+        let daemon = format!(
+            "trap ': >{}' TERM; echo $$ >>born; while :; do sleep 0.1; done",
+            lost.display()
+        );
+        fs::write(host.path("app/releases/r1/daemon.sh"), daemon).expect("written");
+        let mut runner = script(host, &format!("{}\nsleep 60", WAYS[1]));
+        if let RenderedRunner::Script { deadline, .. } = &mut runner {
+            *deadline = Duration::from_secs(2);
+        }
+        host.start(host.start_command(port, runner));
+        let pid = born(host)[0];
+        let blind = format!("[ ! -e '{}' ] || exit 1", lost.display());
+        hinder(host, "grep", "*NONSTOP_START=*", &blind);
+        let ends = Stop {
+            fence: host.fence(),
+            slot: blue(),
+            target: StopTarget::Start(unfinished(host, port).word),
+            grace: Duration::from_millis(300),
+            successor: None,
+        };
+        assert_eq!(host.stop(ends), StopAnswer::Killed);
+        assert!(lost.exists() && !lives(pid));
+    }
+}
+
+#[test]
 fn what_a_script_left_that_hung_is_ended_though_it_heeds_no_term() {
     in_every_shell(|host| {
         ready(host);

@@ -12,10 +12,22 @@
 # systemd may have started it anew since, SUCCESSOR_SLOT.
 # Prints: nothing.
 
+# Who carried the word when it was looked for last: words `PID.START`.
+CARRIED=
+
+# carried PID: whether it did, and is there. What exits has no environment any more, and may have its port for a while.
+carried() {
+    process_alive "$1" || return 1
+    case " $CARRIED " in
+    *" $1.$P_START "*) ;;
+    *) return 1 ;;
+    esac
+}
+
 # is_victim PID: whether that process is meant; sets P_UID.
 is_victim() {
     if [ -n "$START_WORD" ]; then
-        carries "$1" "$START_WORD" && process_uid "$1"
+        { carries "$1" "$START_WORD" || carried "$1"; } && process_uid "$1"
     else
         same_process "$1" "$START_TICKS" "$IDENTITY_BOOT" "$IDENTITY_UID"
     fi
@@ -23,13 +35,25 @@ is_victim() {
 
 # victim: whether a process that is meant is there; where they carry a word, sets PID to all of them.
 victim() {
-    if [ -n "$START_WORD" ]; then
-        carriers_read "$START_WORD"
-        [ -n "$CARRIERS" ] || return 1
-        PID=${CARRIERS# }
-    else
+    if [ -z "$START_WORD" ]; then
         is_victim "$PID"
+        return
     fi
+    carriers_read "$START_WORD"
+    v_pids=$CARRIERS
+    for v_known in $CARRIED; do
+        v_pid=${v_known%.*}
+        case " $v_pids " in
+        *" $v_pid "*) ;;
+        *) ! carried "$v_pid" || v_pids="$v_pids $v_pid" ;;
+        esac
+    done
+    CARRIED=
+    for v_pid in $v_pids; do
+        ! process_alive "$v_pid" || CARRIED="$CARRIED $v_pid.$P_START"
+    done
+    [ -n "$v_pids" ] || return 1
+    PID=${v_pids# }
 }
 
 # send SIGNAL: to each, by sudo where it is another user's; sets ERROR where that fails.
