@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -128,10 +128,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
-/// A port that nobody listens on.
+/// A port of this test's own: not one that the kernel gives to connections, which would take it while its application
+/// is started anew.
 pub(crate) fn free_port() -> Port {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    Port::new(listener.local_addr().expect("an address").port()).expect("not 0")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 24_000 + u16::try_from(std::process::id() % 4_000).expect("small");
+    let next = || first + NEXT.fetch_add(1, Ordering::Relaxed);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = std::iter::repeat_with(next).find(is_free);
+    Port::new(port.expect("there are many")).expect("not 0")
 }
 
 /// What `test` still says after `Passed`.
