@@ -237,7 +237,7 @@ fn the_simulated_host_means_what_a_host_that_is_reached_by_ssh_means() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes a minute: make test-all"]
 fn the_simulated_host_means_the_same_in_every_case() {
     let names: Vec<_> = cases::ALL.iter().map(|(name, _)| *name).collect();
     plays(&names);

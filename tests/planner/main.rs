@@ -16,6 +16,7 @@ mod hooks_single;
 mod host_sets;
 mod include;
 mod instances;
+mod interrupted;
 mod left_out;
 mod live;
 mod refusals;
