@@ -15,23 +15,17 @@ for c_file in "$STATE/tokens"/*.armed; do
     fi
 done
 
-# keep FILE: keeps its text, unless one of those kept is the same. What the login cannot read may be our own work: the
-# first of it is moved.
+# keep FILE: keeps it, unless one of those kept is the same. Of what the login cannot read, and what may be our own work,
+# the first is kept. It needs no room: the disk may be full.
 keep() {
     c_kept=$STATE/before-${ENTRY##*/} c_number=1
-    if ! [ -r "$1" ]; then
-        [ -e "$c_kept" ] || mv -f -- "$1" "$c_kept"
-        return 0
-    fi
     while [ -e "$c_kept" ]; do
-        [ "$(sha256sum <"$1")" != "$(sha256sum <"$c_kept")" ] || return 0
+        [ -r "$1" ] || return 0
+        [ "$(sha256sum <"$1")" != "$(sha256sum 2>/dev/null <"$c_kept")" ] || return 0
         c_number=$((c_number + 1))
         c_kept=$STATE/before-${ENTRY##*/}.$c_number
     done
-    { cp -- "$1" "$c_kept.new" && mv -f -- "$c_kept.new" "$c_kept"; } 2>/dev/null || {
-        rm -f -- "$c_kept.new"
-        trail not_kept entry "$ENTRY"
-    }
+    mv -f -- "$1" "$c_kept" || fail state_folder "what nginx read before cannot be kept as $c_kept"
 }
 
 for c_file in "$STATE/home"/*/takes_over "$STATE/home"/*/target "$STATE/home"/*/entry; do
